@@ -1,0 +1,268 @@
+--! Previous: sha1:07f787b4fce46704bfbc44146ae769acd35801ee
+--! Hash: sha1:3c5095c28f8bf62ef85f39c2e61b475301cef4fe
+--! Message: state machine
+
+/*
+ * The state machine. It lives in triggers, so that it holds for the runner, for a test and for a person in psql alike.
+ *
+ * A statement may move ten thousand tasks of a thousand runs, and two sessions may do so at the same moment. Everybody
+ * takes locks in one order, so nobody waits in a circle: own tasks, then their children, then their runs, each by id.
+ */
+
+/* The guard. Its condition is checked without calling the function, so a legal move costs nothing. */
+create function sluice.refuse_transition() returns trigger
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'WF001',
+    message = case
+      when old.state in ('SUCCESS', 'FAILED')
+        then format('task %s of run %s is finished (%s) and cannot change any more', old.task_no, old.run_id, old.state)
+      when old.state = new.state
+        then format('task %s of run %s is %s, and this change of it is not allowed', old.task_no, old.run_id, old.state)
+      else format('task %s of run %s cannot move from %s to %s', old.task_no, old.run_id, old.state, new.state)
+    end,
+    hint = 'Tasks move PENDING → READY → RUNNING → SUCCESS | FAILED, by success of their parents, claim and result.';
+end;
+$$;
+
+create trigger refuse_transition after update on sluice.tasks
+  for each row
+  when (
+    (new.run_id, new.task_no, new.workflow_id) is distinct from (old.run_id, old.task_no, old.workflow_id)
+    or not case old.state
+      when 'PENDING' then new.state in ('PENDING', 'READY') and new.waiting_for < old.waiting_for
+      when 'READY'   then (new.state = 'RUNNING' and new.token = 1 and not old.stopped)
+                       or (new.state = 'READY' and new.stopped and not old.stopped)
+      when 'RUNNING' then (new.state in ('SUCCESS', 'FAILED') and new.token = old.token)
+                       or (new.state = 'RUNNING' and new.token > old.token)
+                       or (new.state = 'RUNNING' and new.token = old.token and old.runner_id is null and new.runner_id is not null)
+      else false
+    end
+  )
+  execute function sluice.refuse_transition();
+
+/* The audit. The guard leaves one way into each state, so the new row alone tells which move it was. */
+create function sluice.record_transitions() returns trigger
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+as $$
+begin
+  insert into transitions (run_id, task_no, from_state, to_state, attempt, runner_id, at)
+  select after.run_id,
+         after.task_no,
+         case after.state when 'READY' then 'PENDING' when 'RUNNING' then 'READY' else 'RUNNING' end::task_state,
+         after.state,
+         after.attempt,
+         after.runner_id,
+         statement_timestamp()
+    from after
+   where (after.state = 'READY' and not after.stopped)
+      or (after.state = 'RUNNING' and after.token = 1)
+      or after.state in ('SUCCESS', 'FAILED');
+  return null;
+end;
+$$;
+
+create trigger record_new_tasks after insert on sluice.tasks
+  referencing new table as after
+  for each statement execute function sluice.record_transitions();
+create trigger record_transitions after update on sluice.tasks
+  referencing new table as after
+  for each statement execute function sluice.record_transitions();
+
+/*
+ * What follows from a move: the doorbell rings, children count down and become READY, runs finish.
+ *
+ * A run has to be RUNNING for anything of it to become READY or to be tried again, and that is read under a lock on the
+ * run: "no key update", which lets claims go on; "for update" when a task has failed, which waits for the claims that
+ * are under way, so that nothing of the run is claimed once its failure has committed.
+ */
+create function sluice.advance() returns trigger
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+as $$
+declare
+  v_success boolean;
+  v_failed  boolean;
+  v_ready   boolean;
+  v_ownerless boolean;
+begin
+  select bool_or(after.state = 'SUCCESS'),
+         bool_or(after.state = 'FAILED'),
+         bool_or(after.state = 'READY' and not after.stopped),
+         bool_or(after.state = 'RUNNING' and after.runner_id is null)
+    into v_success, v_failed, v_ready, v_ownerless
+    from after;
+
+  if v_ready or v_ownerless then
+    notify task_ready;
+  end if;
+
+  if v_success then
+    perform
+       from tasks
+       join (select distinct after.run_id, edges.child_no
+               from after
+               join workflow_edges as edges on edges.workflow_id = after.workflow_id and edges.parent_no = after.task_no
+              where after.state = 'SUCCESS') as children on children.run_id = tasks.run_id and children.child_no = tasks.task_no
+      order by tasks.run_id, tasks.task_no
+        for no key update of tasks;
+  end if;
+
+  if v_failed then
+    perform from runs where runs.id in (select after.run_id from after) order by runs.id for update;
+  elsif v_success or v_ownerless then
+    perform from runs where runs.id in (select after.run_id from after) order by runs.id for no key update;
+  end if;
+
+  -- One statement may complete several parents of one child: counted per child, not per row.
+  if v_success then
+    update tasks
+       set waiting_for = tasks.waiting_for - fewer.parents,
+           state       = case when tasks.waiting_for = fewer.parents then 'READY' else tasks.state end
+      from (select after.run_id, edges.child_no, count(*)::integer as parents
+              from after
+              join workflow_edges as edges on edges.workflow_id = after.workflow_id and edges.parent_no = after.task_no
+             where after.state = 'SUCCESS'
+             group by after.run_id, edges.child_no) as fewer
+      join runs on runs.id = fewer.run_id and runs.status = 'RUNNING'
+     where tasks.run_id = fewer.run_id
+       and tasks.task_no = fewer.child_no;
+  end if;
+
+  if v_failed then
+    update runs
+       set status         = 'FAILED',
+           finished_at    = statement_timestamp(),
+           failed_task_no = first.task_no,
+           reason         = first.error ->> 'message'
+      from (select distinct on (after.run_id) after.run_id, after.task_no, after.error
+              from after
+             where after.state = 'FAILED'
+             order by after.run_id, after.task_no) as first
+     where runs.id = first.run_id
+       and runs.status = 'RUNNING';
+  end if;
+
+  if v_success then
+    update runs
+       set waiting_for = runs.waiting_for - sinks.succeeded,
+           status      = case when runs.waiting_for = sinks.succeeded then 'COMPLETED' else runs.status end,
+           finished_at = case when runs.waiting_for = sinks.succeeded then statement_timestamp() end
+      from (select after.run_id, count(*)::integer as succeeded
+              from after
+             where after.state = 'SUCCESS'
+               and not exists (select from workflow_edges as edges
+                                where edges.workflow_id = after.workflow_id and edges.parent_no = after.task_no)
+             group by after.run_id) as sinks
+     where runs.id = sinks.run_id
+       and runs.status = 'RUNNING';
+  end if;
+
+  -- Tried again or given back, but its run has stopped meanwhile: it ends with the run.
+  if v_ownerless then
+    perform end_ownerless_tasks(array(select after.run_id
+                                        from after
+                                        join runs on runs.id = after.run_id and runs.status <> 'RUNNING'
+                                       where after.state = 'RUNNING' and after.runner_id is null));
+  end if;
+  return null;
+end;
+$$;
+
+create trigger advance_new_tasks after insert on sluice.tasks
+  referencing new table as after
+  for each statement execute function sluice.advance();
+create trigger advance after update on sluice.tasks
+  referencing new table as after
+  for each statement execute function sluice.advance();
+
+/* RUNNING tasks that nobody runs, in runs that have stopped, will never be taken on again. */
+create function sluice.end_ownerless_tasks(p_run_ids bigint[]) returns void
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+as $$
+begin
+  update tasks
+     set state       = 'FAILED',
+         finished_at = statement_timestamp(),
+         error       = jsonb_build_object('code', 'RUN_STOPPED', 'message', 'the run stopped before the task could be taken on again')
+   where tasks.run_id = any (p_run_ids)
+     and tasks.state = 'RUNNING'
+     and tasks.runner_id is null;
+end;
+$$;
+
+/* Runs: a finished one is immutable, and one that stops takes what is READY out of the way of claims. */
+create function sluice.refuse_run_change() returns trigger
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+as $$
+begin
+  raise exception using
+    errcode = 'WF001',
+    message = format('run %s is %s, and this change of it is not allowed', old.id, old.status),
+    hint    = 'Runs move RUNNING → COMPLETED | FAILED | CANCELLED; their version, input and key never change.';
+end;
+$$;
+
+create trigger refuse_run_change after update on sluice.runs
+  for each row
+  when (old.status <> 'RUNNING'
+        or new.waiting_for > old.waiting_for
+        or (new.id, new.workflow_id, new.workflow, new.input, new.key, new.created_at)
+           is distinct from (old.id, old.workflow_id, old.workflow, old.input, old.key, old.created_at))
+  execute function sluice.refuse_run_change();
+
+create function sluice.wait_for_claims() returns trigger
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+as $$
+begin
+  perform from runs where runs.id = new.id for update;
+  return new;
+end;
+$$;
+
+create trigger wait_for_claims before update on sluice.runs
+  for each row
+  when (old.status = 'RUNNING' and new.status in ('FAILED', 'CANCELLED'))
+  execute function sluice.wait_for_claims();
+
+create function sluice.stop_tasks() returns trigger
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+as $$
+begin
+  if exists (select from after where after.status in ('FAILED', 'CANCELLED')) then
+    update tasks
+       set stopped = true
+      from after
+     where after.status in ('FAILED', 'CANCELLED')
+       and tasks.run_id = after.id
+       and tasks.state = 'READY';
+    perform end_ownerless_tasks(array(select after.id from after where after.status in ('FAILED', 'CANCELLED')));
+    notify run_stopped;
+  end if;
+  return null;
+end;
+$$;
+
+create trigger stop_tasks after update on sluice.runs
+  referencing new table as after
+  for each statement execute function sluice.stop_tasks();
+
+comment on function sluice.refuse_transition()           is 'Says why a move of a task is refused; its trigger''s condition decides which are.';
+comment on function sluice.record_transitions()          is 'Writes one row of audit for each move.';
+comment on function sluice.advance()                     is 'What follows from moves: children that wait for nobody are READY, runs finish, the doorbell rings.';
+comment on function sluice.end_ownerless_tasks(bigint[]) is 'Fails the RUNNING tasks without a runner of runs that have stopped.';
+comment on function sluice.refuse_run_change()           is 'Says why a change of a run is refused; its trigger''s condition decides which are.';
+comment on function sluice.wait_for_claims()             is 'Stopping a run waits for the claims that are under way.';
+comment on function sluice.stop_tasks()                  is 'When a run stops, what is READY will not run, and its runners are told.';

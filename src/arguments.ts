@@ -1,0 +1,90 @@
+import { readFileSync } from 'node:fs';
+import { InvalidArgumentError } from 'commander';
+import { messageOf } from './errors.ts';
+import type { Json, JsonObject } from './json.ts';
+import { printable } from './terminal.ts';
+import { didYouMean } from './workflow.ts';
+
+/*
+ * What is typed on a command line, made into values. Each throws an InvalidArgumentError that names the value.
+ */
+
+/** A whole number from `low` to `high`. */
+export function wholeNumber(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = /^\d+$/.test(text) ? Number(text) : Number.NaN;
+    if (!(value >= low && value <= high))
+      throw new InvalidArgumentError(
+        `It has to be a whole number from ${low} to ${high}, not "${printable(text)}".`,
+      );
+    return value;
+  };
+}
+
+/** The number of a run, as text: it may be larger than a JavaScript number holds. */
+export function runId(text: string): string {
+  if (!/^\d{1,19}$/.test(text) || BigInt(text) > 9_223_372_036_854_775_807n || BigInt(text) === 0n) {
+    throw new InvalidArgumentError(
+      `BAD_RUN_ID "${printable(text)}" is not the number of a run. See: npm run runs`,
+    );
+  }
+  return text;
+}
+
+/** Collects `--input key=value`, `--input '{…}'` and `--input @file.json`; later ones win. */
+export function collectInput(text: string, former: readonly string[] = []): string[] {
+  return [...former, text];
+}
+
+/** The input of a run from what was typed. A value becomes what the schema says its property is. */
+export function parseInput(given: readonly string[], schema: JsonObject | undefined): JsonObject {
+  const properties = (schema?.properties ?? {}) as Record<string, JsonObject>;
+  const input: Record<string, Json> = {};
+  for (const text of given) {
+    if (text.startsWith('{') || text.startsWith('@')) {
+      Object.assign(input, parseObject(text.startsWith('@') ? readInput(text.slice(1)) : text));
+      continue;
+    }
+    const [, name, value] = text.match(/^([^=]+)=(.*)$/s) ?? [];
+    if (name === undefined || value === undefined)
+      throw new InvalidArgumentError(
+        `BAD_INPUT "${printable(text)}" is neither key=value nor {"key": …} nor @file.json.`,
+      );
+    const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
+    if (!property && Object.keys(properties).length > 0) {
+      throw new InvalidArgumentError(
+        `BAD_INPUT there is no input "${printable(name)}".${didYouMean(name, Object.keys(properties))}`,
+      );
+    }
+    input[name] = property?.type === 'string' ? value : parseValue(name, value);
+  }
+  return input;
+}
+
+function readInput(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch (error) {
+    throw new InvalidArgumentError(`BAD_INPUT @${printable(path)} cannot be read: ${messageOf(error)}`);
+  }
+}
+
+function parseObject(text: string): JsonObject {
+  try {
+    const value: unknown = JSON.parse(text);
+    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
+  } catch (error) {
+    throw new InvalidArgumentError(`BAD_INPUT it is not JSON: ${printable(messageOf(error))}`);
+  }
+  throw new InvalidArgumentError('BAD_INPUT it has to be a JSON object: {"key": …}');
+}
+
+function parseValue(name: string, value: string): Json {
+  try {
+    return JSON.parse(value);
+  } catch {
+    throw new InvalidArgumentError(
+      `BAD_INPUT ${printable(name)}: ${printable(value)} is not a JSON value (a number, true, false, null, "text", …).`,
+    );
+  }
+}

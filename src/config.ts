@@ -1,0 +1,113 @@
+import { createHash } from 'node:crypto';
+import { accessSync, constants } from 'node:fs';
+import { basename, join, resolve } from 'node:path';
+import { UsageError } from './errors.ts';
+
+const LOG_LEVELS = ['silly', 'trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const LOG_FORMATS = ['pretty', 'json'] as const;
+const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'] as const;
+
+export type LogLevel = (typeof LOG_LEVELS)[number];
+export type LogFormat = (typeof LOG_FORMATS)[number];
+export type Environment = Readonly<Record<string, string | undefined>>;
+
+export interface Config {
+  /** Undefined: the embedded database in `dataFolder`. */
+  readonly databaseUrl: string | undefined;
+  readonly dataFolder: string;
+  readonly logLevel: LogLevel;
+  readonly logFormat: LogFormat;
+  readonly color: boolean;
+}
+
+/** The folder that holds package.json. */
+export const CHECKOUT = resolve(import.meta.dirname, '..');
+
+/** Reports every wrong value at once. Blank is wrong too: it is what a misspelt `$VARIABLE` leaves behind. */
+export function readConfig(env: Environment = process.env): Config {
+  const problems: string[] = [];
+  const config = {
+    databaseUrl: env.DATABASE_URL,
+    dataFolder: resolve(env.SLUICE_DATA_DIR ?? defaultDataFolder()),
+    logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
+    logFormat: oneOf('LOG_FORMAT', LOG_FORMATS, 'pretty'),
+    color: !env.NO_COLOR && env.TERM !== 'dumb',
+  };
+
+  if (env.DATABASE_URL !== undefined) {
+    problems.push(...databaseUrlProblems(env.DATABASE_URL).map((problem) => `BAD_DATABASE_URL ${problem}`));
+  }
+  if (env.SLUICE_DATA_DIR?.trim() === '') {
+    problems.push('BAD_SLUICE_DATA_DIR is blank. Unset it, or name a folder.');
+  }
+  if (problems.length > 0) throw new UsageError(problems.join('\n'));
+  return config;
+
+  function oneOf<T extends string>(name: string, allowed: readonly T[], fallback: T): T {
+    const value = env[name] ?? fallback;
+    const found = allowed.find((one) => one === value);
+    if (!found) problems.push(`BAD_${name} ${JSON.stringify(value)} is not one of: ${allowed.join(', ')}.`);
+    return found ?? fallback;
+  }
+}
+
+/**
+ * The environment for the programs we start: without what would make Postgres, its clients or Node behave
+ * differently because of a variable that was meant for something else.
+ */
+export function childEnvironment(env: Environment = process.env): Record<string, string | undefined> {
+  const foreign = /^(PG|GM_|NODE_OPTIONS$|DATABASE_URL$|ROOT_DATABASE_URL$|SHADOW_DATABASE_URL$|LC_|LANG)/;
+  const kept = Object.entries(env).filter(([name]) => !foreign.test(name));
+  return { ...Object.fromEntries(kept), LC_ALL: 'C', TZ: 'UTC', FORCE_COLOR: '0' };
+}
+
+/**
+ * `.sluice` in the checkout. Root's Postgres runs as an account without privileges, which may not be allowed to
+ * enter the checkout; its data lies where every account can go, in a folder of its own for each checkout.
+ */
+export function defaultDataFolder(checkout = CHECKOUT, root = process.getuid?.() === 0): string {
+  if (!root) return join(checkout, '.sluice');
+  const parent = ['/var/lib', '/var/tmp'].find(isWritable) ?? '/tmp';
+  const key = createHash('sha256').update(checkout).digest('hex').slice(0, 8);
+  return join(parent, 'sluice', `${basename(checkout)}-${key}`);
+}
+
+/** What is wrong with a connection string, without ever repeating it: it holds a password. */
+export function databaseUrlProblems(value: string): string[] {
+  const hidden = '(value hidden)';
+  const encode =
+    'Percent-encode special characters in user and password: @ is %40, # is %23, / is %2F, % is %25.';
+  if (value.trim() === '')
+    return ['is blank. Unset it to use the embedded database, or give a postgres:// URL.'];
+  if (!/^postgres(ql)?:\/\//.test(value)) return [`scheme must be postgres:// or postgresql:// ${hidden}.`];
+  if (/^[^:]+:\/\/[^/]*,/.test(value)) return [`names several hosts ${hidden}. Name one.`];
+  if (/%(?![0-9a-f]{2})/i.test(value)) return [`has a % that encodes nothing ${hidden}. ${encode}`];
+
+  const url = URL.canParse(value) ? new URL(value) : undefined;
+  const host = url?.hostname || url?.searchParams.get('host');
+  const database = url?.pathname.slice(1) ?? '';
+  if (!url) return [`is no URL ${hidden}: its host or its port cannot be read. ${encode}`];
+  if (url.hash || database.includes('/') || database.includes('@') || url.search.includes('@')) {
+    return [`has an unescaped character in the password ${hidden}. ${encode}`];
+  }
+
+  const port = url.port || url.searchParams.get('port') || '5432';
+  const sslmode = url.searchParams.get('sslmode') ?? 'disable';
+  const problems: string[] = [];
+  if (!host) problems.push(`names no host ${hidden}.`);
+  if (!(Number(port) >= 1 && Number(port) <= 65_535)) problems.push('port must be between 1 and 65535.');
+  if (!database) problems.push(`names no database ${hidden}. Add it after the host: …/name.`);
+  if (!SSL_MODES.some((mode) => mode === sslmode)) {
+    problems.push(`sslmode must be one of: ${SSL_MODES.join(', ')}.`);
+  }
+  return problems;
+}
+
+function isWritable(folder: string): boolean {
+  try {
+    accessSync(folder, constants.W_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}

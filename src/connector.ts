@@ -1,0 +1,75 @@
+import type { z } from 'zod';
+import { ConnectorError } from './errors.ts';
+import type { Json, JsonObject } from './json.ts';
+
+/** A connection inside a transaction; values are bound, never spliced into the text. */
+export interface Queryable {
+  query(
+    text: string,
+    values?: readonly unknown[],
+  ): Promise<{ rows: Record<string, unknown>[]; rowCount: number | null }>;
+}
+
+/** Says what an operation is doing. Neither parameters nor contents of mails belong in it. */
+export interface TaskLog {
+  debug(message: string): void;
+  info(message: string): void;
+  warn(message: string): void;
+}
+
+/** All that an operation learns of the world it runs in. */
+export interface TaskContext {
+  /** The input of the run, defaults filled in. */
+  readonly input: JsonObject;
+  /** 1 for the first attempt. */
+  readonly attempt: number;
+  /** Aborts when the task has timed out, its run has stopped, or the process is asked to end. */
+  readonly signal: AbortSignal;
+  readonly log: TaskLog;
+  /**
+   * The transaction on the engine's own database in which the task's SUCCESS will be written: what is done in
+   * it happens exactly once. The first call opens it; whoever never calls costs no connection.
+   */
+  transaction(): Promise<Queryable>;
+}
+
+/** One thing that a connector does: what it accepts, and how it is done. */
+export interface Operation<Schema extends z.ZodType = z.ZodType> {
+  readonly parameters: Schema;
+  /** Safe to repeat: a task may run again after a crash, with the same parameters. */
+  run(parameters: z.output<Schema>, context: TaskContext): Promise<Json>;
+}
+
+/** Ties the type of an operation's parameters to its schema. */
+export function operation<Schema extends z.ZodType>(definition: Operation<Schema>): Operation<Schema> {
+  return definition;
+}
+
+/**
+ * A way to touch the world. A connector is stateless, safe to repeat, and knows nothing of runs, claims or
+ * retries: parameters and context in, output out. It throws a ConnectorError when it cannot do its work.
+ */
+export abstract class Connector {
+  /** What each operation accepts and does; workflow definitions name them. */
+  // biome-ignore lint/suspicious/noExplicitAny: operations differ in their parameters; `execute` parses them first.
+  abstract readonly operations: Readonly<Record<string, Operation<any>>>;
+
+  /** Checks the parameters against the operation's schema, all problems at once, and runs it. */
+  async execute(name: string, parameters: unknown, context: TaskContext): Promise<Json> {
+    const operation = Object.hasOwn(this.operations, name) ? this.operations[name] : undefined;
+    if (!operation) {
+      const known = Object.keys(this.operations).join(', ');
+      throw new ConnectorError('UNKNOWN_OPERATION', `there is no operation "${name}". There are: ${known}.`);
+    }
+    const parsed = operation.parameters.safeParse(parameters);
+    if (!parsed.success) {
+      const problems = parsed.error.issues.map(
+        (issue: z.core.$ZodIssue) =>
+          `${issue.path.length > 0 ? issue.path.join('.') : 'parameters'}: ${issue.message}`,
+      );
+      throw new ConnectorError('BAD_PARAMETERS', problems.join('; '));
+    }
+    context.signal.throwIfAborted();
+    return operation.run(parsed.data, context);
+  }
+}

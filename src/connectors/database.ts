@@ -1,0 +1,219 @@
+import * as z from 'zod';
+import { Connector, operation, type Queryable, type TaskContext } from '../connector.ts';
+import { createPool, isConnectionFailure, isDatabaseExhausted } from '../database/connect.ts';
+import { ConnectorError, messageOf } from '../errors.ts';
+import type { Json } from '../json.ts';
+import { didYouMean } from '../workflow.ts';
+
+const table = z
+  .string()
+  .regex(
+    /^[A-Za-z_]\w*(\.[A-Za-z_]\w*)?$/,
+    'DB_BAD_IDENTIFIER a table is "name" or "schema.name", of letters, digits and "_"',
+  );
+const column = z.string().min(1).max(63);
+const row = z
+  .record(column, z.json())
+  .refine((values) => Object.keys(values).length > 0, 'give at least one column');
+
+/** The engine's own tables move by its own rules only. */
+const RESERVED = /^(sluice|graphile_migrate|information_schema|pg_.*)$/;
+const MOST_ROWS = 10_000;
+
+/** A table as the catalogue knows it, its names ready to stand in a statement. */
+interface Table {
+  readonly name: string;
+  readonly quoted: string;
+  readonly columns: ReadonlyMap<string, { readonly quoted: string; readonly generated: boolean }>;
+}
+
+/**
+ * Creates, upserts and queries rows. Table and columns are looked up in the catalogue and quoted, values are bound:
+ * as one JSON document, which Postgres turns into each column's type, so that money stays exact.
+ *
+ * On the engine's own database everything happens in the task's transaction: exactly once. With a `url` of another
+ * database it happens at least once; `upsert` is then the operation that can be repeated.
+ */
+export class DatabaseConnector extends Connector {
+  readonly #elsewhere: Queryable | undefined;
+
+  constructor({ url }: { url?: string } = {}) {
+    super();
+    this.#elsewhere =
+      url === undefined ? undefined : createPool(url, { name: 'connector', max: 5, allowExitOnIdle: true });
+  }
+
+  readonly operations = {
+    /** Inserts a row; puts it out as it was stored, defaults filled in. */
+    create: operation({
+      parameters: z.strictObject({ table, row }),
+      run: (parameters, context) =>
+        this.#with(context, parameters.table, async (db, target) => {
+          const columns = writable(target, Object.keys(parameters.row));
+          const { rows } = await db.query(`${insertInto(target, columns)} returning *`, [
+            JSON.stringify(parameters.row),
+          ]);
+          return { row: toJson(rows[0] ?? {}) };
+        }),
+    }),
+
+    /** Inserts a row, or updates the one that has the same key; says which. */
+    upsert: operation({
+      parameters: z.strictObject({ table, key: z.array(column).min(1), row }),
+      run: ({ key, ...parameters }, context) =>
+        this.#with(context, parameters.table, async (db, target) => {
+          const names = Object.keys(parameters.row);
+          const keys = key.map((name) => known(target, name).quoted);
+          const absent = key.filter((name) => !names.includes(name));
+          if (absent.length > 0)
+            throw new ConnectorError(
+              'DB_KEY_MISSING',
+              `${target.name}: the row has no ${absent.join(', ')}, which is its key`,
+            );
+          const columns = writable(target, names);
+          const updates = writable(
+            target,
+            names.filter((name) => !key.includes(name)),
+          ).map((name) => `${name} = excluded.${name}`);
+          // With nothing but the key to write, the update still gives us the row.
+          const set = updates.length > 0 ? updates : keys.map((name) => `${name} = excluded.${name}`);
+          const { rows } = await db.query(
+            `${insertInto(target, columns)}
+             on conflict (${keys.join(', ')}) do update set ${set.join(', ')}
+             returning *, xmax = 0 as "upsert: created"`,
+            [JSON.stringify(parameters.row)],
+          );
+          const { 'upsert: created': created, ...stored } = rows[0] ?? {};
+          return { created: created === true, row: toJson(stored) };
+        }),
+    }),
+
+    /** The rows in which all these columns have these values. */
+    query: operation({
+      parameters: z.strictObject({
+        table,
+        where: z.record(column, z.json()).default({}),
+        columns: z.array(column).min(1).optional(),
+        order_by: z
+          .array(z.strictObject({ column, direction: z.enum(['asc', 'desc']).default('asc') }))
+          .default([]),
+        limit: z.int().min(1).max(MOST_ROWS).default(100),
+      }),
+      run: ({ where, columns, order_by, limit, ...parameters }, context) =>
+        this.#with(context, parameters.table, async (db, target) => {
+          const wanted = (columns ?? [...target.columns.keys()]).map(
+            (name) => `row.${known(target, name).quoted}`,
+          );
+          const conditions = Object.entries(where).map(([name, value]) => {
+            const { quoted } = known(target, name);
+            return value === null ? `row.${quoted} is null` : `row.${quoted} = wanted.${quoted}`;
+          });
+          const order = order_by.map((by) => `row.${known(target, by.column).quoted} ${by.direction}`);
+          const { rows } = await db.query(
+            `select ${wanted.join(', ')}
+               from ${target.quoted} as row, jsonb_populate_record(null::${target.quoted}, $1) as wanted
+              where ${['true', ...conditions].join(' and ')}
+              ${order.length > 0 ? `order by ${order.join(', ')}` : ''}
+              limit $2`,
+            [JSON.stringify(where), limit],
+          );
+          return { count: rows.length, rows: rows.map(toJson) };
+        }),
+    }),
+  };
+
+  async #with(
+    context: TaskContext,
+    name: string,
+    act: (db: Queryable, target: Table) => Promise<Json>,
+  ): Promise<Json> {
+    const db = this.#elsewhere ?? (await context.transaction());
+    try {
+      return await act(db, await findTable(db, name));
+    } catch (error) {
+      throw explain(name, error);
+    }
+  }
+}
+
+async function findTable(db: Queryable, name: string): Promise<Table> {
+  const [schema, relation] = name.includes('.') ? name.split('.') : ['public', name];
+  if (RESERVED.test(schema ?? ''))
+    throw new ConnectorError(
+      'DB_RESERVED_SCHEMA',
+      `${name}: schema "${schema}" is not for workflows; use a table of your own`,
+    );
+  const { rows } = await db.query(
+    `select quote_ident(space.nspname) || '.' || quote_ident(class.relname) as quoted,
+            json_agg(json_build_object('name', attname, 'quoted', quote_ident(attname), 'generated', attgenerated <> '' or attidentity = 'a') order by attnum) as columns
+       from pg_class as class
+       join pg_namespace as space on space.oid = class.relnamespace
+       join pg_attribute on attrelid = class.oid and attnum > 0 and not attisdropped
+      where space.nspname = $1 and class.relname = $2 and class.relkind in ('r', 'p', 'v', 'm', 'f')
+      group by 1`,
+    [schema, relation],
+  );
+  const [found] = rows as unknown as {
+    quoted: string;
+    columns: { name: string; quoted: string; generated: boolean }[];
+  }[];
+  if (found)
+    return { name, quoted: found.quoted, columns: new Map(found.columns.map((one) => [one.name, one])) };
+  const { rows: others } = await db.query(
+    `select tablename as name from pg_tables where schemaname = $1 order by 1 limit 100`,
+    [schema],
+  );
+  const names = others.map((other) => String(other.name));
+  throw new ConnectorError(
+    'DB_NO_TABLE',
+    `there is no table ${name} in schema ${schema}.${didYouMean(relation ?? '', names)}`,
+  );
+}
+
+function known(target: Table, name: string): { quoted: string; generated: boolean } {
+  const found = target.columns.get(name);
+  if (!found)
+    throw new ConnectorError(
+      'DB_NO_COLUMN',
+      `${target.name} has no column "${name}".${didYouMean(name, [...target.columns.keys()])}`,
+    );
+  return found;
+}
+
+function writable(target: Table, names: readonly string[]): string[] {
+  return names.map((name) => {
+    const { quoted, generated } = known(target, name);
+    if (generated)
+      throw new ConnectorError(
+        'DB_GENERATED_COLUMN',
+        `${target.name}: column "${name}" is generated; leave it out`,
+      );
+    return quoted;
+  });
+}
+
+/** Columns that are not given get their defaults. */
+function insertInto({ quoted }: Table, columns: readonly string[]): string {
+  return `insert into ${quoted} as stored (${columns.join(', ')})
+          select ${columns.map((name) => `given.${name}`).join(', ')} from jsonb_populate_record(null::${quoted}, $1) as given`;
+}
+
+function toJson(stored: Record<string, unknown>): { [key: string]: Json } {
+  return Object.fromEntries(
+    Object.entries(stored).map(([name, value]) => {
+      if (value instanceof Date) return [name, value.toISOString()];
+      return [name, Buffer.isBuffer(value) ? `\\x${value.toString('hex')}` : (value as Json)];
+    }),
+  );
+}
+
+/** An error of Postgres in our words. Its details hold whole rows and stay out. */
+function explain(name: string, error: unknown): unknown {
+  if (error instanceof ConnectorError || isConnectionFailure(error) || isDatabaseExhausted(error))
+    return error;
+  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const advice = code === '42P10' ? ' Add a unique constraint on exactly the key columns.' : '';
+  return new ConnectorError(`DB_${code || 'ERROR'}`, `${name}: ${messageOf(error)}.${advice}`, {
+    cause: error,
+  });
+}

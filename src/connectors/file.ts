@@ -1,0 +1,87 @@
+import { randomUUID } from 'node:crypto';
+import { lstat, mkdir, open, realpath, rename, rm } from 'node:fs/promises';
+import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import * as z from 'zod';
+import { Connector, operation } from '../connector.ts';
+import { ConnectorError, messageOf } from '../errors.ts';
+import { printable } from '../terminal.ts';
+
+/** Writes files, inside one folder only. */
+export class FileConnector extends Connector {
+  readonly #root: string;
+
+  constructor({ root = process.cwd() }: { root?: string } = {}) {
+    super();
+    this.#root = resolve(root);
+  }
+
+  readonly operations = {
+    /** Writes a value as a JSON file. Whoever reads it sees the former file or the whole new one. */
+    writeJson: operation({
+      parameters: z.strictObject({
+        path: z.string().min(1),
+        content: z.json(),
+        /** Keys that come first wherever they occur, in this order: Postgres does not keep the order of keys. */
+        keys: z.array(z.string()).default([]),
+      }),
+      run: async ({ path, content, keys }, { signal }) => {
+        const target = await this.#locate(path);
+        const text = `${JSON.stringify(content, (_, value) => inOrder(value, keys), 2)}\n`;
+        // Written aside and renamed, so that a crash never leaves half a file behind.
+        const draft = join(dirname(target), `.${basename(target)}.${randomUUID()}.draft`);
+        try {
+          await using file = await open(draft, 'wx');
+          await file.writeFile(text, { signal });
+          await file.sync();
+          await rename(draft, target);
+        } catch (error) {
+          await rm(draft, { force: true });
+          throw new ConnectorError(
+            'FILE_NOT_WRITTEN',
+            `${printable(path)} could not be written: ${messageOf(error)}`,
+            { cause: error },
+          );
+        }
+        return { path, bytes: Buffer.byteLength(text) };
+      },
+    }),
+  };
+
+  /** Where a path leads, links followed; the folder is made. */
+  async #locate(path: string): Promise<string> {
+    const shown = printable(path);
+    const target = resolve(this.#root, path);
+    const outside = new ConnectorError(
+      'PATH_OUTSIDE_ROOT',
+      `${shown} is outside the folder that files are written to`,
+    );
+    if (path.includes('\0') || !isInside(this.#root, target) || target === this.#root) throw outside;
+    // Looked at before it is made: a link on the way must not have folders made elsewhere.
+    let existing = dirname(target);
+    while (!(await exists(existing))) existing = dirname(existing);
+    if (!isInside(await realpath(this.#root), await realpath(existing))) throw outside;
+    await mkdir(dirname(target), { recursive: true });
+    const found = await lstat(target).catch(() => undefined);
+    if (found && !found.isFile())
+      throw new ConnectorError(
+        'FILE_IS_NO_FILE',
+        `${shown} exists and is ${found.isDirectory() ? 'a folder' : 'a link or a device'}`,
+      );
+    return join(await realpath(dirname(target)), basename(target));
+  }
+}
+
+function isInside(root: string, path: string): boolean {
+  const way = relative(root, path);
+  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
+
+async function exists(path: string): Promise<boolean> {
+  return (await lstat(path).catch(() => undefined)) !== undefined;
+}
+
+function inOrder(value: unknown, keys: readonly string[]): unknown {
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) return value;
+  const rank = ([key]: [string, unknown]) => (keys.includes(key) ? keys.indexOf(key) : keys.length);
+  return Object.fromEntries(Object.entries(value).toSorted((a, b) => rank(a) - rank(b)));
+}

@@ -1,0 +1,191 @@
+import pg from 'pg';
+import { DatabaseUnavailableError, messageOf } from '../errors.ts';
+
+export interface ConnectOptions {
+  /** Shown in pg_stat_activity. */
+  readonly name?: string;
+  /** A query that takes longer is rejected; it may run on, so the connection has to be given up. */
+  readonly queryTimeoutMs?: number;
+  /** Of a pool: most connections at a time. */
+  readonly max?: number;
+  /** Of a pool: idle connections do not keep the process alive. */
+  readonly allowExitOnIdle?: boolean;
+  /** Told when a connection breaks. Whoever was using it is told by its query as well. */
+  readonly onError?: (error: Error) => void;
+}
+
+const CONNECT_TIMEOUT = 10_000;
+
+/**
+ * What every session of ours starts with, whatever role, database or PGOPTIONS say. Sent while connecting (`options`):
+ * it costs no round trip, is there before the first statement, and RESET and DISCARD ALL return to it. A pooler in
+ * transaction mode refuses it at once, as it should: LISTEN and session locks would silently not work through one.
+ */
+const SESSION = {
+  search_path: 'public,pg_temp',
+  default_transaction_isolation: 'read\\ committed',
+  timezone: 'UTC',
+  datestyle: 'ISO,MDY',
+  intervalstyle: 'postgres',
+  // Compiling takes longer than any statement of ours.
+  jit: 'off',
+};
+
+const asText = pg.types.getTypeParser(25);
+const asTexts = pg.types.getTypeParser(1009 as 25);
+
+/**
+ * Dates and timestamps without a zone stay text: a Date would move them by the zone of this machine. So does numeric,
+ * also in arrays: money never passes through a JavaScript number. `timestamptz` is a Date, int8 is text (pg's own).
+ */
+const PARSERS = new Map<number, (value: string) => unknown>([
+  [1082, asText],
+  [1182, asTexts],
+  [1114, asText],
+  [1115, asTexts],
+  [1231, asTexts],
+]);
+
+const types: pg.CustomTypesConfig = {
+  getTypeParser: ((oid: number, format?: 'text') =>
+    PARSERS.get(oid) ?? pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
+};
+
+/** The timeout is the client's: as a pool's option it would also limit the wait for one that is free. */
+class Client extends pg.Client {
+  constructor(config?: pg.ClientConfig) {
+    super({ ...config, connectionTimeoutMillis: CONNECT_TIMEOUT });
+  }
+}
+
+/** A pool whose connections may break without ending the process, also while they are checked out. */
+export function createPool(url: string, { onError = () => {}, ...options }: ConnectOptions = {}): pg.Pool {
+  const pool = new pg.Pool({
+    ...clientConfig(url, options),
+    max: options.max ?? 10,
+    allowExitOnIdle: options.allowExitOnIdle ?? false,
+    Client,
+  });
+  // Idle ones report to the pool. A second report of the same break, to the client, would be one too many.
+  pool.on('error', onError);
+  pool.on('connect', (client) => client.on('error', () => {}));
+  return pool;
+}
+
+/** Not connected yet. */
+export function createClient(
+  url: string,
+  { onError = () => {}, ...options }: ConnectOptions = {},
+): pg.Client {
+  return new Client(clientConfig(url, options)).on('error', onError);
+}
+
+/** Connected, or a DatabaseUnavailableError that says in one line why not. */
+export async function openClient(url: string, options: ConnectOptions = {}): Promise<pg.Client> {
+  const client = createClient(url, options);
+  try {
+    await client.connect();
+    return client;
+  } catch (cause) {
+    await client.end();
+    throw new DatabaseUnavailableError(describeConnectionFailure(cause, url), { cause });
+  }
+}
+
+/** The connection string with our session defaults. Its own `options` are kept where they set other things. */
+export function withSession(url: string): string {
+  const session = new URL(url);
+  const settings = Object.entries(SESSION).map(([name, value]) => `-c ${name}=${value}`);
+  session.searchParams.set(
+    'options',
+    [session.searchParams.get('options') ?? '', ...settings].join(' ').trim(),
+  );
+  return session.href;
+}
+
+function clientConfig(url: string, { name, queryTimeoutMs }: ConnectOptions): pg.ClientConfig {
+  const application_name = name ? `sluice ${name}` : 'sluice';
+  const query_timeout = queryTimeoutMs ?? false;
+  return {
+    connectionString: withSession(url),
+    application_name,
+    types,
+    keepAlive: true,
+    ...(query_timeout && { query_timeout }),
+  };
+}
+
+const LOST = /^(08|57P0[123])/;
+const LOST_NETWORK =
+  /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN)$/;
+const LOST_MESSAGE =
+  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout expired)/;
+
+/**
+ * The connection broke or could not be made; a new one may succeed. A write may nevertheless have been committed.
+ * A server that was killed says so without SQLSTATE, hence the look at messages.
+ */
+export function isConnectionFailure(error: unknown): boolean {
+  return causes(error).some(
+    (one) => LOST.test(codeOf(one)) || LOST_NETWORK.test(codeOf(one)) || LOST_MESSAGE.test(messageOf(one)),
+  );
+}
+
+/** The server answers but cannot take work now: out of connections, memory, disk or locks, or read-only. */
+export function isDatabaseExhausted(error: unknown): boolean {
+  return causes(error).some((one) => /^(53|25006)/.test(codeOf(one)));
+}
+
+/** One line: what is wrong and what to do. Never holds the password. */
+export function describeConnectionFailure(error: unknown, url?: string): string {
+  const all = causes(error);
+  const where = URL.canParse(url ?? '') ? new URL(url ?? '') : undefined;
+  const at = where
+    ? `${where.hostname || where.searchParams.get('host')}:${where.port || '5432'}`
+    : 'the database';
+  const found = ADVICE.find(([pattern]) =>
+    all.some((one) => pattern.test(codeOf(one)) || pattern.test(messageOf(one))),
+  );
+  const said = (all.at(-1) === undefined ? 'unknown error' : messageOf(all.at(-1))).split('\n')[0];
+  return found ? `${at}: ${said}. ${found[1]}` : `${at}: ${said}.`;
+}
+
+const ADVICE: readonly (readonly [RegExp, string])[] = [
+  [/^(ENOTFOUND|EAI_AGAIN)$/, 'This host is unknown: check the host name in DATABASE_URL.'],
+  [/^ECONNREFUSED$/, 'Nothing listens there: start Postgres, or unset DATABASE_URL to use the embedded one.'],
+  [
+    /^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$|^timeout expired/,
+    'No answer: check address, network and firewall.',
+  ],
+  [/^28P01$|password must be a string/, 'Check user and password in DATABASE_URL.'],
+  [
+    /^28000$/,
+    'This server does not let this user in from here: see its pg_hba.conf, or add ?sslmode=require.',
+  ],
+  [/^3D000$/, 'Create this database, or correct the name in DATABASE_URL.'],
+  [
+    /unsupported startup parameter/,
+    'A pooler in transaction mode is in between: connect to Postgres directly.',
+  ],
+  [/^57P0[123]$/, 'The server is starting or stopping: try again in a moment.'],
+  [/^53300$/, 'Too many connections: stop something that is connected, or raise max_connections.'],
+  [/^53/, 'The server is out of disk, memory or locks: see its log.'],
+  [/^25006$/, 'This server is read-only: connect to the primary.'],
+  [/^42501$/, 'This user lacks a right: grant it (create on the database), or connect as the owner.'],
+  [/does not support SSL/, 'Add ?sslmode=disable to DATABASE_URL if the network is trusted.'],
+  [
+    /CERT|SIGNATURE|certificate/,
+    'The TLS certificate is not trusted: add ?sslrootcert=<its CA> to DATABASE_URL.',
+  ],
+];
+
+/** The error, what caused it and what it is made of. The innermost is the last. */
+function causes(error: unknown): unknown[] {
+  if (error === undefined || error === null) return [];
+  const inner = error instanceof AggregateError ? error.errors : [];
+  return [error, ...inner.flatMap(causes), ...(error instanceof Error ? causes(error.cause) : [])];
+}
+
+function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error ? String(error.code) : '';
+}

@@ -1,0 +1,180 @@
+import { type ChildProcess, spawn } from 'node:child_process';
+import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
+import { dirname, resolve } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import { childEnvironment } from '../config.ts';
+import { DatabaseUnavailableError, UsageError } from '../errors.ts';
+import { type Account, serverAccount } from './account.ts';
+import { findNative, program, usableBinaries } from './binaries.ts';
+import {
+  type Cluster,
+  checkVersion,
+  findCluster,
+  makeCluster,
+  prepareFolder,
+  writeServer,
+} from './cluster.ts';
+import { openClient } from './connect.ts';
+import { look } from './postmaster.ts';
+import { freePort, runProgram } from './process.ts';
+
+type Settings = Readonly<Record<string, string>>;
+
+export interface StartOptions {
+  /** Of postgresql.conf, for this start. */
+  readonly settings?: Settings;
+  /** Told what takes its time. */
+  readonly say?: (line: string) => void;
+}
+
+export interface EmbeddedStatus {
+  readonly state: 'absent' | 'stopped' | 'busy' | 'running';
+  readonly folder: string;
+  /** Where its log is, once there is a cluster. */
+  readonly log?: string;
+  /** With its password; only while it runs. */
+  readonly url?: string;
+}
+
+/** How long a start may take. Recovery after a crash counts. */
+const PATIENCE = 120_000;
+
+/**
+ * Starts the PostgreSQL of this data folder, or finds it running. It stays up when we end, in a session of its own
+ * that no Ctrl-C reaches, until `stopEmbedded`. Any number of processes may start it at the same moment.
+ *
+ * There is no lock of ours that a killed process could leave behind. Two steps decide, and both are atomic: a new
+ * cluster is renamed into place (see cluster.ts), and Postgres itself lets only one server into a data directory.
+ * Whoever comes second waits until the first one's server answers.
+ */
+export async function startEmbedded(
+  folder: string,
+  { settings = {}, say = () => {} }: StartOptions = {},
+): Promise<{ url: string; started: boolean }> {
+  const home = resolve(folder);
+  const existing = findCluster(home);
+  const seen = existing && (await look(existing));
+  if (seen?.state === 'running') return { url: seen.url, started: false };
+
+  const account = serverAccount(existing?.data);
+  const native = findNative();
+  prepareFolder(home, account);
+  const binaries = usableBinaries(native, home, account);
+  if (!existing) say(`Creating a PostgreSQL database in ${home}, once.`);
+  const cluster = existing ?? (await makeCluster(home, binaries, settings.fsync !== 'off', account));
+  checkVersion(cluster, native.version);
+  return await bringUp(cluster, (port) => launch(cluster, binaries, port, settings, account));
+}
+
+/** What is there, without starting anything. */
+export async function embeddedStatus(folder: string): Promise<EmbeddedStatus> {
+  const home = resolve(folder);
+  const cluster = findCluster(home);
+  if (!cluster) return { state: 'absent', folder: home };
+  const seen = await look(cluster);
+  const where = { folder: home, log: cluster.log };
+  return seen.state === 'running'
+    ? { state: seen.state, ...where, url: seen.url }
+    : { state: seen.state, ...where };
+}
+
+/** Waits until it is down. False: it was not running. Refuses while others are connected, unless forced. */
+export async function stopEmbedded(folder: string, { force = false } = {}): Promise<boolean> {
+  const home = resolve(folder);
+  const cluster = findCluster(home);
+  const seen = cluster && (await look(cluster));
+  if (!cluster || !seen || seen.state === 'stopped') return false;
+  if (!force) await refuseWhileInUse(seen.url);
+
+  const account = serverAccount(cluster.data);
+  const pgCtl = program(usableBinaries(findNative(), home, account), 'pg_ctl');
+  await runProgram(pgCtl, ['stop', '-D', cluster.data, '-m', 'fast', '-t', '60'], account);
+  return true;
+}
+
+async function bringUp(cluster: Cluster, launchAt: (port: number) => ChildProcess) {
+  let { port } = cluster.server;
+  let child: ChildProcess | undefined;
+  let logged = 0;
+  for (const giveUp = Date.now() + PATIENCE; Date.now() < giveUp; await delay(20)) {
+    const seen = await look(cluster);
+    if (seen.state === 'running') {
+      const started = seen.pid === child?.pid;
+      if (started && port !== cluster.server.port) writeServer(cluster.settings, { ...cluster.server, port });
+      return { url: seen.url, started };
+    }
+    if (seen.state === 'busy' || (child && isRunning(child))) continue;
+
+    const said = child ? logSince(cluster, logged) : '';
+    if (/could not bind/.test(said)) port = await freePort();
+    else if (child && !/lock file|shared memory block/.test(said)) {
+      throw new DatabaseUnavailableError(`PostgreSQL in ${cluster.data} does not start. It says:\n${said}`);
+    }
+    // A lock or shared memory that is still in use belongs to a server that is about to end: once more.
+    logged = statSync(cluster.log, { throwIfNoEntry: false })?.size ?? 0;
+    child = launchAt(port);
+  }
+  throw new DatabaseUnavailableError(
+    `PostgreSQL in ${cluster.data} does not answer after ${PATIENCE / 1000} s. Its log, ${cluster.log}, ends:\n` +
+      logSince(cluster, logged),
+  );
+}
+
+/** Directly rather than through pg_ctl, which hands the path to a shell that would expand a `$` in it. */
+function launch(
+  cluster: Cluster,
+  binaries: string,
+  port: number,
+  settings: Settings,
+  account?: Account,
+): ChildProcess {
+  const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const log = openSync(cluster.log, 'a', 0o600);
+  const child = spawn(program(binaries, 'postgres'), ['-D', cluster.data, '-p', String(port), ...options], {
+    env: childEnvironment(),
+    cwd: dirname(cluster.data),
+    // Nothing of ours is inherited: npm and pipes would wait for it to be closed.
+    stdio: ['ignore', log, log],
+    detached: true,
+    windowsHide: true,
+    ...account,
+  });
+  closeSync(log);
+  // Without a listener, a program that cannot be executed would end us; isRunning sees it.
+  child.on('error', () => {});
+  child.unref();
+  return child;
+}
+
+function isRunning(child: ChildProcess): boolean {
+  return child.pid !== undefined && child.exitCode === null && child.signalCode === null;
+}
+
+function logSince(cluster: Cluster, start: number): string {
+  if (!existsSync(cluster.log)) return '';
+  return readFileSync(cluster.log).subarray(start).toString('utf8').trimEnd().slice(-2_000);
+}
+
+async function refuseWhileInUse(url: string): Promise<void> {
+  const client = await openClient(url);
+  try {
+    // One that has just hung up is listed for some milliseconds more.
+    for (let looked = 0; ; looked++) {
+      const { rows } = await client.query(
+        `select coalesce(nullif(application_name, ''), usename, 'unnamed') as name
+           from pg_stat_activity
+          where backend_type = 'client backend'
+            and pid <> pg_backend_pid()`,
+      );
+      if (rows.length === 0) return;
+      if (looked === 10) {
+        const who = [...new Set(rows.map(({ name }) => name))].join(', ');
+        const count = rows.length === 1 ? '1 client is' : `${rows.length} clients are`;
+        throw new UsageError(`DB_IN_USE ${count} connected (${who}). Stop them first, or use --force.`);
+      }
+      await delay(50);
+    }
+  } finally {
+    await client.end();
+  }
+}

@@ -1,0 +1,149 @@
+import { spawn } from 'node:child_process';
+import { readdir, readFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
+import { dirname, join } from 'node:path';
+import type pg from 'pg';
+import { CHECKOUT, childEnvironment } from '../config.ts';
+import { DatabaseUnavailableError } from '../errors.ts';
+import { openClient, withSession } from './connect.ts';
+
+interface Migration {
+  readonly file: string;
+  /** As graphile-migrate records it: 000001.sql */
+  readonly number: string;
+  readonly hash: string;
+}
+
+/** Session locks: ours, and the one that graphile-migrate gives up on at once when it is taken. */
+const OUR_LOCK = '758423';
+const THEIR_LOCK = '4727445306447283';
+
+/** `begin atomic` is of 14. */
+const OLDEST = 14;
+
+/**
+ * Brings a database up to date with the committed migrations of a project: a folder with .gmrc and migrations/.
+ * Costs a connection and two short queries when there is nothing to do. Any number of processes may do it at the same moment: the first does
+ * it, the others wait for it.
+ */
+export async function migrate(
+  url: string,
+  say: (line: string) => void = () => {},
+  project: string = CHECKOUT,
+): Promise<{ applied: string[] }> {
+  const committed = await readCommitted(join(project, 'migrations', 'committed'));
+  const client = await openClient(url, { name: 'migrate' });
+  try {
+    if ((await missing(client, committed)).length === 0) return { applied: [] };
+
+    await refuseUnusable(client);
+    await client.query('select pg_advisory_lock($1)', [OUR_LOCK]);
+    // If whoever had it was killed, its graphile-migrate may still be at work.
+    await client.query('select pg_advisory_lock($1), pg_advisory_unlock($1)', [THEIR_LOCK]);
+    const pending = await missing(client, committed);
+    if (pending.length > 0) {
+      say(`Migrating the database: ${pending.length} of ${committed.length} migrations are new.`);
+      await runGraphileMigrate(url, project);
+    }
+    return { applied: pending.map(({ file }) => file) };
+  } finally {
+    await client.end();
+  }
+}
+
+async function readCommitted(folder: string): Promise<Migration[]> {
+  const files = (await readdir(folder)).filter((file) => /^\d+(-[-\w]*)?\.sql$/.test(file)).sort();
+  return await Promise.all(
+    files.map(async (file) => {
+      const hash = (await readFile(join(folder, file), 'utf8')).match(/^--! Hash: (\S+)$/m)?.[1];
+      return { file, number: file.replace(/^(\d+).*/, '$1.sql'), hash: hash ?? '' };
+    }),
+  );
+}
+
+/** Those the database has not seen. Refuses a database that has seen others. */
+async function missing(client: pg.Client, committed: readonly Migration[]): Promise<Migration[]> {
+  const applied = await appliedHashes(client);
+  for (const { file, number, hash } of committed) {
+    const seen = applied.get(number);
+    if (seen && seen !== hash) {
+      throw new DatabaseUnavailableError(
+        `Migration ${file} was changed after this database had run it. Restore the file; a new migration mends it.`,
+      );
+    }
+  }
+  const unknown = [...applied.keys()].filter((number) => !committed.some((one) => one.number === number));
+  if (unknown.length > 0) {
+    throw new DatabaseUnavailableError(
+      `This database is newer than this checkout: it has run ${unknown.join(', ')}. Update the checkout.`,
+    );
+  }
+  return committed.filter(({ number }) => !applied.has(number));
+}
+
+async function appliedHashes(client: pg.Client): Promise<Map<string, string>> {
+  const { rows: found } = await client.query(
+    `select to_regclass('graphile_migrate.migrations') is not null as found`,
+  );
+  if (!found[0].found) return new Map();
+  const { rows } = await client.query('select filename, hash from graphile_migrate.migrations');
+  return new Map(rows.map(({ filename, hash }) => [filename, hash]));
+}
+
+async function refuseUnusable(client: pg.Client): Promise<void> {
+  const { rows } = await client.query(
+    `select current_setting('server_version') as version,
+            current_setting('server_version_num')::integer / 10000 as major,
+            current_setting('server_encoding') as encoding,
+            current_setting('transaction_read_only') as read_only,
+            has_database_privilege(current_database(), 'create')
+              or to_regnamespace('graphile_migrate') is not null as may_create,
+            quote_ident(current_database()) as database,
+            quote_ident(current_user) as user`,
+  );
+  const { version, major, encoding, read_only, may_create, database, user } = rows[0];
+  const problems = [
+    major < OLDEST &&
+      `is served by PostgreSQL ${version}; ${OLDEST} is the oldest that will do. Upgrade the server.`,
+    encoding !== 'UTF8' && `is encoded as ${encoding}. Create one with encoding 'UTF8' template template0.`,
+    read_only === 'on' && 'is read-only. Connect to the primary.',
+    !may_create &&
+      `does not let ${user} create a schema. Run: grant create on database ${database} to ${user}`,
+  ].filter((problem) => problem !== false);
+  if (problems.length === 0) return;
+  throw new DatabaseUnavailableError(
+    problems.map((problem) => `The database ${database} ${problem}`).join('\n'),
+  );
+}
+
+/** A process of its own: it ends the process it runs in when its connection breaks. */
+async function runGraphileMigrate(url: string, project: string): Promise<void> {
+  const cli = join(dirname(createRequire(import.meta.url).resolve('graphile-migrate')), 'cli.js');
+  const child = spawn(process.execPath, [cli, 'migrate'], {
+    cwd: project,
+    env: { ...childEnvironment(), DATABASE_URL: withSession(url) },
+    stdio: ['ignore', 'pipe', 'pipe'],
+    windowsHide: true,
+  });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) {
+    stream.setEncoding('utf8').on('data', (text) => {
+      output += text;
+    });
+  }
+  const code = await new Promise<number | null>((resolve, reject) => {
+    child.once('error', reject).once('close', resolve);
+  });
+  if (code !== 0) throw migrationFailure(output);
+}
+
+/** What graphile-migrate prints is mostly its own stack; the whole of it is the cause. */
+export function migrationFailure(output: string): DatabaseUnavailableError {
+  const file = [...output.matchAll(/Running migration '([^']+)'/g)].at(-1)?.[1];
+  const line = output.match(/Error occurred at line (\d+)/)?.[1];
+  const said = output.match(/^(?:error|Error): (.*)$/m)?.[1] ?? output.trim();
+  const what = file ? `Migration ${file} failed` : 'Cannot migrate the database';
+  const where = line ? `, at line ${line} below its header` : '';
+  const advice = file ? '. Nothing of it was kept: mend it and start again.' : '';
+  return new DatabaseUnavailableError(`${what}${where}: ${said}${advice}`, { cause: new Error(output) });
+}

@@ -1,0 +1,78 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
+import { join, resolve } from 'node:path';
+import type { Cluster } from './cluster.ts';
+import { createClient, isConnectionFailure } from './connect.ts';
+import { isAlive } from './process.ts';
+
+/** Busy: a server that is starting, recovering, stopping or hanging. */
+export type Seen =
+  | { readonly state: 'stopped' }
+  | { readonly state: 'busy' | 'running'; readonly pid: number; readonly url: string };
+
+/** What a look at the process and a connection tell about a cluster. Removes what a crash left behind. */
+export async function look(cluster: Cluster): Promise<Seen> {
+  const file = join(cluster.data, 'postmaster.pid');
+  const found = readPidFile(file);
+  if (!found || !isAlive(found.pid)) return { state: 'stopped' };
+  if (!isPostmaster(found, cluster.data)) {
+    // After a crash or a reboot it names a process that has nothing to do with it, which Postgres would take for a
+    // running server. Nothing was awaited since it was read.
+    rmSync(file, { force: true });
+    return { state: 'stopped' };
+  }
+  const url = urlOf(cluster, found.port);
+  return { state: found.ready && (await answers(url)) ? 'running' : 'busy', pid: found.pid, url };
+}
+
+/** A refusal for good is an answer, too: whoever connects will be told which. */
+async function answers(url: string): Promise<boolean> {
+  const client = createClient(url);
+  try {
+    await client.connect();
+    return true;
+  } catch (error) {
+    return !isConnectionFailure(error);
+  } finally {
+    await client.end();
+  }
+}
+
+/** Whether the process is the server of this data directory, and not of one that this is a copy of. */
+function isPostmaster({ pid, data: recorded }: PidFile, data: string): boolean {
+  if (process.platform === 'linux' && existsSync('/proc/self')) {
+    try {
+      // A postmaster works in its data directory, also after the folder was moved.
+      return readlinkSync(`/proc/${pid}/cwd`) === data;
+    } catch (error) {
+      return error instanceof Error && 'code' in error && error.code === 'EACCES';
+    }
+  }
+  if (resolve(recorded) !== data) return false;
+  if (process.platform === 'win32') return true;
+  const { stdout } = spawnSync('ps', ['-o', 'command=', '-p', String(pid)], { encoding: 'utf8' });
+  return stdout?.includes('postgres') ?? true;
+}
+
+interface PidFile {
+  readonly pid: number;
+  readonly data: string;
+  readonly port: number;
+  readonly ready: boolean;
+}
+
+/** Undefined as well while it is being written. */
+function readPidFile(path: string): PidFile | undefined {
+  try {
+    const [pid, data = '', , port, , , , state] = readFileSync(path, 'utf8').split('\n');
+    if (!(Number(pid) > 0)) return undefined;
+    return { pid: Number(pid), data, port: Number(port), ready: state?.trim() === 'ready' };
+  } catch {
+    return undefined;
+  }
+}
+
+/** sslmode: loopback needs none, and PGSSLMODE of the environment shall not apply. */
+function urlOf({ server }: Cluster, port: number): string {
+  return `postgres://sluice:${server.password}@127.0.0.1:${port}/sluice?sslmode=disable`;
+}

@@ -1,0 +1,175 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import * as z from 'zod';
+import { createPool, describeConnectionFailure, isConnectionFailure } from './database/connect.ts';
+import { migrate } from './database/migrate.ts';
+import { DefinitionError, UsageError } from './errors.ts';
+import { listRuns, type RunDetails, type RunSummary, readRun, runStatus } from './inspect.ts';
+import type { JsonObject } from './json.ts';
+import type { Log } from './log.ts';
+import { runRunner } from './runner.ts';
+import { cancelRun, inputSchema, registerWorkflow, startRuns, workflowProblems } from './store.ts';
+import { type Connectors, connectorProblems, type Workflow } from './workflow.ts';
+
+export interface EngineOptions {
+  /** A postgres:// URL of the database that holds everything. */
+  readonly connectionString: string;
+  /** What tasks may use, by the names under which workflows call them. */
+  readonly connectors: Connectors;
+  /** What `register` registers. */
+  readonly workflows?: readonly Workflow[];
+  /** Told what runners do; silent if not given. */
+  readonly log?: Log;
+}
+
+export interface Start {
+  /** What the workflow declares; what is left out gets its default. */
+  readonly input?: JsonObject;
+  /** Starting again with the same key gives the same run. Another input with a used key is an error. */
+  readonly key?: string;
+}
+
+export interface RunnerSettings {
+  /** How many tasks run at once; 20 if not given. */
+  readonly slots?: number;
+  /** Stops the runner: see `graceMs`. */
+  readonly signal: AbortSignal;
+  /** How long running tasks may take to end once it stops, in milliseconds; what is left is given back. 10000. */
+  readonly graceMs?: number;
+  readonly onReady?: (runnerId: number) => void;
+}
+
+const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const POLL_MS = 50;
+
+/** Everything that the commands do, for programs. Dispose of it when done: `await using engine = openEngine(…)`. */
+export class Engine implements AsyncDisposable {
+  readonly #options: EngineOptions;
+  readonly #pool: ReturnType<typeof createPool>;
+
+  constructor(options: EngineOptions) {
+    this.#options = options;
+    this.#pool = createPool(options.connectionString, { name: 'engine', max: 4 });
+  }
+
+  /** Resolves when the database answers, or the signal aborts; says once that it waits. Other failures are thrown. */
+  async waitForDatabase(signal: AbortSignal, say: (line: string) => void): Promise<void> {
+    for (let said = false; !signal.aborted; said = true) {
+      try {
+        await this.#pool.query('select');
+        return;
+      } catch (error) {
+        if (!isConnectionFailure(error)) throw error;
+        if (!said)
+          say(
+            `${describeConnectionFailure(error, this.#options.connectionString)} Waiting for the database.`,
+          );
+        await delay(POLL_MS * 5);
+      }
+    }
+  }
+
+  /** Brings the database up to date; says which migrations were new. Others may do so at the same moment. */
+  async migrate(say?: (line: string) => void): Promise<string[]> {
+    return (await migrate(this.#options.connectionString, say)).applied;
+  }
+
+  /** Registers all workflows; a changed one becomes a new version. Throws a DefinitionError with all problems of all. */
+  async register(): Promise<{ workflow: string; version: number; isNew: boolean }[]> {
+    const workflows = this.#options.workflows ?? [];
+    const problems: string[] = [];
+    for (const workflow of workflows) {
+      const found = [
+        ...connectorProblems(workflow, this.#options.connectors),
+        ...(await workflowProblems(this.#pool, workflow)),
+      ];
+      problems.push(...found.map((problem) => `workflow "${workflow.name}": ${problem}`));
+    }
+    if (problems.length > 0) throw new DefinitionError(problems);
+    const registered = [];
+    for (const workflow of workflows)
+      registered.push({ workflow: workflow.name, ...(await registerWorkflow(this.#pool, workflow)) });
+    return registered;
+  }
+
+  /** Starts a run of the newest version; gives its id. Throws a UsageError when the input is not what is declared. */
+  async startRun(workflow: string, start: Start = {}): Promise<string> {
+    const [runId] = await this.startRuns(workflow, [start]);
+    if (runId === undefined) throw new Error('no run was started');
+    return runId;
+  }
+
+  /** Starts many runs in one transaction: all or none. Their ids are in the order of the starts. */
+  async startRuns(workflow: string, starts: readonly Start[]): Promise<string[]> {
+    const inputs = starts.map(({ input }) => input ?? {});
+    await this.#checkInputs(workflow, inputs);
+    const runs = await startRuns(
+      this.#pool,
+      workflow,
+      inputs,
+      starts.map(({ key }) => key ?? null),
+    );
+    return runs.map(({ runId }) => runId);
+  }
+
+  /** Runs tasks until the signal aborts. */
+  async run({ slots = 20, graceMs = 10_000, ...settings }: RunnerSettings): Promise<void> {
+    const { connectionString: url, connectors, log = SILENT } = this.#options;
+    await runRunner({ url, connectors, log, slots, graceMs, ...settings });
+  }
+
+  /** One run with its tasks, attempts, outputs and errors; undefined when there is none. */
+  readRun(id: string): Promise<RunDetails | undefined> {
+    return readRun(this.#pool, id);
+  }
+
+  /** Runs, newest first. */
+  listRuns(which: 'active' | 'ended', limit = 20): Promise<RunSummary[]> {
+    return listRuns(this.#pool, which, limit);
+  }
+
+  /** Resolves when the run has ended. */
+  async waitForRun(id: string, signal?: AbortSignal): Promise<RunDetails> {
+    while ((await runStatus(this.#pool, id)) === 'RUNNING')
+      await delay(POLL_MS, undefined, signal && { signal });
+    const run = await readRun(this.#pool, id);
+    if (!run) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
+    return run;
+  }
+
+  /** Stops a run: what has not begun will not, what runs is told. False when it had ended before. */
+  cancelRun(id: string, by: string): Promise<boolean> {
+    return cancelRun(this.#pool, id, by);
+  }
+
+  /** The JSON Schema of what a run of the workflow is started with. */
+  inputSchema(workflow: string): Promise<JsonObject | undefined> {
+    return inputSchema(this.#pool, workflow);
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool.end();
+  }
+
+  /** In full, by the schema: the database itself checks names and types only. */
+  async #checkInputs(workflow: string, inputs: readonly JsonObject[]): Promise<void> {
+    const schema = await inputSchema(this.#pool, workflow);
+    if (!schema) return;
+    const parser = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
+    for (const [index, input] of inputs.entries()) {
+      const { error } = parser.safeParse(input);
+      if (!error) continue;
+      const which = inputs.length > 1 ? `input ${index + 1}` : 'the input';
+      const problems = error.issues.map(({ path, message }) =>
+        path.length > 0 ? `"${path.join('.')}": ${message}` : message,
+      );
+      throw new UsageError(
+        `BAD_INPUT ${which} of ${workflow} is not valid: ${problems.join('; ')}. Nothing was started.`,
+      );
+    }
+  }
+}
+
+/** An engine on a database. Connects when it has to. */
+export function openEngine(options: EngineOptions): Engine {
+  return new Engine(options);
+}

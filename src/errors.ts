@@ -1,0 +1,42 @@
+/**
+ * The kinds of error that mean something to a caller. Everything else is a bug and keeps its stack.
+ * A message says what happened, to which thing, and what to do about it, in this order.
+ */
+
+/** The author of a workflow has to mend it. Lists every problem found, one a line. */
+export class DefinitionError extends Error {
+  override readonly name = 'DefinitionError';
+  readonly problems: readonly string[];
+
+  constructor(problems: readonly string[]) {
+    super(problems.join('\n'));
+    this.problems = problems;
+  }
+}
+
+/** A task could not do its work. The code is for programs, the message for people. */
+export class ConnectorError extends Error {
+  override readonly name = 'ConnectorError';
+  readonly code: string;
+
+  constructor(code: string, message: string, options?: ErrorOptions) {
+    super(message, options);
+    this.code = code;
+  }
+}
+
+/** A command was called wrongly: exit code 2, nothing was started. */
+export class UsageError extends Error {
+  override readonly name = 'UsageError';
+}
+
+/** The database cannot be reached or used: exit code 3. */
+export class DatabaseUnavailableError extends Error {
+  override readonly name = 'DatabaseUnavailableError';
+}
+
+/** The text of whatever was thrown: libraries throw strings, and objects that are no errors. */
+export function messageOf(error: unknown): string {
+  if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}

@@ -1,0 +1,22 @@
+/**
+ * Sluice as a module. The commands are thin users of what is exported here.
+ */
+export {
+  Connector,
+  type Operation,
+  operation,
+  type Queryable,
+  type TaskContext,
+  type TaskLog,
+} from './connector.ts';
+export { DatabaseConnector } from './connectors/database.ts';
+export { EmailConnector } from './connectors/email.ts';
+export { FileConnector } from './connectors/file.ts';
+export { PurchaseOrderConnector } from './connectors/purchase_order.ts';
+export { Engine, type EngineOptions, openEngine, type RunnerSettings, type Start } from './engine.ts';
+export { ConnectorError, DatabaseUnavailableError, DefinitionError, UsageError } from './errors.ts';
+export type { AttemptDetails, RunDetails, RunStatus, RunSummary, TaskDetails, TaskState } from './inspect.ts';
+export type { Json, JsonObject } from './json.ts';
+export { createLog, type Log } from './log.ts';
+export { type Condition, input, output, type Reference, run } from './references.ts';
+export { type Connectors, type TaskDefinition, type Workflow, workflowDefiner } from './workflow.ts';

@@ -1,0 +1,61 @@
+import { type IMeta, Logger } from 'tslog';
+import type { LogFormat, LogLevel } from './config.ts';
+import { colourOf, painter, printable } from './terminal.ts';
+
+/** Facts for programs; the phrase says it for people. Never parameters, outputs or connection strings. */
+export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
+
+/** debug: nothing happened · info: something moved · warn: it will mend itself · error: somebody has to act */
+export interface Log {
+  debug(fields: Fields, phrase: string): void;
+  info(fields: Fields, phrase: string): void;
+  warn(fields: Fields, phrase: string): void;
+  error(fields: Fields, phrase: string): void;
+}
+
+export interface LogOptions {
+  readonly level: LogLevel;
+  readonly format: LogFormat;
+  readonly color: boolean;
+  /** Gets whole lines. */
+  readonly write: (line: string) => void;
+}
+
+/** One line per thing that happened: aligned for people, or JSON. */
+export function createLog({ level, format, color, write }: LogOptions): Log {
+  const log = new Logger<Record<string, unknown>>({
+    type: 'hidden',
+    strictConfig: true,
+    stack: { capture: 'off' },
+    minLevel: level === 'silent' ? 7 : (level.toUpperCase() as Uppercase<typeof level>),
+  });
+  const paint = painter(color);
+  log.attachTransport((record) => {
+    const fields = (record as { 0?: unknown })[0] as Fields;
+    const phrase = printable(String((record as { 1?: unknown })[1]));
+    const { date, logLevelName } = record._logMeta as IMeta;
+    const time = new Date(date).toISOString();
+    write(
+      format === 'json'
+        ? JSON.stringify({ time, level: logLevelName.toLowerCase(), ...fields, message: phrase })
+        : prettyLine(time, logLevelName, fields, phrase),
+    );
+  });
+  return log;
+
+  function prettyLine(time: string, levelName: string, { run, task }: Fields, phrase: string): string {
+    const clock = paint(time.slice(11, 23), 'dim');
+    const where = task ? `${`run ${run}`.padEnd(7)}  ${printable(String(task)).padEnd(16)}` : '';
+    const coloured = phrase.replace(
+      /\b(PENDING|READY|RUNNING|SUCCESS|COMPLETED|FAILED|CANCELLED)\b/g,
+      (state) => paint(state, colourOf(state)),
+    );
+    const mark =
+      levelName === 'ERROR'
+        ? paint('error: ', 'red')
+        : levelName === 'WARN'
+          ? paint('warning: ', 'yellow')
+          : '';
+    return [clock, where, mark + coloured].filter(Boolean).join('  ');
+  }
+}

@@ -1,0 +1,47 @@
+import * as z from 'zod';
+
+/** Something a reader should know about; the code is for programs, the message for people. */
+const notice = z.object({ code: z.string(), message: z.string() });
+
+const attachment = z.object({
+  index: z.int(),
+  name: z.string().nullable(),
+  type: z.string(),
+  size: z.int(),
+  /** The text of a PDF; null for everything else. */
+  text: z.string().nullable(),
+  /** Why a PDF has no text. */
+  error: notice.nullable(),
+});
+
+/** An email as plain text: what `email.read` puts out, and what `purchase_order.extract` takes in. */
+export const emailMessage = z.object({
+  source: z.string(),
+  subject: z.string().nullable(),
+  from: z.string().nullable(),
+  to: z.string().nullable(),
+  cc: z.string().nullable(),
+  message_id: z.string().nullable(),
+  /** The Date header as it was written. */
+  date: z.string().nullable(),
+  /** The calendar day of the Date header, in the sender's own time zone. */
+  sent_on: z.iso.date().nullable(),
+  text: z.string(),
+  html_used: z.boolean(),
+  attachments: z.array(attachment),
+  warnings: z.array(notice),
+});
+
+export type Notice = z.output<typeof notice>;
+export type Attachment = z.output<typeof attachment>;
+export type EmailMessage = z.output<typeof emailMessage>;
+
+/** A value as it may stand in a message: in quotes, escaped, and short. */
+export function shown(value: string, length = 60): string {
+  const short = value.length > length ? `${value.slice(0, length)}…` : value;
+  const escaped = JSON.stringify(short).replace(
+    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu,
+    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
+  );
+  return escaped;
+}

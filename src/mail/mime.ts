@@ -1,0 +1,95 @@
+import PostalMime, { type Address, type Email } from 'postal-mime';
+import { ConnectorError, messageOf } from '../errors.ts';
+import { hasTable, htmlToText } from './html.ts';
+import { shown } from './message.ts';
+
+/** A message taken apart: headers by lower-case name, one text, and the bytes of its attachments. */
+export interface MimeMessage {
+  readonly headers: ReadonlyMap<string, string>;
+  readonly text: string;
+  readonly htmlUsed: boolean;
+  readonly parts: readonly MimePart[];
+}
+
+export interface MimePart {
+  readonly name: string | null;
+  readonly type: string;
+  readonly bytes: Uint8Array;
+}
+
+const BOUNDARIES = 1_000;
+const TEXT_LINES = 50_000;
+
+/** Takes an internet message apart; the first of repeated headers counts. */
+export async function readMime(bytes: Uint8Array, source: string): Promise<MimeMessage> {
+  refuseFloods(bytes, source);
+  const email = await PostalMime.parse(bytes, { maxNestingDepth: 20 }).catch((error) => {
+    throw new ConnectorError(
+      'EMAIL_DAMAGED',
+      `${shown(source)} is not a readable email: ${messageOf(error)}.`,
+      { cause: error },
+    );
+  });
+  const { text, htmlUsed } = chooseText(email);
+  const parts = email.attachments.map(({ filename, mimeType, content }) => ({
+    name: filename,
+    type: mimeType,
+    bytes: typeof content === 'string' ? Buffer.from(content) : new Uint8Array(content as ArrayBuffer),
+  }));
+  return { headers: headersOf(email), text, htmlUsed, parts };
+}
+
+/** The parser needs 10 µs for a line and 60 µs for a part, on our thread: hundreds of thousands would stop the runner. */
+function refuseFloods(bytes: Uint8Array, source: string): void {
+  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  const parts = text.match(/^--\S/gm)?.length ?? 0;
+  if (parts > BOUNDARIES) {
+    throw new ConnectorError(
+      'EMAIL_TOO_MANY_PARTS',
+      `${shown(source)} has more than ${BOUNDARIES} parts. Forward the order alone.`,
+    );
+  }
+  const lines = (text.match(/\n/g)?.length ?? 0) - (text.match(/^[A-Za-z0-9+/=]{60,100}\r?$/gm)?.length ?? 0);
+  if (lines > TEXT_LINES) {
+    throw new ConnectorError(
+      'EMAIL_TOO_LARGE',
+      `${shown(source)} has more than ${TEXT_LINES} lines of text. Forward the order alone.`,
+    );
+  }
+}
+
+/** The plain text, unless the HTML has what the plain text has not: a table, or anything at all. */
+function chooseText({ text = '', html }: Email): { text: string; htmlUsed: boolean } {
+  if (html === undefined) return { text, htmlUsed: false };
+  const fromHtml = htmlToText(html);
+  const isPoor = letters(text) * 2 < letters(fromHtml);
+  return isPoor || (hasTable(html) && letters(fromHtml) > 0)
+    ? { text: fromHtml, htmlUsed: true }
+    : { text, htmlUsed: false };
+}
+
+function letters(text: string): number {
+  return text.match(/[\p{L}\p{N}]/gu)?.length ?? 0;
+}
+
+function headersOf(email: Email): Map<string, string> {
+  const headers = new Map<string, string>();
+  for (const { key, value } of email.headers) if (!headers.has(key)) headers.set(key, value);
+  const decoded = {
+    subject: email.subject,
+    from: email.from && addressText(email.from),
+    to: addresses(email.to),
+    cc: addresses(email.cc),
+  };
+  for (const [name, value] of Object.entries(decoded)) if (value) headers.set(name, value);
+  return headers;
+}
+
+function addresses(list: readonly Address[] = []): string {
+  return list.map(addressText).join(', ');
+}
+
+function addressText({ name, address }: Address): string {
+  if (!address) return name;
+  return name && name !== address ? `${name} <${address}>` : address;
+}

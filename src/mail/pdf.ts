@@ -1,0 +1,137 @@
+import { setTimeout } from 'node:timers/promises';
+import { Worker } from 'node:worker_threads';
+import { type Notice, shown } from './message.ts';
+import { layoutPage, type Page } from './pdf_layout.ts';
+import { clean } from './text.ts';
+
+export interface PdfLimits {
+  readonly bytes: number;
+  readonly pages: number;
+  readonly texts: number;
+  readonly milliseconds: number;
+  readonly heapMegabytes: number;
+}
+
+export const PDF_LIMITS: PdfLimits = {
+  bytes: 10 * 1024 * 1024,
+  pages: 50,
+  texts: 200_000,
+  milliseconds: 10_000,
+  heapMegabytes: 256,
+};
+
+/** The text of a PDF, or why it has none. `note` says that not all of it was read. */
+export type PdfResult =
+  | { readonly text: string; readonly error: null; readonly note: string | null }
+  | { readonly text: null; readonly error: Notice; readonly note: null };
+
+type FromWorker =
+  | { readonly page: Page }
+  | { readonly done: true; readonly fields: readonly { readonly id: string; readonly value: string }[] }
+  | { readonly error: string };
+
+/** Whether bytes are a PDF, whatever they are called: the mark may stand a little way in. */
+export function isPdf(bytes: Uint8Array): boolean {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 1024)).includes('%PDF-');
+}
+
+/** Reads the text of a PDF. Never fails because of the PDF: that is a result. Rejects only when aborted. */
+export async function readPdf(
+  bytes: Uint8Array,
+  signal: AbortSignal,
+  limits: PdfLimits = PDF_LIMITS,
+): Promise<PdfResult> {
+  if (bytes.length === 0) return failed('PDF_EMPTY', 'it has no bytes');
+  if (bytes.length > limits.bytes)
+    return failed('PDF_TOO_LARGE', `it has ${bytes.length} bytes; the limit is ${limits.bytes}`);
+  if (!isPdf(bytes)) {
+    return failed(
+      'PDF_NOT_A_PDF',
+      `it is no PDF: it starts with ${shown(Buffer.from(bytes.slice(0, 20)).toString('latin1'))}`,
+    );
+  }
+  return queued(() => parse(bytes, signal, limits));
+}
+
+let last: Promise<unknown> = Promise.resolve();
+
+/** One PDF at a time: each may take up to its limit of memory. */
+async function queued<T>(work: () => Promise<T>): Promise<T> {
+  const mine = last.then(work);
+  last = mine.catch(() => undefined);
+  return mine;
+}
+
+async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits): Promise<PdfResult> {
+  signal.throwIfAborted();
+  const settled = new AbortController();
+  const worker = new Worker(new URL('./pdf_worker.js', import.meta.url), {
+    workerData: new Uint8Array(bytes),
+    execArgv: [],
+    env: { PDF2JSON_DISABLE_LOGS: '1' }, // it prints to stdout all the same: that is caught and thrown away
+    stdout: true,
+    stderr: true,
+    resourceLimits: { maxOldGenerationSizeMb: limits.heapMegabytes },
+  });
+  try {
+    return await new Promise<PdfResult>((resolve, reject) => {
+      signal.addEventListener('abort', () => reject(signal.reason), { once: true, signal: settled.signal });
+      setTimeout(limits.milliseconds, undefined, { signal: settled.signal }).then(
+        () => resolve(failed('PDF_TIMEOUT', `it could not be read within ${limits.milliseconds / 1000} s`)),
+        () => {},
+      );
+      const pages: Page[] = [];
+      let texts = 0;
+      worker.on('message', (message: FromWorker) => {
+        if ('error' in message) resolve(explain(message.error));
+        else if ('done' in message) resolve(finished(pages, message.fields, null));
+        else {
+          pages.push(message.page);
+          texts += message.page.texts.length;
+          if (texts > limits.texts)
+            resolve(failed('PDF_TOO_LARGE', `it has more than ${limits.texts} pieces of text`));
+          else if (pages.length >= limits.pages)
+            resolve(finished(pages, [], `only the first ${limits.pages} pages were read`));
+        }
+      });
+      worker.on('error', (error: NodeJS.ErrnoException) => {
+        const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
+        resolve(
+          outOfMemory
+            ? failed('PDF_TOO_LARGE', `it needs more than ${limits.heapMegabytes} MB of memory`)
+            : explain(String(error)),
+        );
+      });
+      worker.on('exit', () =>
+        resolve(failed('PDF_DAMAGED', 'it is damaged: it has no pages that can be read')),
+      );
+    });
+  } finally {
+    settled.abort();
+    await worker.terminate();
+  }
+}
+
+function finished(
+  pages: readonly Page[],
+  fields: readonly { id: string; value: string }[],
+  note: string | null,
+): PdfResult {
+  const filledIn = fields
+    .filter(({ value }) => value.trim() !== '')
+    .map(({ id, value }) => `${id}: ${value}`);
+  const text = clean([...pages.map(layoutPage), ...filledIn].join('\n\n'));
+  if (text.trim() === '') return failed('PDF_NO_TEXT', 'it has no text, only pictures (a scan?)');
+  return { text, error: null, note };
+}
+
+function explain(problem: string): PdfResult {
+  if (/password/i.test(problem) || /encrypt/i.test(problem)) {
+    return failed('PDF_ENCRYPTED', 'it is protected by a password or by an encryption that is not supported');
+  }
+  return failed('PDF_DAMAGED', `it is damaged (${shown(problem.replace(/^(?:Error: )+/, ''))})`);
+}
+
+function failed(code: string, message: string): PdfResult {
+  return { text: null, error: { code, message }, note: null };
+}

@@ -1,0 +1,144 @@
+import { basename, dirname, join } from 'node:path';
+import { ConnectorError } from '../errors.ts';
+import { sentOn } from './dates.ts';
+import { readInside } from './file.ts';
+import { type Attachment, type EmailMessage, type Notice, shown } from './message.ts';
+import { type MimeMessage, type MimePart, readMime } from './mime.ts';
+import { isPdf, PDF_LIMITS, readPdf } from './pdf.ts';
+import { clean, cleanLine, decode, isMime, readHeaders } from './text.ts';
+
+const TEXT_BYTES = 10 * 1024 * 1024;
+const MIME_BYTES = 25 * 1024 * 1024;
+const TEXT_LENGTH = 200_000;
+const TEXT_LINES = 5_000;
+const PDF_COUNT = 5;
+const ATTACHMENT_COUNT = 100;
+
+/** An attachment: its bytes, or why there are none. */
+type Part = Omit<MimePart, 'bytes'> & ({ readonly bytes: Uint8Array } | { readonly error: Notice });
+
+/** Reads an email from a file: headers, text, and the text of its PDFs. */
+export async function readEmail(
+  roots: readonly string[],
+  path: string,
+  signal: AbortSignal,
+): Promise<EmailMessage> {
+  const isEml = /\.eml$/i.test(path);
+  const bytes = await readInside(roots, path, isEml ? MIME_BYTES : TEXT_BYTES);
+  signal.throwIfAborted();
+  const text = decode(bytes, path);
+  if (text.trim() === '')
+    throw new ConnectorError('EMAIL_EMPTY', `${shown(path)} is empty. Save the email again.`);
+
+  const mime = isEml || isMime(text) ? await readMime(withoutMark(bytes, text), path) : null;
+  const { headers, text: body, htmlUsed } = mime ?? plainMessage(text);
+  const parts = mime?.parts ?? (await partsBeside(roots, path, headers.get('attachment')));
+  const warnings: Notice[] = [];
+  const message = {
+    source: path,
+    subject: cleanLine(headers.get('subject')),
+    from: cleanLine(headers.get('from')),
+    to: cleanLine(headers.get('to')),
+    cc: cleanLine(headers.get('cc')),
+    message_id: cleanLine(headers.get('message-id')),
+    ...dateOf(headers, warnings),
+    text: cut(body, 'the text', warnings).trim(),
+    html_used: htmlUsed,
+    attachments: await readAttachments(parts, warnings, signal),
+    warnings,
+  };
+  if (message.text === '' && parts.length === 0) {
+    throw new ConnectorError(
+      'EMAIL_NO_BODY',
+      `${shown(path)} has headers, but no text. Save the email again.`,
+    );
+  }
+  return message;
+}
+
+function plainMessage(text: string): Omit<MimeMessage, 'parts'> {
+  const { headers, body } = readHeaders(clean(text));
+  return { headers, text: body, htmlUsed: false };
+}
+
+/** The parser takes bytes, for the sake of their character sets; a byte order mark would hide the first header. */
+function withoutMark(bytes: Uint8Array, text: string): Uint8Array {
+  const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
+  if (isUtf16) return new TextEncoder().encode(text);
+  return bytes[0] === 0xef && bytes[1] === 0xbb ? bytes.subarray(3) : bytes;
+}
+
+function dateOf(
+  headers: ReadonlyMap<string, string>,
+  warnings: Notice[],
+): Pick<EmailMessage, 'date' | 'sent_on'> {
+  const date = cleanLine(headers.get('date'));
+  const sent_on = date === null ? null : sentOn(date);
+  if (date !== null && sent_on === null) {
+    warnings.push({
+      code: 'DATE_UNREADABLE',
+      message: `the Date header ${shown(date)} names no day of the calendar`,
+    });
+  }
+  return { date, sent_on };
+}
+
+function cut(text: string, what: string, warnings: Notice[]): string {
+  const cleaned = clean(text.slice(0, 2 * TEXT_LENGTH));
+  const lines = cleaned.split('\n', TEXT_LINES + 1);
+  if (cleaned.length <= TEXT_LENGTH && lines.length <= TEXT_LINES) return cleaned;
+  const message = `only the first ${TEXT_LENGTH} characters or ${TEXT_LINES} lines of ${what} were read`;
+  warnings.push({ code: 'TEXT_CUT', message });
+  return clean(lines.slice(0, TEXT_LINES).join('\n').slice(0, TEXT_LENGTH));
+}
+
+/** The PDFs that an `Attachment:` line of a .txt names. They lie beside it, whatever folder the line says. */
+async function partsBeside(roots: readonly string[], path: string, header = ''): Promise<Part[]> {
+  const names = header.split(/[,;]/).map((name) => basename(name.trim().replaceAll('\\', '/')));
+  const pdfs = names.filter((name) => /\.pdf$/i.test(name)).slice(0, ATTACHMENT_COUNT);
+  return Promise.all(
+    pdfs.map(async (name): Promise<Part> => {
+      const type = 'application/pdf';
+      try {
+        return { name, type, bytes: await readInside(roots, join(dirname(path), name), PDF_LIMITS.bytes) };
+      } catch (error) {
+        if (!(error instanceof ConnectorError)) throw error;
+        const code = error.code.replace(/^EMAIL_/, 'ATTACHMENT_');
+        return { name, type, error: { code, message: error.message.replace(/\.$/, '') } };
+      }
+    }),
+  );
+}
+
+/** One after the other, so that one email never takes more than one thread. What is no PDF is only listed. */
+async function readAttachments(
+  parts: readonly Part[],
+  warnings: Notice[],
+  signal: AbortSignal,
+): Promise<Attachment[]> {
+  if (parts.length > ATTACHMENT_COUNT) {
+    const message = `only the first ${ATTACHMENT_COUNT} of ${parts.length} attachments were looked at`;
+    warnings.push({ code: 'ATTACHMENTS_CUT', message });
+  }
+  const attachments: Attachment[] = [];
+  let pdfs = 0;
+  for (const [index, part] of parts.slice(0, ATTACHMENT_COUNT).entries()) {
+    const name = cleanLine(part.name)?.slice(0, 200) ?? null;
+    const listed = { index, name, type: part.type, size: 'bytes' in part ? part.bytes.length : 0 };
+    if ('error' in part) {
+      attachments.push({ ...listed, text: null, error: part.error });
+    } else if (!isPdf(part.bytes) && part.type !== 'application/pdf' && !/\.pdf$/i.test(name ?? '')) {
+      attachments.push({ ...listed, text: null, error: null });
+    } else if (pdfs >= PDF_COUNT) {
+      const error = { code: 'PDF_TOO_MANY', message: `only ${PDF_COUNT} PDFs of an email are read` };
+      attachments.push({ ...listed, text: null, error });
+    } else {
+      pdfs += 1;
+      const { text, error, note } = await readPdf(part.bytes, signal);
+      const what = `attachment ${name === null ? index + 1 : shown(name)}`;
+      if (note !== null) warnings.push({ code: 'TEXT_CUT', message: `${note} of ${what}` });
+      attachments.push({ ...listed, text: text === null ? null : cut(text, what, warnings), error });
+    }
+  }
+  return attachments;
+}

@@ -1,0 +1,90 @@
+import { type Attachment, type EmailMessage, shown } from '../mail/message.ts';
+import { type Document, readDocument, type Statement } from './document.ts';
+import { isMoneyField, type LabelField } from './labels.ts';
+import type { OrderWarning } from './order.ts';
+import { same } from './reconcile.ts';
+import { cutRegions, wholeText } from './regions.ts';
+
+/** What of an email the order is read from. */
+export type Mail = Pick<EmailMessage, 'subject' | 'text' | 'html_used' | 'attachments' | 'warnings'>;
+
+type Warn = (code: string, field: string | null, message: string) => OrderWarning;
+
+/**
+ * The documents of an email that speak of its order, the most trusted first: the own message, attached PDFs,
+ * and only if none of these has an order, the first message below that has one.
+ */
+export function chooseDocuments(mail: Mail, warn: Warn): Document[] {
+  const [own, ...below] = cutRegions(mail.text, mail.subject);
+  const documents = own ? [readDocument(own, mail.html_used ? 'html' : 'body')] : [];
+  for (const attachment of mail.attachments) {
+    if (attachment.error) warn('ATTACHMENT_UNREADABLE', null, attachmentProblem(attachment));
+    if (attachment.text === null) continue;
+    const document = readDocument(
+      wholeText(attachment.text),
+      `attachment ${attachment.name ?? attachment.index + 1}`,
+    );
+    const number = numberOf(document);
+    const known = documents.map(numberOf).find((other) => other !== undefined);
+    if (number && known && number !== known) {
+      const message = `${shown(document.source)} is about order ${shown(number)}, not ${shown(known)}, and was left out`;
+      warn('OTHER_ORDER', 'po_number', message);
+    } else if (document.tables.rows.length > 0 || hasOrder(document)) documents.push(document);
+  }
+  if (documents.some(hasOrder)) return documents;
+
+  const forwarded = below
+    .map((region) => ({ kind: region.kind, document: readDocument(region, 'forwarded') }))
+    .find(({ document }) => hasOrder(document));
+  if (!forwarded) return documents;
+  if (forwarded.kind === 'quoted') {
+    const message = 'the order was read from a quoted message: the sender may not be placing it again';
+    warn('ORDER_IS_QUOTED', null, message);
+  }
+  return [...documents, forwarded.document];
+}
+
+function hasOrder(document: Document): boolean {
+  return document.statements.some(({ field }) => field === 'po_number' || field === 'total');
+}
+
+function numberOf(document: Document): string | undefined {
+  return candidates(document, 'po_number')[0]?.value;
+}
+
+/** What a document states for a field under its best label; within sentences only if nowhere else. */
+function candidates(document: Document, field: LabelField): readonly Statement[] {
+  const all = document.statements.filter((statement) => statement.field === field);
+  const strong = all.filter((statement) => statement.strong);
+  const best = strong.length > 0 ? strong : all;
+  const rank = Math.min(...best.map((statement) => statement.rank));
+  return best.filter((statement) => statement.rank === rank);
+}
+
+/** Of several statements, the one that adds up to what is expected, else the last amount, else the first text. */
+export function pick(
+  document: Document,
+  field: LabelField,
+  expected: string | null,
+  warn: Warn,
+): Statement | undefined {
+  const all = candidates(document, field);
+  const fitting = expected === null ? undefined : all.findLast(({ value }) => same(value, expected));
+  if (fitting) return fitting;
+  const values = new Set(all.map(({ value }) => value));
+  if (values.size > 1 && isExact(field)) {
+    const listed = [...values].slice(0, 5).join(', ');
+    warn('SEVERAL_VALUES', field, `the ${document.source} states several values for ${field}: ${listed}`);
+  }
+  return isMoneyField(field) ? all.at(-1) : all[0];
+}
+
+/** Two texts may say the same in other words; two numbers, days or amounts cannot. */
+export function isExact(field: LabelField): boolean {
+  return field === 'po_number' || /_date$/.test(field) || isMoneyField(field);
+}
+
+/** Why an attachment was not read, in one sentence. */
+export function attachmentProblem({ index, name, error }: Attachment): string {
+  return `attachment ${name === null ? index + 1 : shown(name)} could not be read: ${error?.message ?? 'no reason given'}`;
+}

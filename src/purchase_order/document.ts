@@ -1,0 +1,70 @@
+import { looksLikeDate, slashOrder } from './dates.ts';
+import { cellOf, findLabels, isMoneyField, type LabelField } from './labels.ts';
+import { type Labelled, valueText, withPlainColumns } from './layout.ts';
+import { decimalMark } from './money.ts';
+import type { Region } from './regions.ts';
+import { readTables, type Tables } from './tables.ts';
+import { isPlainly, readValue, type Value } from './values.ts';
+
+/** One value that a document states, and where. */
+export interface Statement extends Value {
+  readonly field: LabelField;
+  readonly rank: number;
+  readonly strong: boolean;
+  readonly line: number;
+  readonly label: string;
+  readonly raw: string;
+}
+
+/** What one document says: the own message, one below it, or an attachment. */
+export interface Document {
+  readonly source: string;
+  readonly text: string;
+  readonly statements: readonly Statement[];
+  readonly tables: Tables;
+  /** Values written like dates that are no day of the calendar. */
+  readonly impossible: readonly { readonly field: LabelField; readonly raw: string }[];
+  /** Nothing tells whether a point or a comma is the decimal mark. */
+  readonly markUncertain: boolean;
+}
+
+/** Reads everything that a document states: labelled values, and the rows of its item tables. */
+export function readDocument(region: Region, source: string): Document {
+  const lines = region.lines.map(({ number, text }) => ({ number, text: withPlainColumns(text) }));
+  const text = lines.map((line) => line.text).join('\n');
+  const { mark, certain } = decimalMark(text);
+  const style = { mark, order: slashOrder(text) };
+  const labelsOf = (line: string) => findLabels(line, (field, value) => isPlainly(field, value, style));
+  const isTotal = (line: string) =>
+    labelsOf(line).some(
+      ({ field, strong, colon, value }) =>
+        strong && (colon || (isMoneyField(field) && readValue(field, value, style) !== null)),
+    );
+
+  const tables = readTables(lines, mark, isTotal);
+  const outside = lines.map((line) => (tables.used.has(line.number) ? { ...line, text: '' } : line));
+  const labelled: Labelled[] = [...outside, ...tables.rest].map((line) => ({
+    line,
+    labels: labelsOf(line.text),
+  }));
+
+  const statements: Statement[] = [];
+  const impossible: { field: LabelField; raw: string }[] = [];
+  for (const [index, { line, labels }] of labelled.entries()) {
+    for (const found of labels) {
+      const { field, rank, strong, label } = found;
+      if (field === null) continue;
+      const raw = valueText(labelled, index, found);
+      const value = readValue(field, raw, style);
+      if (value)
+        statements.push({ ...value, field, rank, strong, line: line.number, label, raw: raw.slice(0, 200) });
+      else if (/_date$/.test(field) && looksLikeDate(raw)) impossible.push({ field, raw: cellOf(raw) });
+    }
+  }
+  return { source, text, statements, tables, impossible, markUncertain: !certain };
+}
+
+/** The currencies that the amounts of a document carry, those of its tables first. */
+export function currenciesIn({ tables, statements }: Document): string[] {
+  return [...tables.currencies, ...statements.flatMap(({ currency }) => currency ?? [])];
+}

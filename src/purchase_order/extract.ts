@@ -1,0 +1,159 @@
+import { shown } from '../mail/message.ts';
+import { chooseDocuments, isExact, type Mail, pick } from './choose.ts';
+import { currenciesIn, type Document, type Statement } from './document.ts';
+import { type LabelField, MONEY_FIELDS } from './labels.ts';
+import { asMoney, currencyOf } from './money.ts';
+import type { Extraction, LineItem, OrderFields, OrderWarning, Origin } from './order.ts';
+import { expectedTotal, findMismatches, type Sums, sumOfRows } from './reconcile.ts';
+import type { Row } from './rows.ts';
+import { orderNumberInSubject } from './values.ts';
+
+const TEXT_FIELDS = [
+  'po_number',
+  'vendor',
+  'ship_to',
+  'order_date',
+  'due_date',
+  'payment_terms',
+  'currency',
+] as const;
+
+/**
+ * Reads a purchase order from an email. A value comes from the message itself, else from an attached PDF, else
+ * from a message below it; the order number also from the subject. What is not stated stays null: nothing is
+ * guessed, summed up or corrected, but whatever is ambiguous or contradictory is said in the warnings.
+ */
+export function extractOrder(mail: Mail): Extraction {
+  const warnings: OrderWarning[] = [];
+  const warn = (code: string, field: string | null, message: string) => {
+    const warning = { code, field, message };
+    warnings.push(warning);
+    return warning;
+  };
+  for (const { code, message } of mail.warnings) if (/_CUT$/.test(code)) warn(code, null, message);
+  const documents = chooseDocuments(mail, warn);
+  const values = new Map<string, string>();
+  const found: Record<string, Origin> = {};
+
+  const take = (field: LabelField, expected: string | null = null) => {
+    for (const document of documents) {
+      const statement = pick(document, field, expected, warn);
+      if (!statement) continue;
+      const { value, line, label, raw } = statement;
+      const known = values.get(field);
+      if (known === undefined) {
+        values.set(field, value);
+        found[field] = { source: document.source, line, label, raw };
+        const doubt = doubtOf(document, statement);
+        if (doubt)
+          warn('VALUE_AMBIGUOUS', field, `${field} ${shown(raw)} was read as ${value}, but ${doubt}`);
+      } else if (known !== value && isExact(field)) {
+        const message = `${field} is ${known} in the ${found[field]?.source}, but ${value} in the ${document.source}`;
+        warn('VALUES_DIFFER', field, message);
+      }
+    }
+  };
+
+  const tablesIn = documents.find(({ tables }) => tables.rows.length > 0);
+  const rows = tablesIn?.tables.rows ?? [];
+  if (tablesIn) {
+    const line = Math.min(...tablesIn.tables.used);
+    found['line_items'] = { source: tablesIn.source, line, label: null, raw: `${rows.length} rows` };
+  }
+  const value = (field: LabelField) => values.get(field) ?? null;
+  const sums = (): Sums => ({
+    subtotal: value('subtotal'),
+    tax: value('tax'),
+    shipping: value('shipping'),
+    discount: value('discount'),
+    total: value('total'),
+    rows: rows.map(({ total }) => total),
+    taxIncluded: /^incl/i.test(found['tax']?.label ?? ''),
+  });
+  for (const field of TEXT_FIELDS) take(field);
+  for (const field of MONEY_FIELDS) {
+    if (field === 'subtotal') take(field, sumOfRows(sums().rows));
+    else take(field, field === 'total' ? expectedTotal(sums()) : null);
+  }
+
+  const inSubject = mail.subject === null ? null : orderNumberInSubject(mail.subject);
+  if (inSubject !== null && !values.has('po_number')) {
+    values.set('po_number', inSubject);
+    found['po_number'] = { source: 'subject', line: null, label: null, raw: inSubject };
+  }
+  const priced = documents.find((document) => currenciesIn(document).length > 0);
+  const text = documents.map((document) => document.text).join('\n');
+  const currency = priced ? currencyOf(currenciesIn(priced), text) : null;
+  if (currency !== null && priced && !values.has('currency')) {
+    values.set('currency', currency);
+    found['currency'] = {
+      source: priced.source,
+      line: null,
+      label: null,
+      raw: currenciesIn(priced)[0] ?? '',
+    };
+  }
+
+  const fields: OrderFields = {
+    po_number: value('po_number'),
+    vendor: value('vendor'),
+    ship_to: value('ship_to'),
+    order_date: value('order_date'),
+    due_date: value('due_date'),
+    payment_terms: value('payment_terms'),
+    currency: value('currency'),
+    subtotal: value('subtotal'),
+    tax: value('tax'),
+    shipping: value('shipping'),
+    total: value('total'),
+    line_items: rows.map(lineItem),
+  };
+  return {
+    fields,
+    found,
+    warnings: [...warnings, ...findGaps(documents, fields), ...findMismatches(fields, sums())],
+  };
+}
+
+function lineItem({ item, description, quantity, unit_price, total }: Row): LineItem {
+  return {
+    item,
+    description,
+    quantity: quantity === null ? null : Number(quantity),
+    unit_price: unit_price === null ? null : asMoney(unit_price),
+    total: total === null ? null : asMoney(total),
+  };
+}
+
+/** Why a value could also mean something else. */
+function doubtOf({ markUncertain }: Document, { raw, doubt, currency }: Statement): string | undefined {
+  if (doubt) return doubt;
+  if (currency === undefined || !markUncertain) return undefined; // no amount, or plain how to read it
+  const separator = /(?<![\d.,])\d{1,3}([.,])\d{3}(?![\d.,]*\d)/.exec(raw)?.[1];
+  const isAnglo = separator === ',' && /\$|£|^(?:USD|CAD|AUD|GBP)$/.test(currency ?? '');
+  return separator && !isAnglo ? 'its separator could be a decimal mark' : undefined;
+}
+
+/** What is there but could not be read, and a mail that is no order. */
+function findGaps(documents: readonly Document[], fields: OrderFields): OrderWarning[] {
+  const gaps = documents.flatMap(({ source, impossible, tables }) => [
+    ...impossible
+      .filter(({ field }) => fields[field as 'due_date'] === null)
+      .map(({ field, raw }) => ({
+        code: 'DATE_IMPOSSIBLE',
+        field,
+        message: `${field} ${shown(raw)} is no day of the calendar`,
+      })),
+    ...tables.unread.map(({ number }) => ({
+      code: 'ROW_UNREAD',
+      field: 'line_items',
+      message: `line ${number} of the ${source} stands among the line items, but could not be read as one`,
+    })),
+  ]);
+  const { po_number, vendor, total, line_items } = fields;
+  if (po_number !== null || vendor !== null || total !== null || line_items.length > 0) return gaps;
+  return [
+    ...gaps,
+    { code: 'NOT_A_PURCHASE_ORDER', field: null, message: 'this does not look like a purchase order' },
+  ];
+}

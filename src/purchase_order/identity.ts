@@ -1,0 +1,28 @@
+import { createHash } from 'node:crypto';
+import type { EmailMessage } from '../mail/message.ts';
+import type { OrderFields } from './order.ts';
+
+/** Whoever has an address there is somebody else than the next one who has. */
+const PUBLIC_SERVICES =
+  /^(gmail|googlemail|outlook|hotmail|live|yahoo|icloud|me|aol|gmx|web|proton|protonmail|t-online)\.[a-z.]+$/;
+
+/** What makes an order the same order. */
+export type OrderIdentity = {
+  /** Who orders: the domain of the sender, or the whole address at a public mail service. */
+  readonly buyer: string | null;
+  /** Order numbers are unique per buyer only. An order without a number is known by its mail. */
+  readonly order_key: string;
+};
+
+export function identifyOrder(
+  email: EmailMessage,
+  { po_number }: Pick<OrderFields, 'po_number'>,
+): OrderIdentity {
+  const address = email.from?.match(/[^\s<>@,;:"]+@([^\s<>@,;:"]+)/);
+  const domain = address?.[1]?.toLowerCase() ?? null;
+  const buyer = domain && PUBLIC_SERVICES.test(domain) ? (address?.[0]?.toLowerCase() ?? null) : domain;
+  if (po_number !== null) return { buyer, order_key: `order ${buyer ?? 'unknown'} ${po_number}` };
+  // Where the mail was found does not matter, what it says does.
+  const { source: _, ...content } = email;
+  return { buyer, order_key: `mail ${createHash('sha256').update(JSON.stringify(content)).digest('hex')}` };
+}

@@ -1,0 +1,131 @@
+/**
+ * The words that introduce a value, and where in a line they count. A value reaches from its label to the next
+ * label, to a column gap, or to the end of the line; that one rule reads natural and run-together layouts.
+ */
+
+export type DateField = 'order_date' | 'due_date';
+export type MoneyField = (typeof MONEY_FIELDS)[number];
+export type TextField = 'po_number' | 'vendor' | 'ship_to' | 'payment_terms' | 'currency';
+export type LabelField = DateField | MoneyField | TextField;
+
+export const MONEY_FIELDS = ['subtotal', 'tax', 'shipping', 'discount', 'total'] as const;
+
+interface Label {
+  /** Null for words that end the value before them, and whose own value we do not want. */
+  readonly field: LabelField | null;
+  /** The lower, the more specific: a value under a better label is preferred. */
+  readonly rank: number;
+  readonly pattern: RegExp;
+}
+
+const PO = String.raw`(?:p\.?\s?\/?o\b\.?|purchase[ -]order)`;
+const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|#)`;
+
+// biome-ignore format: a table
+const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
+  ['po_number',     `${PO} ?${NUMBER}(?: ?#)?`, `${PO}`, `(?:customer |your |our )?order ?${NUMBER}`, 'order'],
+  ['vendor',        '(?:vendor|supplier|seller)(?:[ -]name)?|sold by|purchased? from'],
+  ['ship_to',       'ship(?:ping|ped)?[ -]?to(?: address)?|shipping address|deliver(?:ed|y)?[ -]to|delivery (?:address|location)|deliver to address', 'consignee|destination'],
+  ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} date|date (?:of order|ordered)|ordered`, 'issued?(?: date| on)?|date issued', 'date'],
+  ['due_date',      'due[ -]?(?:date|by|on)|date due|due',
+                    'required[ -](?:by|date|on|delivery(?: date)?)|need(?:ed)?[ -](?:by|date|on)|date (?:required|needed)|requested (?:by|date|delivery(?: date)?)|must arrive by',
+                    'deliver(?:y|ed)?[ -](?:date|by|on|due(?: date)?|required(?: by)?)|expected (?:delivery|arrival)(?: date)?|delivery'],
+  ['payment_terms', 'payment[ -]terms?|terms? of payment|pay(?:ment)? terms', 'terms', 'payment'],
+  ['currency',      '(?:order )?currency'],
+  ['subtotal',      'sub[ -]?total|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total (?:net|before tax|excl(?:uding|usive|\\.)?(?: of)? (?:tax|vat|gst))'],
+  ['tax',           '(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:tax(?:es)?|vat|gst(?: ?\\/ ?hst)?|hst|m\\.?w\\.?st\\b\\.?)(?: amount)?'],
+  ['shipping',      '(?:shipping|freight|postage|carriage|delivery)(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b'],
+  ['discount',      '(?:less |trade |volume |order |total )?(?:discount|rebate)'],
+  ['total',         'grand total|order total|total (?:due|payable|amount(?: due)?|order(?: value)?|incl(?:uding|usive|\\.)?(?: of)? (?:tax|vat|gst))|(?:amount|balance) due|(?:total )?order (?:value|amount)|(?:po|purchase order) (?:total|amount|value)', 'total'],
+  [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
+                    'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
+                    `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
+                    'quot(?:e|ation)|ship(?:ping)? (?:via|method|mode|terms|date|instructions)|ship(?:ped)? (?:via|by)|carrier|f\\.?o\\.?b\\b\\.?(?: point)?|incoterms?|(?:delivery|freight) terms|(?:tax|vat) rate|payment (?:due|method)(?: date)?|valid (?:until|to)|delivery (?:instructions|method|notes?)',
+                    'notes?|comments?|remarks?|(?:special )?instructions|department|cost cent(?:er|re)|subject|from|to|cc|sent|line items|items'],
+];
+
+const LABELS: readonly Label[] = TABLE.flatMap(([field, ...patterns]) =>
+  patterns.map((words, rank) => ({
+    field,
+    rank,
+    pattern: new RegExp(String.raw`(?<![\p{L}\p{N}.#/_-])(?:${words})(?![\p{L}\p{N}_])`, 'giu'),
+  })),
+);
+
+/** A label in a line, with the value that follows it there. */
+export interface Found {
+  readonly field: LabelField | null;
+  readonly rank: number;
+  readonly label: string;
+  /** Where the label and its value begin in the line. */
+  readonly start: number;
+  readonly valueStart: number;
+  /** Where the next label begins; the end of the line if there is none. */
+  readonly end: number;
+  readonly value: string;
+  /** Stands where labels stand, not within a sentence. */
+  readonly strong: boolean;
+  readonly colon: boolean;
+}
+
+const ADDENDUM = String.raw`(?:\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
+const AFTER = new RegExp(
+  String.raw`^${ADDENDUM}(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,
+);
+
+/** Finds the labels of a line. `isValue` says whether a text without a colon before it is what a field looks like. */
+export function findLabels(line: string, isValue: (field: LabelField, text: string) => boolean): Found[] {
+  const opensWith = /^[\s>#*•·-]*(?:\d{1,2}[.)]\s+)?/.exec(line)?.[0].length ?? 0;
+  const found: Found[] = [];
+  let lineIsLabelled = false;
+  let from = 0;
+  const all = candidates(line);
+  for (const first of all) {
+    if (first.start < from) continue;
+    const after = AFTER.exec(line.slice(first.end));
+    const colon = after?.groups?.['colon'] !== undefined;
+    const valueStart = first.end + (after?.[0].length ?? 0);
+    const rest = line.slice(valueStart);
+    // "Delivery" may be a day or an amount: what follows decides.
+    const rivals = all.filter((other) => other.start === first.start && other.end === first.end);
+    const fitting = rivals.find(({ field }) => field !== null && isValue(field, cellOf(rest)));
+    const candidate = fitting ?? first;
+
+    const atStart = candidate.start <= opensWith;
+    const placed = atStart || /\s{2}$/.test(line.slice(0, candidate.start));
+    const gap = (after?.groups?.['gap'] ?? '').length >= 2;
+    const hash = after?.groups?.['hash'] !== undefined;
+    const bare = rest === '' || gap || hash || fitting !== undefined;
+    if (!colon && !(placed && bare)) continue;
+    const strong = placed || lineIsLabelled;
+    lineIsLabelled ||= atStart;
+    from = valueStart;
+    found.push({ ...candidate, valueStart, strong, colon, end: line.length, value: '' });
+  }
+  return found.map((label, index) => {
+    const end = found[index + 1]?.start ?? line.length;
+    return { ...label, end, value: line.slice(label.valueStart, end).trim() };
+  });
+}
+
+/** Every place where a label's words stand, from the left, the longest first. */
+function candidates(line: string) {
+  return LABELS.flatMap(({ field, rank, pattern }) =>
+    Array.from(line.matchAll(pattern), (match) => ({
+      field,
+      rank,
+      label: match[0],
+      start: match.index,
+      end: match.index + match[0].length,
+    })),
+  ).sort((a, b) => a.start - b.start || b.end - a.end);
+}
+
+/** The text up to the next column. */
+export function cellOf(text: string): string {
+  return text.split(/\s{3,}/, 1)[0]?.trim() ?? '';
+}
+
+export function isMoneyField(field: LabelField | null): field is MoneyField {
+  return (MONEY_FIELDS as readonly (LabelField | null)[]).includes(field);
+}

@@ -1,0 +1,72 @@
+import { cellsOf, readHeading } from './headings.ts';
+import { cellOf, type Found, isMoneyField } from './labels.ts';
+import type { Line } from './regions.ts';
+
+/** The lines of a document, and the labels found in each. */
+export interface Labelled {
+  readonly line: Line;
+  readonly labels: readonly Found[];
+}
+
+const RULE = /^[\s|+=_*-]*$/;
+const ADDRESS_LINES = 6;
+/** A value below its label may begin this much further left. */
+const SLACK = 2;
+
+/** Columns however they are drawn: tabs, pipes and dot leaders become gaps, marks of emphasis go. */
+export function withPlainColumns(line: string): string {
+  return line
+    .replace(/\t|\s*\|\s*|\s?\.{4,}\s?/g, '   ')
+    .replace(/\*\*|__/g, '')
+    .replace(/(?<![\p{L}\p{N}*])\*(?=\S)([^*]{1,200})(?<=\S)\*(?![\p{L}\p{N}*])/gu, '$1')
+    .trimEnd();
+}
+
+/** The text of a value: beside its label, else below it in the same column; an address goes on below. */
+export function valueText(lines: readonly Labelled[], index: number, label: Found): string {
+  if (label.field === 'ship_to') {
+    const address = below(lines, index, label, cellOf(label.value), ADDRESS_LINES);
+    return address.join(', ').replace(/,\s*,/g, ',');
+  }
+  const beside = isMoneyField(label.field) ? label.value : cellOf(label.value);
+  return beside !== '' || !label.strong ? beside : (below(lines, index, label, '', 1)[0] ?? '');
+}
+
+/** A value and what stands below it in its column, up to a blank line, a label, a heading or a rule. */
+function below(
+  lines: readonly Labelled[],
+  index: number,
+  label: Found,
+  beside: string,
+  count: number,
+): string[] {
+  const labels = lines[index]?.labels ?? [];
+  const column = labels.indexOf(label);
+  const isLast = column === labels.length - 1;
+  const parts = beside === '' ? [] : [beside];
+  for (let next = index + 1; next < lines.length && parts.length < count; next += 1) {
+    const { line, labels: others } = lines[next] ?? { line: { text: '' }, labels: [] };
+    const isFirst = parts.length === 0;
+    // A label may be followed by a rule, or alone on its line by a blank one.
+    if (isFirst && (line.text === '' ? labels.length === 1 && next === index + 1 : RULE.test(line.text)))
+      continue;
+    if (RULE.test(line.text) || readHeading(line.text)) break;
+
+    const cells = cellsOf(line.text);
+    const mine =
+      isFirst && labels.length > 1 && cells.length === labels.length
+        ? cells.slice(column, column + 1)
+        : cells.filter(({ start }) => start >= label.start - SLACK && (isLast || start < label.end - SLACK));
+    const [first, last] = [mine[0], mine.at(-1)];
+    if (!first || !last) break;
+    if (others.some(({ start }) => start >= first.start && start <= last.start + last.text.length)) break;
+    if (!isFirst && first.start === 0 && isFinished(parts.join(', '), line.text)) break;
+    parts.push(mine.map(({ text }) => text).join(' '));
+  }
+  return parts;
+}
+
+/** An address that has its postal code is complete, and a sentence is no part of one. */
+function isFinished(address: string, next: string): boolean {
+  return /\b\d{5}(?:-\d{4})?$/.test(address) || next.length > 60 || /[.!?:]$/.test(next);
+}

@@ -1,0 +1,110 @@
+import { DECIMAL } from './decimal.ts';
+
+/** The decimal mark. One for the whole document: it cannot be told from a single `1.234`. */
+export type Mark = '.' | ',';
+
+const CODES =
+  'USD|EUR|GBP|CAD|AUD|NZD|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|MXN|BRL|ZAR|SGD|HKD|KRW|TRY|ILS|AED|THB';
+const DOLLARS = 'US|CA|AU|NZ|HK|C|A|S';
+const SIGNS: Readonly<Record<string, string>> = {
+  '€': 'EUR',
+  '£': 'GBP',
+  '¥': 'JPY',
+  '₹': 'INR',
+  US$: 'USD',
+  CA$: 'CAD',
+  C$: 'CAD',
+  AU$: 'AUD',
+  A$: 'AUD',
+  NZ$: 'NZD',
+  HK$: 'HKD',
+  S$: 'SGD',
+};
+
+/** A currency as it stands before or after an amount. */
+export const CURRENCY = String.raw`(?:(?:${DOLLARS})?\$|[€£¥₹]|(?<![A-Za-z])(?:${CODES})(?![A-Za-z]))`;
+// biome-ignore format: one line per part
+const AMOUNT = new RegExp(
+  String.raw`^(?<open>\()?(?<minus>-)?(?<before>${CURRENCY})?\s?(?<minus2>-)?` +
+    String.raw`(?<digits>\d[\d.,'’ ]*)\s?(?<after>${CURRENCY})?(?<close>\))?$`,
+);
+
+export interface Amount {
+  /** Decimal text, `-` in front if negative, decimals as printed. */
+  readonly value: string;
+  readonly currency: string | null;
+  /** Printed as money: with a currency, or with a decimal mark. */
+  readonly isMoney: boolean;
+}
+
+/** Reads a whole text as one amount or number; null when it is anything else, or has more digits than we store. */
+export function readAmount(text: string, mark: Mark): Amount | null {
+  const parts = AMOUNT.exec(text.trim())?.groups;
+  if (!parts || (parts['open'] === undefined) !== (parts['close'] === undefined)) return null;
+  const number = readNumber((parts['digits'] ?? '').trim(), mark);
+  if (number === null) return null;
+  const currency = parts['before'] ?? parts['after'] ?? null;
+  const negative = parts['open'] ?? parts['minus'] ?? parts['minus2'];
+  const value = negative === undefined || /^[0.]*$/.test(number) ? number : `-${number}`;
+  return { value, currency, isMoney: currency !== null || number.includes('.') };
+}
+
+const PLAIN = { '.': /^\d+(?:\.\d+)?$/, ',': /^\d+(?:,\d+)?$/ };
+// Groups of three, the Indian ones of two before the last; apostrophes and spaces group in either style.
+const GROUPED = {
+  '.': /^\d{1,3}(?:[,'’ ]\d{2,3})*[,'’ ]\d{3}(?:\.\d+)?$/,
+  ',': /^\d{1,3}(?:[.'’ ]\d{2,3})*[.'’ ]\d{3}(?:,\d+)?$/,
+};
+
+function readNumber(digits: string, mark: Mark): string | null {
+  if (!PLAIN[mark].test(digits) && !GROUPED[mark].test(digits)) return null;
+  const [whole = '', fraction] = digits.split(mark);
+  const bare = whole.replace(/\D/g, '').replace(/^0+(?=\d)/, '');
+  const number = fraction === undefined ? bare : `${bare}.${fraction}`;
+  return DECIMAL.test(number) ? number : null;
+}
+
+/** Decimal text as money: two decimals at least, more if printed. */
+export function asMoney(value: string): string {
+  const [whole = '0', fraction = ''] = value.split('.');
+  return `${whole}.${fraction.padEnd(2, '0')}`;
+}
+
+/** Something in a line that could be an amount, with what it is attached to. */
+const IN_LINE = new RegExp(
+  String.raw`(?<![\p{L}\p{N}.,/_-])\(?-?(?:${CURRENCY}\s{0,12})?-?\d[\d.,'’]*(?: \d{3}(?:[.,]\d+)?(?![\d.,]))*(?:\s?${CURRENCY})?\)?(?!\s?%|[\p{L}\p{N}/_-])`,
+  'gu',
+);
+
+/** The amounts in a stretch of text, in order; percentages, dates and codes are none. */
+export function amountsIn(text: string, mark: Mark): Amount[] {
+  return (text.match(IN_LINE) ?? [])
+    .map((found) => readAmount(found.replace(/(?<=\d)[.,]+(?=\)?$)/, ''), mark))
+    .filter((amount) => amount !== null);
+}
+
+/**
+ * The decimal mark of a document, by vote of the amounts that can only be read one way: `1.234,56` and `36,50`
+ * for the comma, `1,234.56` and `0.85` for the point. Where none tells, `1.234` and `1,234` are thousands.
+ */
+export function decimalMark(text: string): { readonly mark: Mark; readonly certain: boolean } {
+  const comma = count(text, /(?<![\d.,])\d{1,3}(?:[.'’ ]\d{3})*,\d{2}(?![\d.,]\d|\d)/g);
+  const point = count(text, /(?<![\d.,])\d{1,3}(?:[,'’ ]\d{2,3})*\.\d{2}(?![\d.,]\d|\d)/g);
+  if (comma !== point) return { mark: comma > point ? ',' : '.', certain: true };
+  const pointGroups = count(text, /(?<![\d.,])\d{1,3}(?:\.\d{3})+(?![\d.,]*\d)/g);
+  const commaGroups = count(text, /(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d.,]*\d)/g);
+  return { mark: pointGroups > commaGroups ? ',' : '.', certain: false };
+}
+
+function count(text: string, pattern: RegExp): number {
+  return text.match(pattern)?.length ?? 0;
+}
+
+/** The currency of an order: a code that is written with its amounts, then a sign; a bare `$` is a US one. */
+export function currencyOf(signs: readonly string[], text: string): string | null {
+  const code = signs.find((sign) => /^[A-Z]{3}$/.test(sign));
+  if (code) return code;
+  const sign = signs[0];
+  if (sign === undefined) return null;
+  return SIGNS[sign] ?? /\b(?:CAD|AUD|NZD|SGD|HKD|MXN)\b/.exec(text)?.[0] ?? 'USD';
+}

@@ -1,0 +1,55 @@
+import { fromUnits, multiply, sameToTheCent, toUnits } from './decimal.ts';
+import type { OrderFields, OrderWarning } from './order.ts';
+
+/** The printed figures that have to add up. */
+export type Sums = Pick<OrderFields, 'subtotal' | 'tax' | 'shipping' | 'total'> & {
+  readonly discount: string | null;
+  /** The line totals; null where one is not stated. */
+  readonly rows: readonly (string | null)[];
+  /** The prices contain the tax, so it is not added again. */
+  readonly taxIncluded: boolean;
+};
+
+/** The sum of the line totals; null when there are none, or one is not stated. */
+export function sumOfRows(rows: readonly (string | null)[]): string | null {
+  if (rows.length === 0 || rows.includes(null)) return null;
+  return fromUnits(rows.reduce((sum, row) => sum + toUnits(row ?? '0'), 0n));
+}
+
+/** Subtotal plus tax and shipping less discount; null when there is neither a subtotal nor rows to sum up. */
+export function expectedTotal(sums: Sums): string | null {
+  const goods = sums.subtotal ?? sumOfRows(sums.rows);
+  if (goods === null) return null;
+  const units = (decimal: string | null) => (decimal === null ? 0n : toUnits(decimal));
+  const tax = sums.taxIncluded ? 0n : units(sums.tax);
+  return fromUnits(toUnits(goods) + tax + units(sums.shipping) - units(sums.discount));
+}
+
+/** Says where the printed figures contradict each other. Printed values count: nothing is corrected. */
+export function findMismatches(fields: OrderFields, sums: Sums): OrderWarning[] {
+  const warnings: OrderWarning[] = [];
+  fields.line_items.forEach(({ quantity, unit_price, total }, index) => {
+    if (quantity === null || unit_price === null || total === null) return;
+    const product = multiply(toUnits(String(quantity)), toUnits(unit_price));
+    if (sameToTheCent(product, toUnits(total))) return;
+    const message = `line item ${index + 1} says ${total}, but ${quantity} × ${unit_price} is ${fromUnits(product)}`;
+    warnings.push({ code: 'ROW_MISMATCH', field: 'line_items', message });
+  });
+
+  const rows = sumOfRows(sums.rows);
+  if (rows !== null && sums.subtotal !== null && !same(rows, sums.subtotal)) {
+    const message = `the subtotal is ${sums.subtotal}, but the line items add up to ${rows}`;
+    warnings.push({ code: 'SUBTOTAL_MISMATCH', field: 'subtotal', message });
+  }
+  const expected = expectedTotal(sums);
+  if (expected !== null && sums.total !== null && !same(expected, sums.total)) {
+    const message = `the total is ${sums.total}, but the figures above it add up to ${expected}`;
+    warnings.push({ code: 'TOTAL_MISMATCH', field: 'total', message });
+  }
+  return warnings;
+}
+
+/** Whether two decimals are the same amount, to the cent. */
+export function same(a: string, b: string): boolean {
+  return sameToTheCent(toUnits(a), toUnits(b));
+}

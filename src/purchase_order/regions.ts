@@ -1,0 +1,80 @@
+/**
+ * An email is more than its own message: below it may stand what it answers or forwards, and a signature.
+ * Only the own message is the sender's order; the others are looked at when it holds none.
+ */
+
+export interface Line {
+  readonly number: number;
+  readonly text: string;
+}
+
+export interface Region {
+  readonly kind: 'own' | 'forwarded' | 'quoted';
+  readonly lines: Line[];
+}
+
+const LINE_LENGTH = 10_000;
+const FORWARDED = /^[\s*-]*(?:begin forwarded message|forwarded (?:message|by))\b/i;
+const ORIGINAL = /^\s*-{2,}\s*original message\s*-{2,}/i;
+const ATTRIBUTION = /^\s*(?:On|Am|Le)\s.{4,300}:\s*$/;
+const MAIL_HEADER = /^[\s*]*(?:from|sent|date|to|cc|subject|reply-to)[\s*]*:/i;
+const SIGNATURE = /^-- ?$/;
+
+/** Cuts a text into its own message and the messages below it, without the marks of quoting. */
+export function cutRegions(text: string, subject: string | null): Region[] {
+  const lines = text.split('\n').map((line) => line.slice(0, LINE_LENGTH));
+  const own: Region = { kind: 'own', lines: [] };
+  const regions = [own];
+  let region = own;
+  let marked = false; // the region's lines carry a ">"
+  let inHeader = false; // of a forwarded message
+  let signed = false;
+
+  const open = (kind: Region['kind']) => {
+    region = { kind, lines: [] };
+    regions.push(region);
+    [marked, inHeader, signed] = [false, true, false];
+  };
+
+  for (const [index, line] of lines.entries()) {
+    const isQuote = /^\s?>/.test(line);
+    const bare = isQuote ? line.replace(/^(?:\s?>){1,50} ?/, '') : line;
+    const kind = inHeader ? null : opensMessage(lines, index, bare, subject);
+    if (kind) {
+      // With nothing above it, it is what the sender wants to be read.
+      open(own.lines.some(({ text }) => text.trim() !== '') ? kind : 'forwarded');
+      continue;
+    }
+    if (isQuote && region === own) open('quoted');
+    if (isQuote) marked = true;
+    else if (marked && bare.trim() !== '') {
+      [region, marked, inHeader, signed] = [own, false, false, false];
+    }
+    if (inHeader && MAIL_HEADER.test(bare)) continue;
+    if (bare.trim() !== '') inHeader = false;
+    if (SIGNATURE.test(bare)) signed = true;
+    if (!signed) region.lines.push({ number: index + 1, text: bare });
+  }
+  return regions;
+}
+
+/** What kind of message begins at a line, if any does. */
+function opensMessage(lines: readonly string[], index: number, bare: string, subject: string | null) {
+  if (FORWARDED.test(bare)) return 'forwarded';
+  const block = lines.slice(index, index + 6).map((line) => line.replace(/^(?:\s?>){1,50} ?/, ''));
+  const isHeader =
+    /^[\s*]*from[\s*]*:/i.test(bare) &&
+    block.some((line) => /^[\s*]*(?:sent|date)[\s*]*:/i.test(line)) &&
+    block.some((line) => /^[\s*]*subject[\s*]*:/i.test(line));
+  if (ORIGINAL.test(bare) || isHeader) return /^\s*fwd?\b/i.test(subject ?? '') ? 'forwarded' : 'quoted';
+  const attributed = ATTRIBUTION.test(bare) || (/^\s*On\s/.test(bare) && /\bwrote:\s*$/.test(block[1] ?? ''));
+  return attributed && /\bwrote:\s*$|schrieb|écrit/.test(`${bare} ${block[1] ?? ''}`) ? 'quoted' : null;
+}
+
+/** A document of its own, such as an attachment. */
+export function wholeText(text: string): Region {
+  return {
+    kind: 'own',
+    lines: text.split('\n').map((line, index) => ({ number: index + 1, text: line.slice(0, LINE_LENGTH) })),
+  };
+}

@@ -1,0 +1,211 @@
+import { multiply, sameToTheCent, toUnits } from './decimal.ts';
+import { type Column, cellsOf, isNaming, isNumeric, type NumberColumn } from './headings.ts';
+import { type Amount, CURRENCY, type Mark, readAmount } from './money.ts';
+
+/** One position of an order, numbers as decimal text; null where a column is missing. */
+export interface Row {
+  readonly item: string | null;
+  readonly description: string;
+  readonly quantity: string | null;
+  readonly unit_price: string | null;
+  readonly total: string | null;
+}
+
+/** How the rows of a table are written. */
+export interface Shape {
+  readonly columns: readonly Column[];
+  readonly mark: Mark;
+}
+
+interface Token {
+  readonly text: string;
+  readonly amount: Amount | null;
+}
+
+/** The longest row, in words; no more of a line is looked at than so many rows could have. */
+const ROW_WORDS = 60;
+const LINE_WORDS = 2_000;
+const UNIT =
+  /^(?:ea|each|pcs?|pieces?|units?|box(?:es)?|bxs?|cases?|cs|pks?|packs?|pkgs?|sets?|pairs?|prs?|dozen|dz|rolls?|rls?|bags?|kgs?|g|lbs?|t|tons?|tonnes?|m|mm|cm|ft|in|yds?|l|ltrs?|litres?|liters?|gals?|h|hrs?|hours?|days?|lots?|ct|cartons?|ctns?|pallets?|sheets?|bottles?|drums?|reels?|reams?|cans?|tubes?|bundles?|x|@|at)\.?$/i;
+const PER_UNIT = /\s?(?:\/|per |@)\s?\p{L}{1,10}\.?$|\s(?:each|ea)\.?$/iu;
+const UNIT_BEHIND = /(?<=\d)\s*\p{L}{1,10}\.?$/u;
+const ITEM = /^#?(?=\S*\d)[\p{L}\p{N}][\p{L}\p{N}._/-]{0,29}[.)]?$/u;
+
+/** The rows of one line: its cells, or several rows run together, or one that ends with its last numbers. */
+export function readRows(line: string, shape: Shape): readonly Row[] | null {
+  const byCells = readCells(line, shape);
+  if (byCells) return [byCells];
+  const run = readRun(line, shape);
+  if (run.rows.length > 1 && run.rest === '' && run.rows.every(productHolds)) return run.rows;
+  const tokens = tokensOf(line, shape.mark);
+  if (tokens.length > ROW_WORDS) return null;
+  const row = tokens.slice(0, tokens.findLastIndex(({ amount }) => amount !== null) + 1);
+  const read = readRow(row, shape, true) ?? readRow(row, shape, false);
+  return read && [read];
+}
+
+/** A line with as many cells as the table has columns. */
+function readCells(line: string, { columns, mark }: Shape): Row | null {
+  const cells = cellsOf(line);
+  if (cells.length !== columns.length) return null;
+  const cell = (column: Column) => cells[columns.indexOf(column)]?.text ?? null;
+  const number = (column: NumberColumn) => {
+    const text = cell(column)?.replace(column === 'quantity' ? UNIT_BEHIND : PER_UNIT, '');
+    return text === undefined ? null : readAmount(text, mark)?.value;
+  };
+  const [quantity, unit_price, total] = [number('quantity'), number('unit_price'), number('total')];
+  if (quantity === undefined || unit_price === undefined || total === undefined) return null;
+  const [item, description] = [cell('item'), cell('description')];
+  const named =
+    description === null ? { item: null, description: item ?? '' } : { item: bareItem(item), description };
+  return { ...named, quantity, unit_price, total };
+}
+
+/**
+ * Rows one after the other on a line, and what stands behind them. A row ends at the first numbers whose
+ * product is right; should the product be wrong, at the first two prices in sequence.
+ */
+export function readRun(
+  line: string,
+  shape: Shape,
+): { readonly rows: readonly Row[]; readonly rest: string } {
+  const tokens = tokensOf(line, shape.mark);
+  const signed = tokens.some(({ amount }) => amount?.currency);
+  const isPrice = (token?: Token) => (signed ? token?.amount?.currency : token?.amount?.isMoney);
+  const rows: Row[] = [];
+  let start = 0;
+  for (let end = 0; end < tokens.length; end += 1) {
+    if (!tokens[end]?.amount) continue;
+    const words = tokens.slice(Math.max(start, end - ROW_WORDS), end + 1);
+    const bothPrices = isPrice(tokens[end]) && isPrice(tokens[end - 1]);
+    const row = readRow(words, shape, true) ?? (bothPrices ? readRow(words, shape, false) : null);
+    if (!row) continue;
+    rows.push(row);
+    start = end + 1;
+  }
+  const rest = tokens.slice(start).map(({ text }) => text);
+  return { rows, rest: rest.join(' ') };
+}
+
+const AMOUNT_FIRST = new RegExp(String.raw`(?<=\d)\s{1,20}(${CURRENCY})(?=\s|$)`, 'g');
+const CURRENCY_FIRST = new RegExp(String.raw`(?<!\d)(${CURRENCY})\s{1,20}(?=-?\d)`, 'g');
+const CURRENCY_LAST = new RegExp(String.raw`${CURRENCY}\s{0,20}$`);
+
+/** The words of a line, each with the amount it is; a currency is part of its amount. */
+function tokensOf(line: string, mark: Mark): Token[] {
+  // "4 EUR 5 EUR 20": whether the currency stands before or after its amount shows at the end.
+  const steps = CURRENCY_LAST.test(line) ? [AMOUNT_FIRST, CURRENCY_FIRST] : [CURRENCY_FIRST, AMOUNT_FIRST];
+  const glued = steps.reduce((text, step) => text.replace(step, '$1'), line);
+  const words = glued.split(/\s+/, LINE_WORDS).filter((text) => text !== '');
+  const bare = (text: string) => text.replace(PER_UNIT, '').replace(/^[@x]|[,;]$/g, '');
+  return words.map((text) => ({ text, amount: readAmount(bare(text), mark) }));
+}
+
+/**
+ * One row, whose last token is its last number. The numbers are chosen from the right; in an `exact` row such
+ * that quantity × unit price = total, which decides where a description full of numbers ends.
+ */
+function readRow(row: readonly Token[], { columns }: Shape, exact: boolean): Row | null {
+  const order = columns.filter(isNumeric);
+  const numbers = row.flatMap(({ amount }, index) => (amount ? [index] : []));
+  const positions = numbers.length > 6 ? [...numbers.slice(0, 2), ...numbers.slice(-4)] : numbers;
+  const last = row.at(-1)?.amount;
+  if (!last || positions.length < order.length) return null;
+  if (order.at(-1) !== 'quantity' && !last.isMoney && row.some(({ amount }) => amount?.isMoney)) return null;
+
+  for (const choice of choices(positions, order.length)) {
+    if (!fits(row, choice, columns, order)) continue;
+    const read = toRow(row, choice, columns, order);
+    if (read && (!exact || productHolds(read))) return read;
+  }
+  return null;
+}
+
+/** Every way to choose so many positions, the last one always among them, the rightmost first. */
+function* choices(positions: readonly number[], count: number): Generator<readonly number[]> {
+  const last = positions.at(-1);
+  if (last === undefined) return;
+  if (count === 1) yield [last];
+  for (let end = positions.length - 1; count > 1 && end >= count - 1; end -= 1) {
+    for (const head of choices(positions.slice(0, end), count - 1)) yield [...head, last];
+  }
+}
+
+/** Between the numbers of a row stand units and what other columns hold; the description only in its place. */
+function fits(
+  row: readonly Token[],
+  choice: readonly number[],
+  columns: readonly Column[],
+  order: readonly NumberColumn[],
+): boolean {
+  return order.slice(1).every((column, index) => {
+    const between = row.slice((choice[index] ?? 0) + 1, choice[index + 1]);
+    const inside = columns.slice(columns.indexOf(order[index] ?? column) + 1, columns.indexOf(column));
+    if (inside.some(isNaming)) return between.length > 0;
+    if (inside.includes('other')) return between.length <= 4;
+    return between.length <= 2 && between.every(({ text, amount }) => amount === null && UNIT.test(text));
+  });
+}
+
+function toRow(
+  row: readonly Token[],
+  choice: readonly number[],
+  columns: readonly Column[],
+  order: readonly NumberColumn[],
+): Row | null {
+  const [first = 0, second] = choice;
+  const isNamedFirst = columns.findIndex(isNaming) < columns.findIndex(isNumeric);
+  const named = isNamedFirst
+    ? row.slice(0, first)
+    : [...row.slice(0, first), ...row.slice(first + 1, second)];
+  const words = named.map(({ text }) => text);
+  if (!isNamedFirst && UNIT.test(words[0] ?? '')) words.shift();
+
+  let item: string | null = null;
+  for (const column of columns) {
+    if (column !== 'item' || words.length < 2 || !ITEM.test(words[0] ?? '')) continue;
+    item ??= bareItem(words.shift() ?? null);
+  }
+  const description = words.join(' ').replace(/^[-–:|]\s|\s[-–:|]$/g, '');
+  if (!/\p{L}/u.test(description)) return null;
+  const number = (column: NumberColumn) => row[choice[order.indexOf(column)] ?? -1]?.amount?.value ?? null;
+  return {
+    item,
+    description,
+    quantity: number('quantity'),
+    unit_price: number('unit_price'),
+    total: number('total'),
+  };
+}
+
+function bareItem(text: string | null): string | null {
+  return text?.replace(/^#(?=.)|[.)]$/g, '') || null;
+}
+
+const LISTED =
+  /^[\s*•·-]*(?:\d{1,3}[.)]\s+)?(?<quantity>\d[\d.,]{0,15})\s?(?:x|×|pcs\.?|units? of)\s+(?<description>.{2,120}?),?\s+(?:@|at|à)\s?(?<price>[^=]{1,20}?)(?:\s?(?:each|ea\.?|per \p{L}+|\/\p{L}+))?\s?(?:=|→|->)\s?(?<total>.{1,20}?)\.?$/iu;
+
+/** A line of a list, `- 10 x Bracket @ $5.00 = $50.00`: a row only if its product is right. */
+export function readListed(line: string, mark: Mark): Row | null {
+  const { quantity = '', description = '', price = '', total = '' } = LISTED.exec(line)?.groups ?? {};
+  const number = (text: string) => readAmount(text, mark)?.value ?? null;
+  const row = {
+    item: null,
+    description,
+    quantity: number(quantity),
+    unit_price: number(price),
+    total: number(total),
+  };
+  return row.quantity && row.unit_price && row.total && productHolds(row) ? row : null;
+}
+
+/** Whether a line holds something that is printed as money. */
+export function hasMoney(line: string, mark: Mark): boolean {
+  return tokensOf(line, mark).some(({ amount }) => amount?.isMoney);
+}
+
+/** Whether quantity × unit price = total; true when one of them is not stated. */
+export function productHolds({ quantity, unit_price, total }: Row): boolean {
+  if (quantity === null || unit_price === null || total === null) return true;
+  return sameToTheCent(multiply(toUnits(quantity), toUnits(unit_price)), toUnits(total));
+}

@@ -1,0 +1,107 @@
+import { cellsOf, type Heading, readHeading } from './headings.ts';
+import { CURRENCY, type Mark } from './money.ts';
+import type { Line } from './regions.ts';
+import { hasMoney, productHolds, type Row, readListed, readRows, readRun } from './rows.ts';
+
+/** The item tables of a document. */
+export interface Tables {
+  readonly rows: readonly Row[];
+  /** The numbers of the lines that belong to a table, headings included. */
+  readonly used: ReadonlySet<number>;
+  /** What stands behind the last row of a run-together table, on its line. */
+  readonly rest: readonly Line[];
+  /** Lines with amounts that could not be read as a row. */
+  readonly unread: readonly Line[];
+  /** The currencies that headings and amounts carry, in order. */
+  readonly currencies: readonly string[];
+}
+
+/** After so many lines that are no rows it is no table. */
+const UNREAD_LINES = 20;
+const RULE = /^[\s|+=_*.:-]*$/;
+const PAGE_FOOT =
+  /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|continued.{0,40}|carried forward.{0,40}|\d+\s*\/\s*\d+)\s*$/i;
+
+/** Finds the item tables. `isTotal` says whether a line is a label with its value, as stand below a table. */
+export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: string) => boolean): Tables {
+  const rows: Row[] = [];
+  const used = new Map<number, string>();
+  const rest: Line[] = [];
+  const unread: Line[] = [];
+  let heading: Heading | null = null;
+  let begun = ''; // a row that goes on on the next line
+  let blank = false;
+
+  for (const [index, { number, text }] of lines.entries()) {
+    const found = readHeading(text);
+    if (found) {
+      [heading, begun, blank] = [found, '', false];
+      used.set(number, text);
+      const behind = text.slice(found.length);
+      if (RULE.test(behind)) continue;
+      const run = readRun(behind, { columns: found.columns, mark });
+      rows.push(...run.rows);
+      if (run.rest !== '') rest.push({ number, text: run.rest });
+      continue;
+    }
+    if (!heading) continue;
+    if (text.trim() === '') {
+      blank = true;
+      continue;
+    }
+    if (RULE.test(text) || PAGE_FOOT.test(text)) {
+      used.set(number, '');
+      continue;
+    }
+
+    const shape = { columns: heading.columns, mark };
+    const read = readRows(`${begun}${text}`, shape) ?? readRows(text, shape);
+    const closes = isTotal(text);
+    if (read && (!closes || read.every(productHolds))) {
+      rows.push(...read);
+      used.set(number, text);
+      [begun, blank] = ['', false];
+      continue;
+    }
+    if (closes || blank) {
+      heading = null;
+      continue;
+    }
+    if (hasMoney(text, mark) || cellsOf(text).length > 2) {
+      unread.push({ number, text });
+      used.set(number, '');
+      if (unread.length >= UNREAD_LINES) heading = null;
+      continue;
+    }
+
+    // Words alone: the beginning of a row that goes on below, or more of the description above.
+    const next = lines[index + 1]?.text ?? '';
+    const last = rows.at(-1);
+    if (/^\s*\d{1,4}[.)]?\s+\S/.test(text) && readRows(`${text}  ${next}`, shape)) {
+      begun = `${text}  `;
+    } else if (last && goesOn(text, readRows(next, shape) !== null || isTotal(next))) {
+      rows[rows.length - 1] = { ...last, description: `${last.description} ${text.trim()}` };
+    } else {
+      heading = null;
+      continue;
+    }
+    used.set(number, '');
+  }
+
+  if (used.size === 0) {
+    for (const { number, text } of lines) {
+      const row = readListed(text, mark);
+      if (!row) continue;
+      rows.push(row);
+      used.set(number, text);
+    }
+  }
+  const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
+  return { rows, used: new Set(used.keys()), rest, unread, currencies };
+}
+
+/** Whether words under a row are more of its description: indented, or short and with the table going on below. */
+function goesOn(text: string, tableGoesOn: boolean): boolean {
+  if (/^\s{2}/.test(text)) return text.trim().length <= 100;
+  return tableGoesOn && text.length <= 80 && !/[.!?:]$/.test(text.trim());
+}

@@ -1,0 +1,104 @@
+import { readDate, type SlashOrder } from './dates.ts';
+import type { LabelField } from './labels.ts';
+import { amountsIn, asMoney, type Mark, readAmount } from './money.ts';
+
+/** How a document writes what can be written in several ways. */
+export interface Style {
+  readonly mark: Mark;
+  readonly order: SlashOrder | null;
+}
+
+/** A value as it goes into the fields, and what has to be said about it. */
+export interface Value {
+  readonly value: string;
+  readonly currency?: string | null;
+  readonly doubt?: string;
+}
+
+const NO_VALUE =
+  /^(?:n\/?a|none|nil|tb[acd]|to be \p{L}+|to follow|pending|unknown|see (?:below|above|attached|attachment|pdf).*|not (?:yet )?(?:known|assigned|available)|[-–—?._…*]+)[.!]?$/iu;
+const ORDER_NUMBER = /^(?:p\.?o\.?|no\.?|nr\.?|number|order)\s?[:#]?\s+(?=\S*\d)|^#\s?/i;
+const IDENTIFIER = /^(?=[^\s]*\d)[A-Z0-9][A-Z0-9._/-]{0,39}/i;
+
+/** Reads the text after a label as what the field holds; null when it is nothing of the kind. */
+export function readValue(field: LabelField, text: string, { mark, order }: Style): Value | null {
+  const raw = text.trim();
+  if (raw === '' || NO_VALUE.test(raw)) return null;
+  switch (field) {
+    case 'po_number':
+      return readOrderNumber(raw);
+    case 'order_date':
+    case 'due_date': {
+      const date = readDate(raw, order);
+      if (!date) return null;
+      if (date.ambiguous)
+        return { value: date.day, doubt: 'the day and the month could be the other way round' };
+      const other = readDate(date.rest.replace(/^(?:or|and|to|until|[-–/,])\s*/i, ''), order);
+      if (other && other.day !== date.day)
+        return { value: date.day, doubt: `a second date follows, ${other.day}` };
+      return { value: date.day };
+    }
+    case 'subtotal':
+    case 'tax':
+    case 'shipping':
+    case 'discount':
+    case 'total': {
+      const bare = amountsIn(raw.replace(/\([^()]*\)/g, ' '), mark);
+      const amounts = bare.length > 0 ? bare : amountsIn(raw, mark); // "$119.00 (incl. $19.00 VAT)"
+      const amount =
+        amounts.findLast(({ currency }) => currency !== null) ??
+        amounts.findLast(({ isMoney }) => isMoney) ??
+        (amounts.length === 1 && readAmount(raw, mark) ? amounts[0] : undefined);
+      if (!amount) return null;
+      const { currency } = amount;
+      if (!amount.value.startsWith('-')) return { value: asMoney(amount.value), currency };
+      return field === 'discount' ? { value: asMoney(amount.value.slice(1)), currency } : null;
+    }
+    case 'currency':
+      return /\b[A-Z]{3}\b/.test(raw) ? { value: (/\b[A-Z]{3}\b/.exec(raw) ?? [''])[0] } : null;
+    default:
+      return { value: raw.replace(/\s+/g, ' ').replace(/[,;]$/, '').slice(0, 500) };
+  }
+}
+
+/** Whether a text, without a colon before it, is plainly a value of the field and nothing else. */
+export function isPlainly(field: LabelField, text: string, style: Style): boolean {
+  if (field === 'po_number') {
+    const number = readOrderNumber(text);
+    return (
+      number !== null &&
+      text
+        .trim()
+        .replace(ORDER_NUMBER, '')
+        .replace(/[.,;:]+$/, '') === number.value
+    );
+  }
+  if (field === 'order_date' || field === 'due_date') return readValue(field, text, style) !== null;
+  if (field === 'vendor' || field === 'ship_to' || field === 'payment_terms' || field === 'currency')
+    return false;
+  return readAmount(text, style.mark) !== null;
+}
+
+/** The identifier alone: a token with a digit, without its label, a `#`, or punctuation behind it. */
+export function readOrderNumber(text: string): Value | null {
+  const bare = text
+    .replace(/[\u2010-\u2015\u2212]/g, '-')
+    .trim()
+    .replace(ORDER_NUMBER, '');
+  if (readDate(bare, null)) return null;
+  const number = IDENTIFIER.exec(bare)?.[0].replace(/[._/-]+$/, '');
+  return number ? { value: number } : null;
+}
+
+const IN_SUBJECT =
+  /(?<![\p{L}\p{N}])(?:p\.?\/?o\b\.?|purchase order|order)\s?(?:number|no\b\.?|nr\b\.?|#)?\s?[:#]?\s?(?=\S*\d)([\p{L}\p{N}][\p{L}\p{N}._/\u2010-\u2015-]{1,39})/iu;
+const PO_TOKEN = /(?<![\p{L}\p{N}])PO[-_ ]?\d[\w./-]{1,39}/iu;
+
+/** The order number of a subject line, where it is called one. */
+export function orderNumberInSubject(subject: string): string | null {
+  const token = PO_TOKEN.exec(subject.replace(/[\u2010-\u2015]/g, '-'))?.[0];
+  const labelled = IN_SUBJECT.exec(subject);
+  const vague = labelled !== null && /^order\s(?:\d{1,3}|(?:19|20)\d\d)$/i.test(labelled[0]); // "Order 12 pumps"
+  const found = vague ? token : (labelled?.[1] ?? token);
+  return found ? (readOrderNumber(found)?.value ?? null) : null;
+}

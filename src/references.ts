@@ -1,0 +1,154 @@
+import { isDeepStrictEqual } from 'node:util';
+import { ConnectorError } from './errors.ts';
+import type { Json, JsonObject } from './json.ts';
+
+/** Stands for a part of the run's input. */
+export interface InputReference<Input extends string = string> {
+  readonly $input: readonly [Input, ...(string | number)[]];
+}
+
+/** Stands for the output of an upstream task, or for a part of it. */
+export interface OutputReference<Task extends string = string> {
+  readonly $output: readonly [Task, ...(string | number)[]];
+}
+
+/** Stands for a fact about the run itself. */
+export interface RunReference {
+  readonly $run: readonly ['id' | 'created_at'];
+}
+
+export type Reference<Task extends string = string, Input extends string = string> =
+  | InputReference<Input>
+  | OutputReference<Task>
+  | RunReference;
+
+/** Does a task run at all? The value is compared as JSON. */
+export type Condition<R = Reference> =
+  | { readonly value: R; readonly is: Json }
+  | { readonly value: R; readonly isNot: Json };
+
+/** The run's input, or a part of it: `input('email')`. An optional input that was not given is null. */
+export function input<const Input extends string>(
+  name: Input,
+  ...path: readonly (string | number)[]
+): InputReference<Input> {
+  return { $input: [name, ...path] };
+}
+
+/** What an upstream task put out, or a part of it: `output('extract', 'fields', 'total')`. */
+export function output<const Task extends string>(
+  task: Task,
+  ...path: readonly (string | number)[]
+): OutputReference<Task> {
+  return { $output: [task, ...path] };
+}
+
+/** The run's `id` (text) or `created_at` (ISO 8601, UTC): the same in every attempt. */
+export function run(fact: 'id' | 'created_at'): RunReference {
+  return { $run: [fact] };
+}
+
+/** What references are looked up in. */
+export interface Scope {
+  readonly input: JsonObject;
+  /** Of the upstream tasks that are referred to, by name. */
+  readonly outputs: JsonObject;
+  readonly run: JsonObject;
+}
+
+/** The value with all references in it replaced; types are kept. Throws REF_MISSING when one leads nowhere. */
+export function resolve(value: Json, scope: Scope): Json {
+  if (value === null || typeof value !== 'object') return value;
+  if (isList(value)) return value.map((item) => resolve(item, scope));
+  const reference = asReference(value);
+  if (reference) return lookUp(reference, scope);
+  return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolve(item, scope)]));
+}
+
+/** Why a task is skipped, in words; undefined when its condition holds. */
+export function skipReason(condition: Condition, scope: Scope): string | undefined {
+  const value = resolve(condition.value as unknown as Json, scope);
+  const holds =
+    'is' in condition ? isDeepStrictEqual(value, condition.is) : !isDeepStrictEqual(value, condition.isNot);
+  if (holds) return undefined;
+  const reference = asReference(condition.value as unknown as JsonObject);
+  const wanted =
+    'is' in condition ? JSON.stringify(condition.is) : `anything but ${JSON.stringify(condition.isNot)}`;
+  return `${reference ? nameOf(reference) : 'its value'} is ${short(value)}, and the task runs when it is ${wanted}`;
+}
+
+/** Problems of form: what begins with `$` has to be a reference, and references have a form. */
+export function referenceProblems(value: Json, path: string): string[] {
+  if (value === null || typeof value !== 'object') return [];
+  if (isList(value)) return value.flatMap((item, index) => referenceProblems(item, `${path}[${index}]`));
+  const keys = Object.keys(value);
+  if (keys.some((key) => key.startsWith('$')) && !asReference(value)) {
+    return [
+      `${path}: {${keys.join(', ')}} is no reference; there are input(name), output(task) and run("id" | "created_at")`,
+    ];
+  }
+  return keys.flatMap((key) => referenceProblems(value[key] ?? null, `${path}.${key}`));
+}
+
+/** Is there a reference at this place, or on the way to it? What stands there is known only when the task runs. */
+export function isReferenceAt(value: unknown, path: readonly PropertyKey[]): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  if (asReference(value as JsonObject)) return true;
+  const [first, ...rest] = path;
+  return first !== undefined && isReferenceAt((value as Record<PropertyKey, unknown>)[first], rest);
+}
+
+function asReference(value: JsonObject): Reference | undefined {
+  const [key, ...others] = Object.keys(value);
+  if (others.length > 0 || (key !== '$input' && key !== '$output' && key !== '$run')) return undefined;
+  const path = value[key];
+  const wellFormed =
+    isList(path) &&
+    typeof path[0] === 'string' &&
+    path.every((step) => typeof step === 'string' || Number.isInteger(step)) &&
+    (key !== '$run' || (path.length === 1 && ['id', 'created_at'].includes(path[0])));
+  return wellFormed ? (value as unknown as Reference) : undefined;
+}
+
+function lookUp(reference: Reference, scope: Scope): Json {
+  const [name, ...path] = pathOf(reference);
+  const root = '$input' in reference ? scope.input : '$output' in reference ? scope.outputs : scope.run;
+  if ('$input' in reference && !Object.hasOwn(root, String(name))) return null;
+  let value: Json | undefined = own(root, name);
+  for (const step of path) value = own(value, step);
+  if (value === undefined) {
+    throw new ConnectorError(
+      'REF_MISSING',
+      `${nameOf(reference)} does not exist: the task refers to it, but nothing is there`,
+    );
+  }
+  return value;
+}
+
+function own(value: Json | undefined, step: string | number | undefined): Json | undefined {
+  if (typeof value !== 'object' || value === null || step === undefined || !Object.hasOwn(value, step))
+    return undefined;
+  return (value as Record<string | number, Json>)[step];
+}
+
+function pathOf(reference: Reference): readonly (string | number)[] {
+  return '$input' in reference
+    ? reference.$input
+    : '$output' in reference
+      ? reference.$output
+      : reference.$run;
+}
+
+function nameOf(reference: Reference): string {
+  const kind = '$input' in reference ? 'input' : '$output' in reference ? 'output' : 'run';
+  return `${kind} ${pathOf(reference).join('.')}`;
+}
+
+function short(value: Json): string {
+  const text = JSON.stringify(value);
+  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+}
+
+function isList(value: Json | undefined): value is readonly Json[] {
+  return Array.isArray(value);
+}

@@ -1,0 +1,255 @@
+import type { ClientBase, Pool } from 'pg';
+import { ConnectorError } from './errors.ts';
+import type { Json, JsonObject } from './json.ts';
+import type { Condition } from './references.ts';
+import type { Workflow } from './workflow.ts';
+
+/*
+ * Every statement that the engine sends to its database. The first parameter is the connection, so that callers choose
+ * the transaction. Ids are text, as pg delivers a bigint; nobody calculates with them.
+ */
+export type Connection = Pick<ClientBase | Pool, 'query'>;
+
+/** What identifies one execution of a task: a result that names an old token is refused. */
+export interface Claim {
+  readonly run_id: string;
+  readonly task_no: number;
+  readonly token: number;
+}
+
+export interface ClaimedTask extends Claim {
+  readonly attempt: number;
+  readonly workflow_id: string;
+  /** When the run was started. */
+  readonly started_at: Date;
+  readonly input: JsonObject;
+  readonly outputs: JsonObject | null;
+}
+
+export interface TaskError {
+  readonly code: string;
+  readonly message: string;
+}
+
+export type Result = Claim & ({ readonly output: Json } | { readonly error: TaskError });
+
+export interface Answer extends Claim {
+  readonly answer: 'SUCCESS' | 'RETRY' | 'FAILED' | 'ALREADY' | 'LOST';
+}
+
+export interface FinishedRun {
+  readonly run_id: string;
+  readonly answer: 'COMPLETED' | 'FAILED' | 'CANCELLED';
+  readonly finished: {
+    readonly workflow: string;
+    readonly took_ms: number;
+    readonly failed_task: string | null;
+    readonly reason: string | null;
+  };
+}
+
+/** What came of a hop. */
+export interface Hop {
+  readonly answers: readonly Answer[];
+  readonly finished: readonly FinishedRun[];
+  readonly claimed: readonly ClaimedTask[];
+}
+
+/** A registered version, as runners need it. */
+export interface StoredTask {
+  readonly name: string;
+  readonly connector: string;
+  readonly operation: string;
+  readonly parameters: Json;
+  readonly condition: Condition | null;
+  readonly retries: number;
+  readonly timeout_ms: number;
+}
+
+export interface StoredWorkflow {
+  readonly name: string;
+  readonly version: number;
+  readonly tasks: ReadonlyMap<number, StoredTask>;
+}
+
+export interface Pulse {
+  readonly alive: boolean;
+  readonly claimable: boolean;
+  readonly stopped_runs: readonly string[];
+  readonly lost_runners: readonly number[];
+}
+
+export async function workflowProblems(db: Connection, { tasks, input }: Workflow): Promise<string[]> {
+  const { rows } = await db.query('select problem from sluice.workflow_problems($1, $2) as problem', [
+    JSON.stringify(tasks),
+    JSON.stringify(input),
+  ]);
+  return rows.map(({ problem }) => problem);
+}
+
+export async function registerWorkflow(
+  db: Connection,
+  { name, tasks, input }: Workflow,
+): Promise<{ version: number; isNew: boolean }> {
+  const { rows } = await db.query('select version, is_new from sluice.register_workflow($1, $2, $3)', [
+    name,
+    JSON.stringify(tasks),
+    JSON.stringify(input),
+  ]);
+  return { version: rows[0].version, isNew: rows[0].is_new };
+}
+
+/** The JSON Schema of the input of the newest version; undefined when there is no such workflow. */
+export async function inputSchema(db: Connection, workflow: string): Promise<JsonObject | undefined> {
+  const { rows } = await db.query(
+    'select input_schema from sluice.workflows where name = $1 order by version desc limit 1',
+    [workflow],
+  );
+  return rows[0]?.input_schema;
+}
+
+/** Ids in the order of the inputs; a key that was used before gives the run that has it. */
+export async function startRuns(
+  db: Connection,
+  workflow: string,
+  inputs: readonly JsonObject[],
+  keys: readonly (string | null)[],
+): Promise<{ runId: string; isNew: boolean }[]> {
+  const { rows } = await db.query({
+    name: 'start_runs',
+    text: 'select run_id, is_new from sluice.start_runs($1, $2::jsonb[], $3)',
+    values: [
+      workflow,
+      inputs.map((input) => JSON.stringify(input)),
+      keys.some((key) => key !== null) ? keys : null,
+    ],
+  });
+  return rows.map(({ run_id, is_new }) => ({ runId: run_id, isNew: is_new }));
+}
+
+export async function loadWorkflow(db: Connection, workflowId: string): Promise<StoredWorkflow> {
+  const { rows } = await db.query(
+    `select workflows.name as workflow, workflows.version, task.task_no, task.name, task.connector, task.operation,
+            task.parameters, task.condition, task.retries, task.timeout_ms
+       from sluice.workflows
+       join sluice.workflow_tasks as task on task.workflow_id = workflows.id
+      where workflows.id = $1`,
+    [workflowId],
+  );
+  return {
+    name: rows[0].workflow,
+    version: rows[0].version,
+    tasks: new Map(rows.map((row) => [row.task_no, row])),
+  };
+}
+
+export async function registerRunner(
+  db: Connection,
+  host: string,
+  pid: number,
+  slots: number,
+): Promise<number> {
+  const { rows } = await db.query('select sluice.register_runner($1, $2, $3) as id', [host, pid, slots]);
+  return rows[0].id;
+}
+
+/**
+ * Takes the lock by which a runner is known to live, for as long as this connection lasts. After a cut the server may not
+ * have noticed yet that the former connection is gone: it is ended, so that this one gets the lock.
+ */
+export async function holdRunnerLock(db: Connection, runnerId: number): Promise<void> {
+  await db.query(
+    `select pg_terminate_backend(pid)
+       from pg_locks
+      where locktype = 'advisory' and objsubid = 2 and granted and pid <> pg_backend_pid()
+        and classid::bigint = sluice.runner_lock()::bigint & 4294967295 and objid::bigint = $1
+        and database = (select oid from pg_database where datname = current_database())`,
+    [runnerId],
+  );
+  await db.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [runnerId]);
+}
+
+export async function isRunnerAlive(db: Connection, runnerId: number): Promise<boolean> {
+  const { rowCount } = await db.query('select from sluice.runners where id = $1 and ended_at is null', [
+    runnerId,
+  ]);
+  return rowCount === 1;
+}
+
+export async function beat(db: Connection, runnerId: number): Promise<Pulse> {
+  const { rows } = await db.query({
+    name: 'beat',
+    text: 'select * from sluice.beat($1)',
+    values: [runnerId],
+  });
+  return rows[0];
+}
+
+export async function reportAndClaim(
+  db: Connection,
+  runnerId: number,
+  results: readonly Result[],
+  slots: number,
+): Promise<Hop> {
+  const { rows } = await db.query({
+    name: 'report_and_claim',
+    text: 'select * from sluice.report_and_claim($1, $2, $3)',
+    values: [runnerId, JSON.stringify(results), slots],
+  });
+  return sortRows(rows);
+}
+
+/** One result, in the caller's transaction: with it, whatever else the transaction did. */
+export async function report(db: Connection, result: Result): Promise<Hop> {
+  const { rows } = await db.query({
+    name: 'report',
+    text: 'select * from sluice.report($1)',
+    values: [JSON.stringify([result])],
+  });
+  return sortRows(rows);
+}
+
+/** Gives back all tasks that the runner holds but these; says how many. It costs none of them an attempt. */
+export async function giveBackOthers(
+  db: Connection,
+  runnerId: number,
+  kept: readonly Claim[],
+): Promise<number> {
+  const claims = kept.map(({ run_id, task_no, token }) => ({ run_id, task_no, token }));
+  const { rows } = await db.query(`select sluice.release_tasks($1, 'GIVEN BACK', $2) as count`, [
+    runnerId,
+    JSON.stringify(claims),
+  ]);
+  return rows[0].count;
+}
+
+/** Ends the runner in an orderly way; says how many tasks it gave back, null when it had been ended before. */
+export async function endRunner(db: Connection, runnerId: number): Promise<number | null> {
+  const { rows } = await db.query(`select sluice.end_runner($1, 'stopped') as count`, [runnerId]);
+  return rows[0].count;
+}
+
+/** False when the run had ended before. */
+export async function cancelRun(db: Connection, runId: string, by: string): Promise<boolean> {
+  const { rows } = await db.query('select sluice.cancel_run($1, $2) as cancelled', [runId, by]);
+  return rows[0].cancelled;
+}
+
+/** The result as it may be sent: an error's text is made fit for `jsonb`. */
+export function failure(claim: Claim, error: unknown): Result {
+  const { run_id, task_no, token } = claim;
+  const code = error instanceof ConnectorError ? error.code : 'ERROR';
+  const text = error instanceof Error ? error.message : String(error);
+  const message = text.replaceAll('\0', '\\0').toWellFormed().slice(0, 2000) || 'it failed without a message';
+  return { run_id, task_no, token, error: { code, message } };
+}
+
+function sortRows(rows: readonly Record<string, unknown>[]): Hop {
+  const claimed = rows.filter(({ answer }) => answer === 'CLAIMED');
+  const others = rows.filter(({ answer }) => answer !== 'CLAIMED');
+  return {
+    claimed: claimed as unknown as ClaimedTask[],
+    answers: others.filter(({ task_no }) => task_no !== null) as unknown as Answer[],
+    finished: others.filter(({ task_no }) => task_no === null) as unknown as FinishedRun[],
+  };
+}

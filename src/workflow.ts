@@ -1,0 +1,142 @@
+import leven from 'leven';
+import * as z from 'zod';
+import type { Connector } from './connector.ts';
+import { type Json, type JsonObject, jsonProblem } from './json.ts';
+import { type Condition, isReferenceAt, type Reference, referenceProblems } from './references.ts';
+
+/** What a workflow calls its connectors. */
+export type Connectors = Readonly<Record<string, Connector>>;
+
+/** A workflow as plain data: what is registered, and what the database checks. */
+export interface Workflow {
+  readonly name: string;
+  /** JSON Schema of the run's input. */
+  readonly input: JsonObject;
+  readonly tasks: readonly TaskDefinition[];
+}
+
+export interface TaskDefinition {
+  readonly name: string;
+  readonly connector: string;
+  readonly operation: string;
+  /** May contain references. */
+  readonly parameters: JsonObject;
+  readonly after: readonly string[];
+  readonly when?: Condition;
+  readonly retries: number;
+  readonly timeout_ms: number;
+}
+
+const DEFAULT_TIMEOUT_MS = 600_000;
+
+/** A value of which any part may be a reference instead. */
+type Parameter<T, R> =
+  | R
+  | (T extends readonly (infer Item)[]
+      ? readonly Parameter<Item, R>[]
+      : T extends object
+        ? { readonly [Key in keyof T]: Parameter<T[Key], R> }
+        : T);
+
+type OperationsOf<C extends Connector> = C['operations'];
+type ParametersOf<C extends Connector, Op extends keyof OperationsOf<C>> = z.input<
+  OperationsOf<C>[Op]['parameters']
+>;
+
+/** A task as it is written down: any operation of any connector, with that operation's parameters. */
+type WrittenTask<Cs extends Connectors, Task extends string, Input extends string> = {
+  [Name in keyof Cs & string]: {
+    [Op in keyof OperationsOf<Cs[Name]> & string]: {
+      readonly connector: Name;
+      readonly operation: Op;
+      readonly parameters: Parameter<ParametersOf<Cs[Name], Op>, Reference<Task, Input>>;
+      /** The tasks that have to succeed first. */
+      readonly after?: readonly Task[];
+      /** Otherwise the task succeeds without running; its output says why it was skipped. */
+      readonly when?: Condition<Reference<Task, Input>>;
+      /** How many further attempts of the whole task follow a failed one, at once. Default 0. */
+      readonly retries?: number;
+      /** How long one attempt may take, in milliseconds. Default ten minutes. */
+      readonly timeoutMs?: number;
+    };
+  }[keyof OperationsOf<Cs[Name]> & string];
+}[keyof Cs & string];
+
+/**
+ * Makes `defineWorkflow` for a set of connectors: a misspelt parent, connector, operation, parameter or input does not
+ * compile. What the compiler cannot see is checked when the workflow is registered.
+ */
+export function workflowDefiner<Cs extends Connectors>() {
+  return function defineWorkflow<const Task extends string, Input extends z.ZodObject>(
+    name: string,
+    written: {
+      /** What a run is started with. */
+      readonly input: Input;
+      readonly tasks: {
+        readonly [Name in Task]: WrittenTask<Cs, NoInfer<Task>, keyof z.input<NoInfer<Input>> & string>;
+      };
+    },
+  ): Workflow {
+    const { $schema: _, ...input } = z.toJSONSchema(written.input, { io: 'input' });
+    const tasks = Object.entries<WrittenTask<Cs, string, string>>(written.tasks).map(
+      ([task, definition]) => ({
+        name: task,
+        connector: definition.connector,
+        operation: definition.operation,
+        parameters: definition.parameters as JsonObject,
+        after: definition.after ?? [],
+        ...(definition.when && { when: definition.when }),
+        retries: definition.retries ?? 0,
+        timeout_ms: definition.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+      }),
+    );
+    return { name, input: input as JsonObject, tasks };
+  };
+}
+
+/**
+ * What only this side can see to be wrong: connectors, operations and parameters. Names, the graph and what references
+ * point to are checked by the database, for everybody.
+ */
+export function connectorProblems({ tasks }: Workflow, connectors: Connectors): string[] {
+  return tasks.flatMap((task) => {
+    const where = `task "${task.name}"`;
+    const connector = Object.hasOwn(connectors, task.connector) ? connectors[task.connector] : undefined;
+    if (!connector)
+      return [
+        `${where}: there is no connector "${task.connector}".${didYouMean(task.connector, Object.keys(connectors))}`,
+      ];
+    const operation = Object.hasOwn(connector.operations, task.operation)
+      ? connector.operations[task.operation]
+      : undefined;
+    if (!operation) {
+      const known = Object.keys(connector.operations);
+      return [
+        `${where}: connector "${task.connector}" has no operation "${task.operation}".${didYouMean(task.operation, known)}`,
+      ];
+    }
+    const unstorable = jsonProblem(task.parameters);
+    if (unstorable) return [`${where}: its parameters are no JSON at ${unstorable}`];
+    const { error } = operation.parameters.safeParse(task.parameters);
+    // Where a reference stands, the value is not known yet; the task will check it.
+    const issues = (error?.issues ?? []).filter(
+      (issue: z.core.$ZodIssue) => !isReferenceAt(task.parameters, issue.path),
+    );
+    return [
+      ...referenceProblems(task.parameters, `${where}: parameters`),
+      ...(task.when ? referenceProblems(task.when as unknown as Json, `${where}: when`) : []),
+      ...issues.map(
+        (issue: z.core.$ZodIssue) =>
+          `${where}: parameters${issue.path.map((step) => `.${String(step)}`).join('')}: ${issue.message}`,
+      ),
+    ];
+  });
+}
+
+/** The nearest of the known names when it is near enough, and what there is: ` Did you mean "email"? There are: …` */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const nearest = known.toSorted((a, b) => leven(name, a) - leven(name, b))[0];
+  const close = nearest !== undefined && leven(name, nearest) <= Math.max(1, Math.floor(name.length / 3));
+  const suggestion = close ? ` Did you mean "${nearest}"?` : '';
+  return `${suggestion} There are: ${known.join(', ') || 'none'}.`;
+}

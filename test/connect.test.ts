@@ -1,0 +1,167 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { type AddressInfo, createServer } from 'node:net';
+import { after, test } from 'node:test';
+import {
+  createPool,
+  describeConnectionFailure,
+  isConnectionFailure,
+  isDatabaseExhausted,
+  openClient,
+  withSession,
+} from '../src/database/connect.ts';
+import { createDatabase } from './support/database.ts';
+
+const db = await createDatabase();
+after(() => db[Symbol.asyncDispose]());
+
+function withCode(code: string, message = 'it says so'): Error {
+  return Object.assign(new Error(message), { code });
+}
+
+test('days, amounts and big numbers arrive as text, moments as Date', async () => {
+  const { rows } = await db.pool.query({
+    text: `select date '2025-03-30', timestamp '2025-03-30 02:30', 12345678901234567.89::numeric, 9007199254740993,
+                  array[date '2025-03-30'], array[0.1::numeric], timestamptz '2025-03-30 02:30+02'`,
+    rowMode: 'array',
+  });
+
+  assert.deepEqual(rows[0], [
+    '2025-03-30',
+    '2025-03-30 02:30:00',
+    '12345678901234567.89',
+    '9007199254740993',
+    ['2025-03-30'],
+    ['0.1'],
+    new Date('2025-03-30T00:30:00Z'),
+  ]);
+});
+
+test('what the role, the database or the URL say does not change how a session behaves', async () => {
+  await using other = await createDatabase();
+  await other.pool.query(`do $$ begin
+    execute format('alter database %I set default_transaction_isolation = serializable', current_database());
+    execute format('alter database %I set search_path = pg_catalog', current_database());
+    execute format('alter database %I set datestyle = german', current_database());
+    execute format('alter database %I set timezone = %L', current_database(), 'Asia/Tokyo');
+  end $$`);
+  const url = `${other.url}&options=${encodeURIComponent('-c work_mem=1MB -c timezone=Asia/Tokyo')}`;
+
+  const client = await openClient(url);
+  await client.query('discard all');
+  const { rows } = await client.query({
+    text: `select current_setting(name)
+             from unnest(array['transaction_isolation', 'search_path', 'datestyle', 'timezone', 'work_mem']) name`,
+    rowMode: 'array',
+  });
+  await client.end();
+
+  assert.deepEqual(rows.flat(), ['read committed', 'public,pg_temp', 'ISO, MDY', 'UTC', '1MB']);
+});
+
+test('a connection that breaks while it is checked out fails its query and not the process', async () => {
+  const pool = createPool(db.url, { max: 1 });
+  const client = await pool.connect();
+  const { rows } = await client.query('select pg_backend_pid() as pid');
+
+  const ended = new Promise((resolve) => client.once('end', resolve));
+  await db.pool.query('select pg_terminate_backend($1)', [rows[0].pid]);
+  await ended;
+  const failure = await client.query('select 1').catch((error: unknown) => error);
+  client.release(true);
+
+  assert.ok(isConnectionFailure(failure), String(failure));
+  assert.equal((await pool.query('select 1 as one')).rows[0].one, 1);
+  await pool.end();
+});
+
+test('an idle connection that breaks is reported and replaced', async () => {
+  const seen: Error[] = [];
+  const pool = createPool(db.url, { max: 1, onError: (error) => seen.push(error) });
+  const { rows } = await pool.query('select pg_backend_pid() as pid');
+
+  const reported = once(pool, 'error');
+  await db.pool.query('select pg_terminate_backend($1)', [rows[0].pid]);
+  await reported;
+
+  assert.equal(seen.length, 1);
+  assert.equal((await pool.query('select 1 as one')).rows[0].one, 1);
+  await pool.end();
+});
+
+test('broken connections are told from errors of a statement, wherever they are wrapped', () => {
+  const lost = [
+    withCode('08006'),
+    withCode('57P01'),
+    withCode('57P03'),
+    withCode('ECONNREFUSED'),
+    new Error('Connection terminated unexpectedly'),
+    new Error('Client has encountered a connection error and is not queryable'),
+    new Error('it failed', { cause: withCode('ECONNRESET') }),
+    new AggregateError([withCode('EHOSTUNREACH'), withCode('ECONNREFUSED')]),
+  ];
+  const others = [
+    withCode('23505'),
+    withCode('57014'),
+    new Error('Connection is a nice word'),
+    'text',
+    null,
+    undefined,
+  ];
+
+  for (const error of lost) assert.ok(isConnectionFailure(error), String(error));
+  for (const error of others) assert.equal(isConnectionFailure(error), false, String(error));
+});
+
+test('a database that is full, read-only or out of connections is not a broken connection', () => {
+  for (const code of ['53100', '53200', '53300', '25006']) {
+    assert.ok(isDatabaseExhausted(withCode(code)), code);
+    assert.equal(isConnectionFailure(withCode(code)), false, code);
+  }
+  assert.equal(isDatabaseExhausted(withCode('08006')), false);
+});
+
+test('an unknown host, a closed port and a wrong password are told apart, each with the next step', async () => {
+  const closed = createServer().listen(0, '127.0.0.1');
+  await once(closed, 'listening');
+  const { port } = closed.address() as AddressInfo;
+  closed.close();
+  await once(closed, 'close');
+  const wrong = new URL(db.url);
+  wrong.password = 'hunter2';
+  const missing = new URL(db.url);
+  missing.pathname = '/nowhere';
+
+  const cases: [string, RegExp][] = [
+    [
+      `postgres://me:hunter2@127.0.0.1:${port}/x`,
+      /^127\.0\.0\.1:\d+: connect ECONNREFUSED .* Nothing listens there/,
+    ],
+    ['postgres://me:hunter2@does-not-exist.invalid/x', /^does-not-exist\.invalid:5432: .* host is unknown/],
+    [wrong.href, /password authentication failed .* Check user and password/],
+    [missing.href, /database "nowhere" does not exist\. Create this database/],
+  ];
+
+  for (const [url, expected] of cases) {
+    await assert.rejects(openClient(url), (error: Error) => {
+      assert.equal(error.name, 'DatabaseUnavailableError');
+      assert.match(error.message, expected);
+      assert.doesNotMatch(error.message, /hunter2|\n/);
+      return true;
+    });
+  }
+});
+
+test('a pooler in transaction mode is named as what is in the way', () => {
+  const error = withCode('08P01', 'unsupported startup parameter in options: search_path');
+
+  assert.match(describeConnectionFailure(error), /connect to Postgres directly/);
+});
+
+test('the session is added to a connection string and keeps the rest of it', () => {
+  const url = new URL(withSession('postgres://me:p%40ss@db:6432/sluice?sslmode=require'));
+
+  assert.deepEqual([url.password, url.host, url.pathname], ['p%40ss', 'db:6432', '/sluice']);
+  assert.equal(url.searchParams.get('sslmode'), 'require');
+  assert.match(url.searchParams.get('options') ?? '', /-c search_path=public,pg_temp/);
+});

@@ -1,5 +1,5 @@
 --! Previous: sha1:6af7ebd5abb5dd4835e1f1eb1e597c40a918f4e9
---! Hash: sha1:07f787b4fce46704bfbc44146ae769acd35801ee
+--! Hash: sha1:74d472e6ea653197c9a8ee5363a93e9fa8a7c47e
 --! Message: runs and tasks
 
 /*
@@ -38,6 +38,7 @@ create table sluice.tasks (
   workflow_id bigint            not null,
   task_no     integer           not null,
   waiting_for integer           not null,
+  is_sink     boolean           not null,
   state       sluice.task_state not null,
   stopped     boolean           not null default false,
   token       integer           not null default 0,
@@ -56,7 +57,7 @@ create table sluice.tasks (
   constraint first_claims_name_a_runner    check ((token = 0 and runner_id is null) or token > 1 or runner_id is not null),
   constraint finished_tasks_say_when       check ((finished_at is not null) = (state in ('SUCCESS', 'FAILED'))),
   constraint succeeded_tasks_have_output   check ((output is not null) = (state = 'SUCCESS')),
-  constraint failed_tasks_say_why          check ((error is not null) = (state = 'FAILED'))
+  constraint failed_tasks_say_why          check ((error is not null) = (state = 'FAILED') and (error is null or error ->> 'message' is not null))
 ) with (fillfactor = 60);
 
 create index tasks_claimable on sluice.tasks (run_id, task_no)
@@ -73,14 +74,14 @@ create table sluice.attempts (
   runner_id  integer     not null,
   started_at timestamptz not null,
   ended_at   timestamptz not null,
-  error      jsonb       not null,
+  error      jsonb       not null constraint attempts_say_why check (error ->> 'message' is not null),
   primary key (run_id, task_no, token)
 );
 
 create table sluice.transitions (
   run_id     bigint            not null,
   task_no    integer           not null,
-  from_state sluice.task_state not null,
+  from_state sluice.task_state,
   to_state   sluice.task_state not null,
   attempt    integer           not null,
   runner_id  integer,
@@ -130,6 +131,7 @@ comment on column sluice.tasks.run_id           is 'The run that it belongs to.'
 comment on column sluice.tasks.workflow_id      is 'The run''s version, repeated so that promotion reads edges without the run.';
 comment on column sluice.tasks.task_no          is 'Which task of the workflow.';
 comment on column sluice.tasks.waiting_for      is 'How many of its parents have not succeeded yet. No longer counted once the run has stopped.';
+comment on column sluice.tasks.is_sink          is 'Nobody waits for it: its success counts towards the end of the run.';
 comment on column sluice.tasks.state            is 'Where it stands.';
 comment on column sluice.tasks.stopped          is 'It was READY when its run stopped, and will not run.';
 comment on column sluice.tasks.token            is 'Fences off whoever lost the task: counts claims, retries and take-overs; a result must name it.';
@@ -153,7 +155,7 @@ comment on column sluice.attempts.error         is 'Why: {"code", "message"}.';
 comment on table  sluice.transitions            is 'The audit: every move of every task, written by trigger. Retries stay inside RUNNING: see attempts.';
 comment on column sluice.transitions.run_id     is 'The run.';
 comment on column sluice.transitions.task_no    is 'The task.';
-comment on column sluice.transitions.from_state is 'The state that it left.';
+comment on column sluice.transitions.from_state is 'The state that it left; null when its output was taken over from an earlier run (see reruns).';
 comment on column sluice.transitions.to_state   is 'The state that it entered; each is entered once.';
 comment on column sluice.transitions.attempt    is 'Its attempt at that moment; 0 before the first.';
 comment on column sluice.transitions.runner_id  is 'Who ran it.';

@@ -1,5 +1,5 @@
---! Previous: sha1:07f787b4fce46704bfbc44146ae769acd35801ee
---! Hash: sha1:3c5095c28f8bf62ef85f39c2e61b475301cef4fe
+--! Previous: sha1:74d472e6ea653197c9a8ee5363a93e9fa8a7c47e
+--! Hash: sha1:1c203de24b95279ed52903b20fde75bdf131f12b
 --! Message: state machine
 
 /*
@@ -9,7 +9,10 @@
  * takes locks in one order, so nobody waits in a circle: own tasks, then their children, then their runs, each by id.
  */
 
-/* The guard. Its condition is checked without calling the function, so a legal move costs nothing. */
+/*
+ * The guard. Its condition is checked without calling the function, and before the constraints, whose errors would not
+ * say what is allowed. What follows from other moves (counting down, being put aside) is done by triggers only.
+ */
 create function sluice.refuse_transition() returns trigger
   language plpgsql volatile
   set search_path = sluice, pg_temp
@@ -18,6 +21,8 @@ begin
   raise exception using
     errcode = 'WF001',
     message = case
+      when tg_op = 'INSERT'
+        then format('task %s of run %s cannot begin as %s', new.task_no, new.run_id, new.state)
       when old.state in ('SUCCESS', 'FAILED')
         then format('task %s of run %s is finished (%s) and cannot change any more', old.task_no, old.run_id, old.state)
       when old.state = new.state
@@ -28,20 +33,25 @@ begin
 end;
 $$;
 
-create trigger refuse_transition after update on sluice.tasks
+create trigger refuse_transition before update on sluice.tasks
   for each row
   when (
-    (new.run_id, new.task_no, new.workflow_id) is distinct from (old.run_id, old.task_no, old.workflow_id)
+    (new.run_id, new.task_no, new.workflow_id, new.is_sink) is distinct from (old.run_id, old.task_no, old.workflow_id, old.is_sink)
     or not case old.state
-      when 'PENDING' then new.state in ('PENDING', 'READY') and new.waiting_for < old.waiting_for
+      when 'PENDING' then new.state in ('PENDING', 'READY') and new.waiting_for < old.waiting_for and pg_trigger_depth() > 0
       when 'READY'   then (new.state = 'RUNNING' and new.token = 1 and not old.stopped)
-                       or (new.state = 'READY' and new.stopped and not old.stopped)
+                       or (new.state = 'READY' and new.stopped and not old.stopped and pg_trigger_depth() > 0)
       when 'RUNNING' then (new.state in ('SUCCESS', 'FAILED') and new.token = old.token)
                        or (new.state = 'RUNNING' and new.token > old.token)
                        or (new.state = 'RUNNING' and new.token = old.token and old.runner_id is null and new.runner_id is not null)
       else false
     end
   )
+  execute function sluice.refuse_transition();
+
+create trigger refuse_beginning before insert on sluice.tasks
+  for each row
+  when (new.state not in ('PENDING', 'READY'))
   execute function sluice.refuse_transition();
 
 /* The audit. The guard leaves one way into each state, so the new row alone tells which move it was. */
@@ -89,23 +99,26 @@ create function sluice.advance() returns trigger
   set enable_mergejoin = off
 as $$
 declare
-  v_success boolean;
-  v_failed  boolean;
-  v_ready   boolean;
+  v_parent    boolean;
+  v_sink      boolean;
+  v_failed    boolean;
+  v_ready     boolean;
   v_ownerless boolean;
 begin
-  select bool_or(after.state = 'SUCCESS'),
+  select bool_or(after.state = 'SUCCESS' and not after.is_sink),
+         bool_or(after.state = 'SUCCESS' and after.is_sink),
          bool_or(after.state = 'FAILED'),
          bool_or(after.state = 'READY' and not after.stopped),
          bool_or(after.state = 'RUNNING' and after.runner_id is null)
-    into v_success, v_failed, v_ready, v_ownerless
+    into v_parent, v_sink, v_failed, v_ready, v_ownerless
     from after;
 
-  if v_ready or v_ownerless then
+  -- Whoever claims in the same transaction looks after what it leaves: see report_and_claim.
+  if (v_ready or v_ownerless) and current_setting('sluice.quiet', true) is distinct from 'on' then
     notify task_ready;
   end if;
 
-  if v_success then
+  if v_parent then
     perform
        from tasks
        join (select distinct after.run_id, edges.child_no
@@ -118,12 +131,12 @@ begin
 
   if v_failed then
     perform from runs where runs.id in (select after.run_id from after) order by runs.id for update;
-  elsif v_success or v_ownerless then
+  elsif v_parent or v_sink or v_ownerless then
     perform from runs where runs.id in (select after.run_id from after) order by runs.id for no key update;
   end if;
 
   -- One statement may complete several parents of one child: counted per child, not per row.
-  if v_success then
+  if v_parent then
     update tasks
        set waiting_for = tasks.waiting_for - fewer.parents,
            state       = case when tasks.waiting_for = fewer.parents then 'READY' else tasks.state end
@@ -151,7 +164,7 @@ begin
        and runs.status = 'RUNNING';
   end if;
 
-  if v_success then
+  if v_sink then
     update runs
        set waiting_for = runs.waiting_for - sinks.succeeded,
            status      = case when runs.waiting_for = sinks.succeeded then 'COMPLETED' else runs.status end,
@@ -159,8 +172,7 @@ begin
       from (select after.run_id, count(*)::integer as succeeded
               from after
              where after.state = 'SUCCESS'
-               and not exists (select from workflow_edges as edges
-                                where edges.workflow_id = after.workflow_id and edges.parent_no = after.task_no)
+               and after.is_sink
              group by after.run_id) as sinks
      where runs.id = sinks.run_id
        and runs.status = 'RUNNING';
@@ -213,10 +225,11 @@ begin
 end;
 $$;
 
-create trigger refuse_run_change after update on sluice.runs
+create trigger refuse_run_change before update on sluice.runs
   for each row
   when (old.status <> 'RUNNING'
         or new.waiting_for > old.waiting_for
+        or ((new.waiting_for < old.waiting_for or new.status in ('COMPLETED', 'FAILED')) and pg_trigger_depth() = 0)
         or (new.id, new.workflow_id, new.workflow, new.input, new.key, new.created_at)
            is distinct from (old.id, old.workflow_id, old.workflow, old.input, old.key, old.created_at))
   execute function sluice.refuse_run_change();

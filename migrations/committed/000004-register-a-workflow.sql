@@ -1,5 +1,5 @@
---! Previous: sha1:3c5095c28f8bf62ef85f39c2e61b475301cef4fe
---! Hash: sha1:f579749a9c4975ed3fb85d61df50e2b7ff82f1f3
+--! Previous: sha1:1c203de24b95279ed52903b20fde75bdf131f12b
+--! Hash: sha1:0ec715edb6f8ffe97c28710709c71124141247dd
 --! Message: register a workflow
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:f579749a9c4975ed3fb85d61df50e2b7ff82f1f3
---! Hash: sha1:132072fe78c7db6ac66e2c590f24377940e5f5c1
+--! Previous: sha1:0ec715edb6f8ffe97c28710709c71124141247dd
+--! Hash: sha1:376616d785dee6a4965680b9223ad7a1d0b2a261
 --! Message: start runs
 
 /*
@@ -95,14 +95,17 @@ begin
   )
   select array_agg(started.id order by started.id) into v_new from started;
 
-  insert into tasks (run_id, workflow_id, task_no, waiting_for, state)
+  insert into tasks (run_id, workflow_id, task_no, waiting_for, is_sink, state)
   select run.id,
          task.workflow_id,
          task.task_no,
          task.parents,
+         task.is_sink,
          case task.parents when 0 then 'READY' else 'PENDING' end::task_state
     from unnest(v_new) as run(id)
-   cross join (select task.workflow_id, task.task_no, count(edge.parent_no)::integer as parents
+   cross join (select task.workflow_id, task.task_no, count(edge.parent_no)::integer as parents,
+                      not exists (select from workflow_edges as onward
+                                   where onward.workflow_id = task.workflow_id and onward.parent_no = task.task_no) as is_sink
                  from workflow_tasks as task
                  left join workflow_edges as edge on edge.workflow_id = task.workflow_id and edge.child_no = task.task_no
                 where task.workflow_id = v_workflow.id

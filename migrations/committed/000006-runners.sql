@@ -1,5 +1,5 @@
---! Previous: sha1:132072fe78c7db6ac66e2c590f24377940e5f5c1
---! Hash: sha1:d2d1eec1d0c58848b048956aede2d8ba79b84a33
+--! Previous: sha1:376616d785dee6a4965680b9223ad7a1d0b2a261
+--! Hash: sha1:0ba81f6eaa539d025c8ab785fca9cbdd30fd30ad
 --! Message: runners
 
 /*
@@ -167,8 +167,12 @@ create function sluice.report_and_claim(p_runner_id integer, p_results jsonb, p_
                  attempt integer, workflow_id bigint, started_at timestamptz, input jsonb, outputs jsonb)
   language plpgsql volatile
   set search_path = sluice, pg_temp
+  set enable_seqscan = off
 as $$
+declare
+  v_claimed integer := 0;
 begin
+  perform set_config('sluice.quiet', 'on', true);
   if p_results <> '[]' then
     return query
       select report.run_id, report.task_no, report.token, report.answer, report.finished,
@@ -180,6 +184,16 @@ begin
       select claimed.run_id, claimed.task_no, claimed.token, 'CLAIMED', null::jsonb,
              claimed.attempt, claimed.workflow_id, claimed.started_at, claimed.input, claimed.outputs
         from claim_tasks(p_runner_id, p_slots) as claimed;
+    get diagnostics v_claimed = row_count;
+  end if;
+  perform set_config('sluice.quiet', 'off', true);
+
+  -- What became claimable by these results was claimed just now, if there was room. Others are rung only for the rest.
+  if p_results <> '[]' and v_claimed = p_slots
+     and exists (select from runners where runners.ended_at is null and runners.id <> p_runner_id)
+     and exists (select from tasks where tasks.runner_id is null and tasks.state in ('READY', 'RUNNING') and not tasks.stopped)
+  then
+    notify task_ready;
   end if;
 end;
 $$;

@@ -1,5 +1,5 @@
---! Previous: sha1:d2d1eec1d0c58848b048956aede2d8ba79b84a33
---! Hash: sha1:7faa78471ca6260395343134ebb31c98ce4b3d86
+--! Previous: sha1:0ba81f6eaa539d025c8ab785fca9cbdd30fd30ad
+--! Hash: sha1:5b0c7772af6768a584205054304f8211aaf39310
 --! Message: views
 
 /*

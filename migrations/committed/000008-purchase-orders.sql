@@ -1,5 +1,5 @@
---! Previous: sha1:7faa78471ca6260395343134ebb31c98ce4b3d86
---! Hash: sha1:2c69ab67e4b3ceb7a30d7f7033a5b30310e536cb
+--! Previous: sha1:5b0c7772af6768a584205054304f8211aaf39310
+--! Hash: sha1:e621735b93808da3b156e12570527acfe139a0a0
 --! Message: purchase orders
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:2c69ab67e4b3ceb7a30d7f7033a5b30310e536cb
---! Hash: sha1:ad09f949109240f47a052ce066ff9bf6587e935a
+--! Previous: sha1:e621735b93808da3b156e12570527acfe139a0a0
+--! Hash: sha1:e7f0f2e65d2b483969dee7f2ebb3077f9f78e803
 --! Message: prune
 
 /*

@@ -1,0 +1,131 @@
+--! Previous: sha1:e7f0f2e65d2b483969dee7f2ebb3077f9f78e803
+--! Hash: sha1:5971310969eb492aa486edc2de857660e33f4584
+--! Message: rerun
+
+/*
+ * Doing a run again: a new run of the same version with the same input. From where it failed, it takes over what had
+ * succeeded: those tasks are born SUCCESS with their output, and the audit says that they came from no state of this run.
+ */
+create table sluice.reruns (
+  run_id      bigint  primary key references sluice.runs on delete cascade,
+  of_run_id   bigint  not null,
+  from_failed boolean not null,
+  started_by  text    not null,
+  constraint runs_repeat_earlier_ones check (of_run_id < run_id)
+);
+
+create index reruns_by_original on sluice.reruns (of_run_id);
+
+create trigger reruns_stay_on_record before update or delete or truncate on sluice.reruns
+  for each statement execute function sluice.refuse_to_forget();
+
+/* The guard at birth. Its condition is checked without calling the function, so starting a run costs nothing more. */
+create function sluice.refuse_birth() returns trigger
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+as $$
+begin
+  if new.state = 'SUCCESS' and exists (
+    select from reruns
+      join tasks as original on original.run_id = reruns.of_run_id and original.task_no = new.task_no
+     where reruns.run_id = new.run_id
+       and reruns.from_failed
+       and original.workflow_id = new.workflow_id
+       and original.state = 'SUCCESS'
+       and original.output = new.output
+  ) then
+    return null;
+  end if;
+  raise exception using
+    errcode = 'WF001',
+    message = format('task %s of run %s cannot begin as %s', new.task_no, new.run_id, new.state),
+    hint    = 'Tasks begin as PENDING or READY; sluice.rerun takes over what has succeeded.';
+end;
+$$;
+
+create trigger refuse_birth after insert on sluice.tasks
+  for each row
+  when (new.state not in ('PENDING', 'READY'))
+  execute function sluice.refuse_birth();
+
+create function sluice.rerun(p_run_id bigint, p_from_failed boolean default false, p_by text default session_user) returns bigint
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+as $$
+declare
+  v_run    runs;
+  v_open   text;
+  v_kept   integer[] := '{}';
+  v_new_id bigint;
+begin
+  -- Pruning locks "for update": the original stays until it has been copied.
+  select runs.* into v_run from runs where runs.id = p_run_id for key share;
+  if not found then
+    raise exception using errcode = 'WF008', message = format('there is no run %s', p_run_id);
+  end if;
+  if v_run.status = 'RUNNING' then
+    raise exception using
+      errcode = 'WF009',
+      message = format('run %s is still RUNNING', p_run_id),
+      hint    = 'Nothing was started. Cancel it first, or start another run.';
+  end if;
+
+  if p_from_failed then
+    v_kept := array(select tasks.task_no from tasks where tasks.run_id = p_run_id and tasks.state = 'SUCCESS');
+    select string_agg(task.name, ', ' order by task.task_no) into v_open
+      from tasks
+      join workflow_tasks as task on task.workflow_id = tasks.workflow_id and task.task_no = tasks.task_no
+     where tasks.run_id = p_run_id
+       and tasks.state = 'RUNNING';
+    if v_open is not null then
+      raise exception using
+        errcode = 'WF009',
+        message = format('run %s is %s, but %s still runs', p_run_id, v_run.status, v_open),
+        hint    = 'Nothing was started. Try again when it has ended: its result may be taken over.';
+    elsif cardinality(v_kept) = (select count(*) from tasks where tasks.run_id = p_run_id) then
+      raise exception using
+        errcode = 'WF009',
+        message = format('all tasks of run %s have succeeded, so there is nothing to do from where it failed', p_run_id),
+        hint    = 'Nothing was started. Rerun it from its start.';
+    end if;
+  end if;
+
+  insert into runs (workflow_id, workflow, waiting_for, input)
+  select v_run.workflow_id, v_run.workflow, count(*), v_run.input
+    from workflow_tasks as sink
+   where sink.workflow_id = v_run.workflow_id
+     and sink.task_no <> all (v_kept)
+     and not exists (select from workflow_edges as edge
+                      where edge.workflow_id = sink.workflow_id and edge.parent_no = sink.task_no)
+  returning id into v_new_id;
+
+  insert into reruns (run_id, of_run_id, from_failed, started_by) values (v_new_id, p_run_id, p_from_failed, p_by);
+
+  insert into tasks (run_id, workflow_id, task_no, waiting_for, state, token, attempt, runner_id, started_at, finished_at, output)
+  select v_new_id, task.workflow_id, task.task_no, 0, 'SUCCESS',
+         task.token, task.attempt, task.runner_id, task.started_at, task.finished_at, task.output
+    from tasks as task
+   where task.run_id = p_run_id
+     and task.task_no = any (v_kept)
+  union all
+  select v_new_id, task.workflow_id, task.task_no, count(edge.parent_no),
+         case count(edge.parent_no) when 0 then 'READY' else 'PENDING' end::task_state,
+         0, 0, null, null, null, null
+    from workflow_tasks as task
+    left join workflow_edges as edge on edge.workflow_id = task.workflow_id and edge.child_no = task.task_no
+                                    and edge.parent_no <> all (v_kept)
+   where task.workflow_id = v_run.workflow_id
+     and task.task_no <> all (v_kept)
+   group by task.workflow_id, task.task_no
+   order by 3;
+  return v_new_id;
+end;
+$$;
+
+comment on table    sluice.reruns                       is 'Which runs repeat which: lineage, in both directions.';
+comment on column   sluice.reruns.run_id                is 'The new run.';
+comment on column   sluice.reruns.of_run_id             is 'The run that it repeats. It may have been pruned since.';
+comment on column   sluice.reruns.from_failed           is 'It took over what had succeeded; else it began from the start.';
+comment on column   sluice.reruns.started_by            is 'Who asked for it.';
+comment on function sluice.refuse_birth()               is 'Tasks begin as PENDING or READY, or as a copy of one that succeeded in the run that is repeated.';
+comment on function sluice.rerun(bigint, boolean, text) is 'Starts a run again, from its start or from where it failed; gives the new run''s id. Raises WF008, WF009.';

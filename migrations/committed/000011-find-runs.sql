@@ -1,0 +1,15 @@
+--! Previous: sha1:5971310969eb492aa486edc2de857660e33f4584
+--! Hash: sha1:d5ddcb69e35a0839a57dcf7f985f56a7152aaa3c
+--! Message: find runs
+
+/*
+ * Finding runs among a million finished ones. Each index earns its place: one replaces another, one holds only runs that
+ * were stopped, and the others are a few pages in all, because rows arrive in the order of time.
+ */
+drop index sluice.runs_by_workflow;
+create index runs_by_workflow on sluice.runs (workflow_id, id);
+
+create index runs_stopped on sluice.runs (id) where status in ('FAILED', 'CANCELLED');
+
+create index runs_by_time        on sluice.runs        using brin (created_at) with (pages_per_range = 32, autosummarize = on);
+create index transitions_by_time on sluice.transitions using brin (at)         with (pages_per_range = 32, autosummarize = on);

@@ -46,10 +46,10 @@ const MAIL_DATE = new RegExp(
 export function sentOn(header: string): string | null {
   const parts = MAIL_DATE.exec(header.trim())?.groups;
   if (!parts) return null;
-  const month = parts['month'] ?? parts['month2'];
+  const month = parts.month ?? parts.month2;
   return calendarDay(
-    Number(parts['year'] ?? parts['year2'] ?? parts['year3']),
-    month === undefined ? Number(parts['month3']) : monthNumber(month),
-    Number(parts['day'] ?? parts['day2'] ?? parts['day3']),
+    Number(parts.year ?? parts.year2 ?? parts.year3),
+    month === undefined ? Number(parts.month3) : monthNumber(month),
+    Number(parts.day ?? parts.day2 ?? parts.day3),
   );
 }

@@ -8,7 +8,7 @@ const attachment = z.object({
   name: z.string().nullable(),
   type: z.string(),
   size: z.int(),
-  /** The text of a PDF; null for everything else. */
+  /** The text of a PDF or of an attached message; null for everything else. */
   text: z.string().nullable(),
   /** Why a PDF has no text. */
   error: notice.nullable(),

@@ -15,13 +15,15 @@ export interface MimePart {
   readonly name: string | null;
   readonly type: string;
   readonly bytes: Uint8Array;
+  /** What an attached message says; its own attachments follow it in the list. */
+  readonly text: string | null;
 }
 
 const BOUNDARIES = 1_000;
 const TEXT_LINES = 50_000;
 
-/** Takes an internet message apart; the first of repeated headers counts. */
-export async function readMime(bytes: Uint8Array, source: string): Promise<MimeMessage> {
+/** Takes an internet message apart, and messages attached to it; the first of repeated headers counts. */
+export async function readMime(bytes: Uint8Array, source: string, isAttached = false): Promise<MimeMessage> {
   refuseFloods(bytes, source);
   const email = await PostalMime.parse(bytes, { maxNestingDepth: 20 }).catch((error) => {
     throw new ConnectorError(
@@ -31,11 +33,12 @@ export async function readMime(bytes: Uint8Array, source: string): Promise<MimeM
     );
   });
   const { text, htmlUsed } = chooseText(email);
-  const parts = email.attachments.map(({ filename, mimeType, content }) => ({
-    name: filename,
-    type: mimeType,
-    bytes: typeof content === 'string' ? Buffer.from(content) : new Uint8Array(content as ArrayBuffer),
-  }));
+  const parts: MimePart[] = [];
+  for (const { filename: name, mimeType: type, content } of email.attachments) {
+    const own = typeof content === 'string' ? Buffer.from(content) : new Uint8Array(content);
+    const inner = type === 'message/rfc822' && !isAttached ? await readMime(own, source, true) : null;
+    parts.push({ name, type, bytes: own, text: inner?.text ?? null }, ...(inner?.parts ?? []));
+  }
   return { headers: headersOf(email), text, htmlUsed, parts };
 }
 

@@ -15,7 +15,7 @@ const PDF_COUNT = 5;
 const ATTACHMENT_COUNT = 100;
 
 /** An attachment: its bytes, or why there are none. */
-type Part = Omit<MimePart, 'bytes'> & ({ readonly bytes: Uint8Array } | { readonly error: Notice });
+type Part = MimePart | (Pick<MimePart, 'name' | 'type'> & { readonly error: Notice });
 
 /** Reads an email from a file: headers, text, and the text of its PDFs. */
 export async function readEmail(
@@ -100,7 +100,8 @@ async function partsBeside(roots: readonly string[], path: string, header = ''):
     pdfs.map(async (name): Promise<Part> => {
       const type = 'application/pdf';
       try {
-        return { name, type, bytes: await readInside(roots, join(dirname(path), name), PDF_LIMITS.bytes) };
+        const bytes = await readInside(roots, join(dirname(path), name), PDF_LIMITS.bytes);
+        return { name, type, bytes, text: null };
       } catch (error) {
         if (!(error instanceof ConnectorError)) throw error;
         const code = error.code.replace(/^EMAIL_/, 'ATTACHMENT_');
@@ -125,8 +126,11 @@ async function readAttachments(
   for (const [index, part] of parts.slice(0, ATTACHMENT_COUNT).entries()) {
     const name = cleanLine(part.name)?.slice(0, 200) ?? null;
     const listed = { index, name, type: part.type, size: 'bytes' in part ? part.bytes.length : 0 };
+    const what = `attachment ${name === null ? index + 1 : shown(name)}`;
     if ('error' in part) {
       attachments.push({ ...listed, text: null, error: part.error });
+    } else if (part.text !== null) {
+      attachments.push({ ...listed, text: cut(part.text, what, warnings), error: null });
     } else if (!isPdf(part.bytes) && part.type !== 'application/pdf' && !/\.pdf$/i.test(name ?? '')) {
       attachments.push({ ...listed, text: null, error: null });
     } else if (pdfs >= PDF_COUNT) {
@@ -135,7 +139,6 @@ async function readAttachments(
     } else {
       pdfs += 1;
       const { text, error, note } = await readPdf(part.bytes, signal);
-      const what = `attachment ${name === null ? index + 1 : shown(name)}`;
       if (note !== null) warnings.push({ code: 'TEXT_CUT', message: `${note} of ${what}` });
       attachments.push({ ...listed, text: text === null ? null : cut(text, what, warnings), error });
     }

@@ -4,8 +4,10 @@ import { shown } from './message.ts';
 // biome-ignore-start lint/suspicious/noControlCharactersInRegex: removing them is the purpose.
 const ESCAPE_SEQUENCES =
   /\u001b(?:\][^\u0007\u001b]{0,2000}(?:\u0007|\u001b\\)?|\[[0-?]{0,64}[ -/]{0,8}[@-~]|[@-_])/g;
-const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f-\u009f]/g;
+const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
 // biome-ignore-end lint/suspicious/noControlCharactersInRegex: see above.
+// What Windows-1252 has at 80 to 9F: some decoders, Node's among them, leave control characters there.
+const WINDOWS = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ';
 const INVISIBLE = /[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
 const SPACES = /[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/g;
 const COMPATIBLE = /[\ufb00-\ufb06\uff01-\uff5e]/g;
@@ -19,6 +21,7 @@ export function clean(text: string): string {
   return text
     .replace(ESCAPE_SEQUENCES, '')
     .replace(/\r\n?|[\u2028\u2029\f\v]/g, '\n')
+    .replace(/[\u0080-\u009f]/g, (character) => WINDOWS[character.charCodeAt(0) - 0x80] ?? '')
     .replace(CONTROLS, '')
     .replace(INVISIBLE, '')
     .replace(SPACES, ' ')

@@ -1,14 +1,14 @@
 import { type Attachment, type EmailMessage, shown } from '../mail/message.ts';
 import { type Document, readDocument, type Statement } from './document.ts';
 import { isMoneyField, type LabelField } from './labels.ts';
-import type { OrderWarning } from './order.ts';
 import { same } from './reconcile.ts';
 import { cutRegions, wholeText } from './regions.ts';
 
 /** What of an email the order is read from. */
 export type Mail = Pick<EmailMessage, 'subject' | 'text' | 'html_used' | 'attachments' | 'warnings'>;
 
-type Warn = (code: string, field: string | null, message: string) => OrderWarning;
+/** Notes something that a person should know. */
+export type Warn = (code: string, field: string | null, message: string) => void;
 
 /**
  * The documents of an email that speak of its order, the most trusted first: the own message, attached PDFs,

@@ -49,12 +49,12 @@ export function readDate(text: string, order: SlashOrder | null): DateReading | 
   }
   const found = SLASHED.exec(line);
   if (!found?.groups) return null;
-  const first = Number(found.groups['first']);
-  const second = Number(found.groups['second']);
+  const first = Number(found.groups.first);
+  const second = Number(found.groups.second);
   const dayFirst = first > 12 || (second <= 12 && order === 'day first');
   const [month, day] = dayFirst ? [second, first] : [first, second];
   const ambiguous = order === null && first <= 12 && second <= 12 && first !== second;
-  return reading(fullYear(found.groups['year'] ?? ''), month, day, ambiguous, line, found[0]);
+  return reading(fullYear(found.groups.year ?? ''), month, day, ambiguous, line, found[0]);
 }
 
 function reading(

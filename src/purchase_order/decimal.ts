@@ -30,8 +30,8 @@ export function multiply(a: bigint, b: bigint): bigint {
   return (product + (product < 0n ? -UNIT : UNIT) / 2n) / UNIT;
 }
 
-/** Whether two amounts are the same to the cent: half a cent of rounding on either side. */
+/** Whether two amounts are the same but for rounding: less than a cent apart. */
 export function sameToTheCent(a: bigint, b: bigint): boolean {
   const difference = a > b ? a - b : b - a;
-  return difference * 100n <= UNIT;
+  return difference * 100n < UNIT;
 }

@@ -1,5 +1,5 @@
 import { shown } from '../mail/message.ts';
-import { chooseDocuments, isExact, type Mail, pick } from './choose.ts';
+import { chooseDocuments, isExact, type Mail, pick, type Warn } from './choose.ts';
 import { currenciesIn, type Document, type Statement } from './document.ts';
 import { type LabelField, MONEY_FIELDS } from './labels.ts';
 import { asMoney, currencyOf } from './money.ts';
@@ -25,10 +25,8 @@ const TEXT_FIELDS = [
  */
 export function extractOrder(mail: Mail): Extraction {
   const warnings: OrderWarning[] = [];
-  const warn = (code: string, field: string | null, message: string) => {
-    const warning = { code, field, message };
-    warnings.push(warning);
-    return warning;
+  const warn: Warn = (code, field, message) => {
+    warnings.push({ code, field, message });
   };
   for (const { code, message } of mail.warnings) if (/_CUT$/.test(code)) warn(code, null, message);
   const documents = chooseDocuments(mail, warn);
@@ -58,7 +56,7 @@ export function extractOrder(mail: Mail): Extraction {
   const rows = tablesIn?.tables.rows ?? [];
   if (tablesIn) {
     const line = Math.min(...tablesIn.tables.used);
-    found['line_items'] = { source: tablesIn.source, line, label: null, raw: `${rows.length} rows` };
+    found.line_items = { source: tablesIn.source, line, label: null, raw: `${rows.length} rows` };
   }
   const value = (field: LabelField) => values.get(field) ?? null;
   const sums = (): Sums => ({
@@ -67,8 +65,8 @@ export function extractOrder(mail: Mail): Extraction {
     shipping: value('shipping'),
     discount: value('discount'),
     total: value('total'),
-    rows: rows.map(({ total }) => total),
-    taxIncluded: /^incl/i.test(found['tax']?.label ?? ''),
+    rows,
+    taxIncluded: /^incl/i.test(found.tax?.label ?? ''),
   });
   for (const field of TEXT_FIELDS) take(field);
   for (const field of MONEY_FIELDS) {
@@ -79,14 +77,14 @@ export function extractOrder(mail: Mail): Extraction {
   const inSubject = mail.subject === null ? null : orderNumberInSubject(mail.subject);
   if (inSubject !== null && !values.has('po_number')) {
     values.set('po_number', inSubject);
-    found['po_number'] = { source: 'subject', line: null, label: null, raw: inSubject };
+    found.po_number = { source: 'subject', line: null, label: null, raw: inSubject };
   }
   const priced = documents.find((document) => currenciesIn(document).length > 0);
   const text = documents.map((document) => document.text).join('\n');
   const currency = priced ? currencyOf(currenciesIn(priced), text) : null;
   if (currency !== null && priced && !values.has('currency')) {
     values.set('currency', currency);
-    found['currency'] = {
+    found.currency = {
       source: priced.source,
       line: null,
       label: null,
@@ -111,7 +109,7 @@ export function extractOrder(mail: Mail): Extraction {
   return {
     fields,
     found,
-    warnings: [...warnings, ...findGaps(documents, fields), ...findMismatches(fields, sums())],
+    warnings: [...warnings, ...findGaps(documents, fields), ...findMismatches(sums())],
   };
 }
 

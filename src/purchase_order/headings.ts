@@ -7,7 +7,7 @@ export interface Heading {
   readonly length: number;
 }
 
-export type Column = 'item' | 'description' | 'unit' | 'other' | NumberColumn;
+export type Column = 'item' | 'description' | 'unit' | 'discount' | 'other' | NumberColumn;
 export type NumberColumn = (typeof NUMBER_COLUMNS)[number];
 
 const NUMBER_COLUMNS = ['quantity', 'unit_price', 'total'] as const;
@@ -21,8 +21,9 @@ const NAMES: readonly (readonly [Column, string])[] = [
   ['quantity',    String.raw`(?:order(?:ed)? )?(?:qty\b\.?|quantity|quant\b\.?)(?: ordered)?|pcs\b\.?|hours`],
   ['unit',        String.raw`u\/?o?\/?m\b|units?(?: of measure)?|measure|pack(?: size)?`],
   ['item',        String.raw`(?:item|line|part|product|article|material|catalog(?:ue)?|stock|vendor part) ?${NO}|line item|pos(?:ition)?\b\.?|sku|ln\b\.?|line|${NO}|item(?= {2,}| +(?:desc|article|product|part|name|details|goods|sku|qty|quantity|code))|ref\b\.?`],
-  ['description', String.raw`(?:item |product |goods |article )?description(?: of (?:goods|items?|work|services?))?|items?|article|product|part|material|service|goods|details|particulars|name`],
-  ['other',       String.raw`(?:sales )?(?:tax|vat|gst)(?: ?(?:%|rate|code))?|disc(?:ount|\b\.)?(?: ?%)?|(?:delivery|due|need|required|ship) ?(?:date|by)?|currency`],
+  ['description', `(?:item |product |goods |article )?description(?: of (?:goods|items?|work|services?))?|items?|article|product|part|material|service|goods|details|particulars|name`],
+  ['discount',    String.raw`disc(?:ount|\b\.)?(?: ?%)?|rebate`],
+  ['other',       `(?:sales )?(?:tax|vat|gst)(?: ?(?:%|rate|code))?|(?:delivery|due|need|required|ship) ?(?:date|by)?|currency`],
 ];
 const SUFFIX = String.raw`(?![\p{L}\p{N}])(?:\s?\(?(?:in )?${CURRENCY}(?![\d.])\)?|\s?\([^()\d]{1,20}\))?`;
 const NAMED = NAMES.map(([column, words]) => `(?<${column}>${words})`).join('|');

@@ -83,7 +83,7 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
   for (const first of all) {
     if (first.start < from) continue;
     const after = AFTER.exec(line.slice(first.end));
-    const colon = after?.groups?.['colon'] !== undefined;
+    const colon = after?.groups?.colon !== undefined;
     const valueStart = first.end + (after?.[0].length ?? 0);
     const rest = line.slice(valueStart);
     // "Delivery" may be a day or an amount: what follows decides.
@@ -93,8 +93,8 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
 
     const atStart = candidate.start <= opensWith;
     const placed = atStart || /\s{2}$/.test(line.slice(0, candidate.start));
-    const gap = (after?.groups?.['gap'] ?? '').length >= 2;
-    const hash = after?.groups?.['hash'] !== undefined;
+    const gap = (after?.groups?.gap ?? '').length >= 2;
+    const hash = after?.groups?.hash !== undefined;
     const bare = rest === '' || gap || hash || fitting !== undefined;
     if (!colon && !(placed && bare)) continue;
     const strong = placed || lineIsLabelled;

@@ -40,11 +40,11 @@ export interface Amount {
 /** Reads a whole text as one amount or number; null when it is anything else, or has more digits than we store. */
 export function readAmount(text: string, mark: Mark): Amount | null {
   const parts = AMOUNT.exec(text.trim())?.groups;
-  if (!parts || (parts['open'] === undefined) !== (parts['close'] === undefined)) return null;
-  const number = readNumber((parts['digits'] ?? '').trim(), mark);
+  if (!parts || (parts.open === undefined) !== (parts.close === undefined)) return null;
+  const number = readNumber((parts.digits ?? '').trim(), mark);
   if (number === null) return null;
-  const currency = parts['before'] ?? parts['after'] ?? null;
-  const negative = parts['open'] ?? parts['minus'] ?? parts['minus2'];
+  const currency = parts.before ?? parts.after ?? null;
+  const negative = parts.open ?? parts.minus ?? parts.minus2;
   const value = negative === undefined || /^[0.]*$/.test(number) ? number : `-${number}`;
   return { value, currency, isMoney: currency !== null || number.includes('.') };
 }

@@ -1,19 +1,24 @@
 import { fromUnits, multiply, sameToTheCent, toUnits } from './decimal.ts';
 import type { OrderFields, OrderWarning } from './order.ts';
+import { productHolds, type Row } from './rows.ts';
 
 /** The printed figures that have to add up. */
 export type Sums = Pick<OrderFields, 'subtotal' | 'tax' | 'shipping' | 'total'> & {
   readonly discount: string | null;
-  /** The line totals; null where one is not stated. */
-  readonly rows: readonly (string | null)[];
+  readonly rows: readonly Row[];
   /** The prices contain the tax, so it is not added again. */
   readonly taxIncluded: boolean;
 };
 
 /** The sum of the line totals; null when there are none, or one is not stated. */
-export function sumOfRows(rows: readonly (string | null)[]): string | null {
-  if (rows.length === 0 || rows.includes(null)) return null;
-  return fromUnits(rows.reduce((sum, row) => sum + toUnits(row ?? '0'), 0n));
+export function sumOfRows(rows: readonly Row[]): string | null {
+  if (rows.length === 0) return null;
+  let sum = 0n;
+  for (const { total } of rows) {
+    if (total === null) return null;
+    sum += toUnits(total);
+  }
+  return fromUnits(sum);
 }
 
 /** Subtotal plus tax and shipping less discount; null when there is neither a subtotal nor rows to sum up. */
@@ -26,15 +31,16 @@ export function expectedTotal(sums: Sums): string | null {
 }
 
 /** Says where the printed figures contradict each other. Printed values count: nothing is corrected. */
-export function findMismatches(fields: OrderFields, sums: Sums): OrderWarning[] {
+export function findMismatches(sums: Sums): OrderWarning[] {
   const warnings: OrderWarning[] = [];
-  fields.line_items.forEach(({ quantity, unit_price, total }, index) => {
-    if (quantity === null || unit_price === null || total === null) return;
-    const product = multiply(toUnits(String(quantity)), toUnits(unit_price));
-    if (sameToTheCent(product, toUnits(total))) return;
-    const message = `line item ${index + 1} says ${total}, but ${quantity} × ${unit_price} is ${fromUnits(product)}`;
+  for (const [index, row] of sums.rows.entries()) {
+    const { quantity, unit_price, total } = row;
+    if (quantity === null || unit_price === null || total === null || row.discounted || productHolds(row))
+      continue;
+    const product = fromUnits(multiply(toUnits(quantity), toUnits(unit_price)));
+    const message = `line item ${index + 1} says ${total}, but ${quantity} × ${unit_price} is ${product}`;
     warnings.push({ code: 'ROW_MISMATCH', field: 'line_items', message });
-  });
+  }
 
   const rows = sumOfRows(sums.rows);
   if (rows !== null && sums.subtotal !== null && !same(rows, sums.subtotal)) {

@@ -9,6 +9,8 @@ export interface Row {
   readonly quantity: string | null;
   readonly unit_price: string | null;
   readonly total: string | null;
+  /** The table has a column for discounts, so quantity × unit price may differ from the total. */
+  readonly discounted: boolean;
 }
 
 /** How the rows of a table are written. */
@@ -58,7 +60,7 @@ function readCells(line: string, { columns, mark }: Shape): Row | null {
   const [item, description] = [cell('item'), cell('description')];
   const named =
     description === null ? { item: null, description: item ?? '' } : { item: bareItem(item), description };
-  return { ...named, quantity, unit_price, total };
+  return { ...named, quantity, unit_price, total, discounted: columns.includes('discount') };
 }
 
 /**
@@ -142,7 +144,7 @@ function fits(
     const between = row.slice((choice[index] ?? 0) + 1, choice[index + 1]);
     const inside = columns.slice(columns.indexOf(order[index] ?? column) + 1, columns.indexOf(column));
     if (inside.some(isNaming)) return between.length > 0;
-    if (inside.includes('other')) return between.length <= 4;
+    if (inside.includes('other') || inside.includes('discount')) return between.length <= 4;
     return between.length <= 2 && between.every(({ text, amount }) => amount === null && UNIT.test(text));
   });
 }
@@ -175,6 +177,7 @@ function toRow(
     quantity: number('quantity'),
     unit_price: number('unit_price'),
     total: number('total'),
+    discounted: columns.includes('discount'),
   };
 }
 
@@ -195,6 +198,7 @@ export function readListed(line: string, mark: Mark): Row | null {
     quantity: number(quantity),
     unit_price: number(price),
     total: number(total),
+    discounted: false,
   };
   return row.quantity && row.unit_price && row.total && productHolds(row) ? row : null;
 }
@@ -205,7 +209,7 @@ export function hasMoney(line: string, mark: Mark): boolean {
 }
 
 /** Whether quantity × unit price = total; true when one of them is not stated. */
-export function productHolds({ quantity, unit_price, total }: Row): boolean {
+export function productHolds({ quantity, unit_price, total }: Pick<Row, NumberColumn>): boolean {
   if (quantity === null || unit_price === null || total === null) return true;
   return sameToTheCent(multiply(toUnits(quantity), toUnits(unit_price)), toUnits(total));
 }

@@ -39,12 +39,17 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
       used.set(number, text);
       const behind = text.slice(found.length);
       if (RULE.test(behind)) continue;
-      const run = readRun(behind, { columns: found.columns, mark });
+      const wrapped = wrappedLines(lines.slice(index + 1), isTotal);
+      for (const line of wrapped) used.set(line.number, line.text);
+      const run = readRun([behind, ...wrapped.map((line) => line.text)].join(' '), {
+        columns: found.columns,
+        mark,
+      });
       rows.push(...run.rows);
       if (run.rest !== '') rest.push({ number, text: run.rest });
       continue;
     }
-    if (!heading) continue;
+    if (!heading || used.has(number)) continue;
     if (text.trim() === '') {
       blank = true;
       continue;
@@ -88,16 +93,22 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
     used.set(number, '');
   }
 
-  if (used.size === 0) {
-    for (const { number, text } of lines) {
-      const row = readListed(text, mark);
-      if (!row) continue;
-      rows.push(row);
-      used.set(number, text);
-    }
+  for (const { number, text } of used.size === 0 ? lines : []) {
+    const row = readListed(text, mark);
+    if (!row) continue;
+    rows.push(row);
+    used.set(number, text);
   }
   const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
   return { rows, used: new Set(used.keys()), rest, unread, currencies };
+}
+
+/** The lines over which a run-together table was wrapped. */
+function wrappedLines(below: readonly Line[], isTotal: (text: string) => boolean): readonly Line[] {
+  const end = below.findIndex(
+    ({ text }) => text.trim() === '' || isTotal(text) || readHeading(text) !== null,
+  );
+  return end < 0 ? below : below.slice(0, end);
 }
 
 /** Whether words under a row are more of its description: indented, or short and with the table going on below. */

@@ -161,11 +161,11 @@ export function writeOrder(order: OrderFields, style: Style): string {
     field.endsWith('date') ? date(order[field] ?? '', style.date) : (order[field] ?? '');
   const pairs = labels.map((field) => [style.labels[field] ?? '', value(field)] as const);
   const address = (order.ship_to ?? '').split(/, (?=\d)|, (?=[A-Z]\w+, [A-Z]{2} )/);
-  const shipTo = style.labels['ship_to'] ?? '';
+  const shipTo = style.labels.ship_to ?? '';
   const amounts = (['subtotal', 'tax', 'shipping', 'total'] as const).map(
     (field) => [style.labels[field] ?? '', style.money(order[field] ?? '')] as const,
   );
-  const headings = (style.labels['headings'] ?? '').split('|');
+  const headings = (style.labels.headings ?? '').split('|');
   const rows = order.line_items.map((row) => [
     row.item ?? '',
     row.description,

@@ -1,0 +1,216 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { PDF_LIMITS, readPdf } from '../src/mail/pdf.ts';
+import { layoutPage } from '../src/mail/pdf_layout.ts';
+import { extractOrder } from '../src/purchase_order/extract.ts';
+import { anyOrder, anyStyle, Choices, writeOrder } from './support/orders.ts';
+import { type Placed, placeLines, writeObjects, writePdf } from './support/pdf.ts';
+
+const signal = new AbortController().signal;
+const LINES = [
+  'PO Number: A-7      Due Date: 2025-06-30',
+  'Item   Description   Qty   Unit Price   Total',
+  '1      Lamp, (large)   2     $3.00        $6.00',
+];
+const PAGE = '<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] >>';
+
+test('a page is read line by line, columns apart, in whatever order it was drawn', async () => {
+  const placed = placeLines(LINES);
+  const expected = (await textOf(placed)).split('\n').map(words);
+
+  assert.deepEqual(expected, LINES.map(words));
+  assert.deepEqual((await textOf(placed.toReversed())).split('\n').map(words), expected);
+  assert.deepEqual((await textOf(lettersOf(placed))).split('\n').map(words), expected);
+});
+
+test('columns stand where they stand on the page', async () => {
+  const lines = await textOf(
+    placeLines([
+      'Vendor               Ship To',
+      'Foo Inc              Bar LLC',
+      '                     5 Road',
+    ]),
+  );
+
+  const [first = '', second = '', third = ''] = lines.split('\n');
+  assert.equal(second.indexOf('Bar'), first.indexOf('Ship'));
+  assert.equal(third.indexOf('5'), first.indexOf('Ship'));
+});
+
+test('a wider space between lines is a blank line', () => {
+  const texts = [10, 11, 12, 14, 15].map((y) => ({ x: 1, y, w: 10, text: 'line' }));
+
+  assert.equal(
+    layoutPage({ width: 38, height: 49, texts }),
+    ['line', 'line', 'line', '', 'line', 'line'].map((text) => (text ? `   ${text}` : '')).join('\n'),
+  );
+});
+
+test('uneven baselines stay one line, bold by double printing is one text, and nothing outside the page is read', () => {
+  const at = (x: number, y: number, text: string) => ({ x, y, w: 16 * text.length * 0.3, text });
+  const texts = [
+    at(1, 10, 'Total'),
+    at(1.02, 10, 'Total'),
+    at(10, 10.2, '$5.00'),
+    at(1, 60, 'hidden'),
+    at(-5, 10, 'hidden'),
+    at(2, 10, ' '),
+  ];
+
+  assert.deepEqual(words(layoutPage({ width: 38, height: 49, texts })), ['Total', '$5.00']);
+});
+
+test('orders in PDFs read back as they were written', async () => {
+  for (let seed = 1; seed <= 6; seed += 1) {
+    const choices = new Choices(seed);
+    const order = { ...anyOrder(choices), vendor: 'Foo & Sons (Ltd)', payment_terms: 'Net 30' };
+    const style = {
+      ...anyStyle(choices),
+      layout: choices.among(['aligned', 'two columns', 'lines'] as const),
+    };
+    const { text } = await readPdf(writePdf([placeLines(writeOrder(order, style).split('\n'))]), signal);
+
+    const attachments = [{ index: 0, name: 'a.pdf', type: 'application/pdf', size: 1, text, error: null }];
+    const { fields, warnings } = extractOrder({
+      subject: null,
+      text: 'attached',
+      html_used: false,
+      attachments,
+      warnings: [],
+    });
+
+    assert.deepEqual(
+      { ...fields, ship_to: words(fields.ship_to) },
+      { ...order, ship_to: words(order.ship_to) },
+      text ?? '',
+    );
+    assert.deepEqual(warnings, []);
+  }
+});
+
+test('bytes are read wherever they lie in memory', async () => {
+  const pdf = writePdf([placeLines(LINES)]);
+  const shifted = Buffer.concat([Buffer.from('junk'), pdf]).subarray(4);
+
+  assert.equal((await readPdf(shifted, signal)).error, null);
+});
+
+test('what is no PDF is told by its bytes', async () => {
+  assert.equal(await codeOf(Buffer.alloc(0)), 'PDF_EMPTY');
+  assert.equal(await codeOf(Buffer.from('<!DOCTYPE html><title>404')), 'PDF_NOT_A_PDF');
+  assert.equal(await codeOf(writePdf([[]]), { bytes: 100 }), 'PDF_TOO_LARGE');
+});
+
+test('a damaged PDF is a result, not a failure', async () => {
+  const pdf = writePdf([placeLines(LINES)]);
+
+  for (const bytes of [
+    Buffer.from('%PDF-1.4'),
+    pdf.subarray(0, pdf.length / 2),
+    pdf.subarray(0, pdf.length - 30),
+  ]) {
+    assert.equal(await codeOf(bytes), 'PDF_DAMAGED');
+  }
+});
+
+test('a PDF without pages ends without an event, and is damaged too', async () => {
+  const catalog = '<< /Type /Catalog /Pages 2 0 R >>';
+
+  assert.equal(await codeOf(writeObjects([catalog, '<< /Type /Pages /Count 0 /Kids [] >>'])), 'PDF_DAMAGED');
+  assert.equal(
+    await codeOf(writeObjects([catalog, '<< /Type /Pages /Count 9 /Kids [3 0 R] >>', PAGE])),
+    'PDF_DAMAGED',
+  );
+});
+
+test('a PDF without text says that it is a picture', async () => {
+  assert.equal(await codeOf(writePdf([[]])), 'PDF_NO_TEXT');
+});
+
+test('an encrypted PDF is told from a damaged one', async () => {
+  const password = '<28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A>';
+  const trailer = `/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O ${password} /U ${password} >> /ID [<00> <00>]`;
+  const objects = ['<< /Type /Catalog /Pages 2 0 R >>', '<< /Type /Pages /Count 1 /Kids [3 0 R] >>', PAGE];
+
+  assert.equal(await codeOf(writeObjects(objects, trailer)), 'PDF_ENCRYPTED');
+});
+
+test('a PDF that never ends is killed, and the thread that waits for it stays awake', async () => {
+  const loop = writeObjects([
+    '<< /Type /Catalog /Pages 2 0 R >>',
+    '<< /Type /Pages /Count 1 /Kids [2 0 R] >>',
+  ]);
+  let beats = 0;
+  const heart = setInterval(() => (beats += 1), 20);
+
+  const code = await codeOf(loop, { milliseconds: 400 });
+
+  clearInterval(heart);
+  assert.equal(code, 'PDF_TIMEOUT');
+  assert.ok(beats > 5, `${beats} beats`);
+});
+
+test('a task that is aborted does not wait for its PDF', async () => {
+  const loop = writeObjects([
+    '<< /Type /Catalog /Pages 2 0 R >>',
+    '<< /Type /Pages /Count 1 /Kids [2 0 R] >>',
+  ]);
+  const stopped = new AbortController();
+  const reading = readPdf(loop, stopped.signal);
+
+  stopped.abort(new Error('stopped'));
+
+  await assert.rejects(reading, { message: 'stopped' });
+});
+
+test('reading a PDF leaves neither a thread nor a timer behind', async () => {
+  const before = process.getActiveResourcesInfo().toSorted();
+
+  await readPdf(writePdf([placeLines(LINES)]), signal);
+
+  assert.deepEqual(process.getActiveResourcesInfo().toSorted(), before);
+});
+
+test('only so many pages and so much text are read', async () => {
+  const pages = [1, 2, 3].map((page) => placeLines([`page ${page}`]));
+
+  const { text, note } = await readPdf(writePdf(pages), signal, { ...PDF_LIMITS, pages: 2 });
+
+  assert.match(text ?? '', /page 2/);
+  assert.doesNotMatch(text ?? '', /page 3/);
+  assert.equal(note, 'only the first 2 pages were read');
+  assert.equal(await codeOf(writePdf(pages), { texts: 2 }), 'PDF_TOO_LARGE');
+});
+
+test('a PDF of one page takes well under half a second, its thread included', async () => {
+  const pdf = writePdf([placeLines(LINES)]);
+  const times: number[] = [];
+  for (let round = 0; round < 3; round += 1) {
+    const started = performance.now();
+    await readPdf(pdf, signal);
+    times.push(performance.now() - started);
+  }
+
+  assert.ok(Math.min(...times) < 500, times.join(', '));
+});
+
+async function textOf(placed: readonly Placed[]): Promise<string> {
+  return (await readPdf(writePdf([placed]), signal)).text ?? '';
+}
+
+async function codeOf(bytes: Buffer, limits: Partial<typeof PDF_LIMITS> = {}): Promise<string | undefined> {
+  return (await readPdf(bytes, signal, { ...PDF_LIMITS, ...limits })).error?.code;
+}
+
+/** Every letter placed on its own, spaces left out, as browsers and word processors print. */
+function lettersOf(placed: readonly Placed[]): Placed[] {
+  return placed.flatMap(({ x, y, text }) =>
+    Array.from(text, (letter, index) => ({ x: x + index * 5.4, y, text: letter })).filter(
+      (each) => each.text !== ' ',
+    ),
+  );
+}
+
+function words(text: string | null): string[] {
+  return (text ?? '').split(/[\s,]+/).filter((word) => word !== '');
+}

@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { messageOf } from './errors.ts';
+import type { RunStatus } from './inspect.ts';
 import type { Json, JsonObject } from './json.ts';
 import { printable } from './terminal.ts';
 import { didYouMean } from './workflow.ts';
@@ -87,4 +88,66 @@ function parseValue(name: string, value: string): Json {
       `BAD_INPUT ${printable(name)}: ${printable(value)} is not a JSON value (a number, true, false, null, "text", …).`,
     );
   }
+}
+
+const UNITS: Record<string, string> = {
+  s: 'seconds',
+  m: 'minutes',
+  min: 'minutes',
+  h: 'hours',
+  d: 'days',
+  w: 'weeks',
+};
+
+/** An age such as 90d, 12h or 30min, as an interval of Postgres. */
+export function age(text: string): string {
+  const [, number, unit = ''] = text.match(/^(\d{1,6})\s*(s|m|min|h|d|w)$/) ?? [];
+  if (number === undefined)
+    throw new InvalidArgumentError(
+      `BAD_AGE "${printable(text)}" is no age. Write 90d, 2w, 12h, 30min or 45s.`,
+    );
+  return `${number} ${UNITS[unit]}`;
+}
+
+/** A point in time: an age counted back from now, or a date with or without a time (in UTC unless it says otherwise). */
+export function pointInTime(text: string): Date {
+  const [, number, unit = ''] = text.match(/^(\d{1,6})\s*(s|m|min|h|d|w)$/) ?? [];
+  if (number !== undefined) {
+    const seconds = { s: 1, m: 60, min: 60, h: 3600, d: 86_400, w: 604_800 }[unit] ?? 0;
+    return new Date(Date.now() - Number(number) * seconds * 1000);
+  }
+  const isDate = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text);
+  const hasZone = /T.*(Z|[+-]\d\d:\d\d)$| .*(Z|[+-]\d\d:\d\d)$/.test(text);
+  const iso = text.replace(' ', 'T') + (isDate && text.length > 10 && !hasZone ? 'Z' : '');
+  const time = new Date(isDate ? iso : Number.NaN);
+  if (Number.isNaN(time.getTime()) || (time.toISOString().slice(0, 10) !== text.slice(0, 10) && !hasZone))
+    throw new InvalidArgumentError(
+      `BAD_TIME "${printable(text)}" is no point in time. Write 2h (ago), 2026-11-22 or 2026-11-22T20:05.`,
+    );
+  return time;
+}
+
+const STATUSES = ['RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const;
+
+/** Collects `--status failed,cancelled`. */
+export function collectStatuses(text: string, former: readonly RunStatus[] = []): RunStatus[] {
+  const found = text.split(',').map((name) => {
+    const status = STATUSES.find((one) => one === name.trim().toUpperCase());
+    if (!status)
+      throw new InvalidArgumentError(
+        `BAD_STATUS "${printable(name)}" is no status.${didYouMean(name.toUpperCase(), STATUSES)}`,
+      );
+    return status;
+  });
+  return [...former, ...found];
+}
+
+/** One of a few words. */
+export function oneOf<T extends string>(words: readonly T[]): (text: string) => T {
+  return (text) => {
+    const found = words.find((word) => word === text);
+    if (!found)
+      throw new InvalidArgumentError(`"${printable(text)}" is not known.${didYouMean(text, words)}`);
+    return found;
+  };
 }

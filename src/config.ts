@@ -18,6 +18,10 @@ export interface Config {
   readonly logLevel: LogLevel;
   readonly logFormat: LogFormat;
   readonly color: boolean;
+  /** The terminal shows more than ASCII. */
+  readonly unicode: boolean;
+  /** The terminal can draw over what it shows. */
+  readonly redraws: boolean;
 }
 
 /** The folder that holds package.json. */
@@ -32,6 +36,10 @@ export function readConfig(env: Environment = process.env): Config {
     logLevel: oneOf('LOG_LEVEL', LOG_LEVELS, 'info'),
     logFormat: oneOf('LOG_FORMAT', LOG_FORMATS, 'pretty'),
     color: !env.NO_COLOR && env.TERM !== 'dumb',
+    redraws: env.TERM !== 'dumb',
+    unicode:
+      env.TERM !== 'dumb' &&
+      (process.platform === 'win32' || /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || '')),
   };
 
   if (env.DATABASE_URL !== undefined) {

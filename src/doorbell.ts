@@ -1,4 +1,4 @@
-import { setTimeout as delay } from 'node:timers/promises';
+import { Socket } from 'node:net';
 import pgListen from 'pg-listen';
 import { withSession } from './database/connect.ts';
 
@@ -30,9 +30,13 @@ export class Doorbell {
 }
 
 export interface Listening extends AsyncDisposable {
-  /** Does a NOTIFY come back to us at all? A pooler in transaction mode swallows it. */
-  verify(patienceMs?: number): Promise<boolean>;
+  /** Does a NOTIFY that somebody else sends arrive here? A pooler in transaction mode swallows it. */
+  hears(channel: string, ring: () => Promise<void>, patienceMs?: number): Promise<boolean>;
 }
+
+const CONNECT_MS = 10_000;
+const ANSWER_MS = 5_000;
+const GOODBYE_MS = 1_000;
 
 /**
  * Listens until disposed of, also across restarts of the server, and calls back once for every ring and after every
@@ -42,46 +46,72 @@ export async function listen(
   url: string,
   channels: readonly string[],
   onRing: (channel: string) => void,
-  onTrouble: (error: Error) => void = () => {},
 ): Promise<Listening> {
+  let closed = false;
+  const sockets = new Set<Socket>();
   const subscriber = pgListen.default(
-    { connectionString: withSession(url), application_name: 'sluice listen', query_timeout: 10_000 },
     {
-      retryInterval: 500,
+      connectionString: withSession(url),
+      application_name: 'sluice listen',
+      connectionTimeoutMillis: CONNECT_MS,
+      query_timeout: ANSWER_MS,
+      // It hides its connections, and we have to be able to let go of one that does not answer.
+      stream: () => {
+        const socket = new Socket();
+        sockets.add(socket);
+        return socket.once('close', () => sockets.delete(socket));
+      },
+    },
+    {
+      retryInterval: 250,
       retryTimeout: Number.POSITIVE_INFINITY,
-      paranoidChecking: 30_000,
+      paranoidChecking: ANSWER_MS,
       parse: (text: string) => text,
     },
   );
-  const heard = new Set<string>();
-  subscriber.events.on('error', onTrouble);
-  subscriber.events.on('connected', () => channels.forEach(onRing));
-  for (const channel of channels) {
-    subscriber.notifications.on(channel, () => {
-      heard.add(channel);
-      onRing(channel);
-    });
-  }
+  const close = async () => {
+    closed = true;
+    const timer = setTimeout(() => {
+      for (const socket of sockets) socket.destroy();
+    }, GOODBYE_MS);
+    await subscriber.close().catch(() => {});
+    clearTimeout(timer);
+  };
+
+  // It looks after its connection itself, and has no other errors.
+  subscriber.events.on('error', () => {});
+  // Closing does not end its attempts to reconnect; this does.
+  subscriber.events.on('reconnect', () => {
+    if (closed) throw new Error('closed');
+  });
+  subscriber.events.on('connected', () => {
+    if (closed) void close();
+    else channels.forEach(onRing);
+  });
+  for (const channel of channels) subscriber.notifications.on(channel, () => onRing(channel));
   try {
     await subscriber.connect();
     await Promise.all(channels.map((channel) => subscriber.listenTo(channel)));
   } catch (error) {
     // It would go on trying to reconnect, and could not be used again.
-    await subscriber.close().catch(() => {});
+    await close();
     throw error;
   }
 
   return {
-    verify: async (patienceMs = 2_000) => {
-      const [channel] = channels;
-      if (channel === undefined) return true;
-      heard.delete(channel);
-      await subscriber.notify(channel, '');
-      for (let waited = 0; waited < patienceMs && !heard.has(channel); waited += 10) await delay(10);
-      return heard.has(channel);
+    hears: async (channel, ring, patienceMs = 2_000) => {
+      let timer: NodeJS.Timeout | undefined;
+      const arrived = new Promise<boolean>((resolve) => {
+        subscriber.notifications.once(channel, () => resolve(true));
+        timer = setTimeout(resolve, patienceMs, false);
+      });
+      try {
+        await ring();
+        return await arrived;
+      } finally {
+        clearTimeout(timer);
+      }
     },
-    [Symbol.asyncDispose]: async () => {
-      await subscriber.close().catch(() => {});
-    },
+    [Symbol.asyncDispose]: close,
   };
 }

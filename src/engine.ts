@@ -3,10 +3,34 @@ import * as z from 'zod';
 import { createPool, describeConnectionFailure, isConnectionFailure } from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
 import { DefinitionError, UsageError } from './errors.ts';
-import { listRuns, type RunDetails, type RunSummary, readRun, runStatus } from './inspect.ts';
+import {
+  explain,
+  type Graph,
+  listBlockers,
+  listEvents,
+  listWorkflows,
+  type Reason,
+  type RunEvent,
+  readGraph,
+  type WorkflowStatistics,
+} from './explain.ts';
+import { follow } from './follow.ts';
+import {
+  countActiveRuns,
+  listRuns,
+  type RunDetails,
+  type RunFilter,
+  type RunOverview,
+  type RunStatus,
+  type RunSummary,
+  readOverview,
+  readRun,
+  runStatus,
+} from './inspect.ts';
 import type { JsonObject } from './json.ts';
 import type { Log } from './log.ts';
 import { runRunner } from './runner.ts';
+import { countPrunable, pruneSome, rerun } from './steer.ts';
 import { cancelRun, inputSchema, registerWorkflow, startRuns, workflowProblems } from './store.ts';
 import { type Connectors, connectorProblems, type Workflow } from './workflow.ts';
 
@@ -101,7 +125,7 @@ export class Engine implements AsyncDisposable {
   /** Starts many runs in one transaction: all or none. Their ids are in the order of the starts. */
   async startRuns(workflow: string, starts: readonly Start[]): Promise<string[]> {
     const inputs = starts.map(({ input }) => input ?? {});
-    await this.#checkInputs(workflow, inputs);
+    await this.checkInputs(workflow, inputs);
     const runs = await startRuns(
       this.#pool,
       workflow,
@@ -122,9 +146,61 @@ export class Engine implements AsyncDisposable {
     return readRun(this.#pool, id);
   }
 
+  /** Its status alone; undefined when there is no such run. */
+  readStatus(id: string): Promise<RunStatus | undefined> {
+    return runStatus(this.#pool, id);
+  }
+
+  /** The same as readRun without outputs, which may be large. */
+  readOverview(id: string): Promise<RunOverview | undefined> {
+    return readOverview(this.#pool, id);
+  }
+
   /** Runs, newest first. */
-  listRuns(which: 'active' | 'ended', limit = 20): Promise<RunSummary[]> {
-    return listRuns(this.#pool, which, limit);
+  listRuns(which: 'active' | 'ended', limit = 20, filter: RunFilter = {}): Promise<RunSummary[]> {
+    return listRuns(this.#pool, which, limit, filter);
+  }
+
+  /** How many runs are under way. */
+  countActiveRuns(): Promise<number> {
+    return countActiveRuns(this.#pool);
+  }
+
+  /** All that happened to a run, in order. */
+  listEvents(id: string): Promise<RunEvent[]> {
+    return listEvents(this.#pool, id);
+  }
+
+  /** Why each task of a run has not run, or what became of it. */
+  explain(id: string): Promise<Reason[]> {
+    return explain(this.#pool, id);
+  }
+
+  /** What a task of a run waits for in the end, upstream of its parents. */
+  listBlockers(id: string, task: string): Promise<Reason[]> {
+    return listBlockers(this.#pool, id, task);
+  }
+
+  /** All registered workflows, and how their last 1,000 runs went. */
+  listWorkflows(): Promise<WorkflowStatistics[]> {
+    return listWorkflows(this.#pool);
+  }
+
+  /** The shape of the newest version of a workflow; undefined when there is none of that name. */
+  readGraph(workflow: string): Promise<Graph | undefined> {
+    return readGraph(this.#pool, workflow);
+  }
+
+  /**
+   * What `look` sees, again and again until the signal aborts: at once when something moves, else four times a second.
+   * Waits out restarts of the database.
+   */
+  follow<T>(
+    look: () => Promise<T>,
+    signal: AbortSignal,
+    onTrouble?: (line: string | undefined) => void,
+  ): AsyncGenerator<T> {
+    return follow(look, { url: this.#options.connectionString, signal, ...(onTrouble && { onTrouble }) });
   }
 
   /** Resolves when the run has ended. */
@@ -141,6 +217,27 @@ export class Engine implements AsyncDisposable {
     return cancelRun(this.#pool, id, by);
   }
 
+  /**
+   * Starts a run again, of the same version and with the same input; gives the new run's id. From where it failed, it
+   * takes over what had succeeded and runs the rest.
+   */
+  rerun(id: string, by: string, fromFailed = false): Promise<string> {
+    return rerun(this.#pool, id, fromFailed, by);
+  }
+
+  /** How many runs ended longer ago than `age`, an interval of Postgres, and can be deleted. */
+  countPrunable(age: string): Promise<number> {
+    return countPrunable(this.#pool, age);
+  }
+
+  /** Deletes them with all they left, so many at a time: nobody waits for it. Yields how many each time. */
+  async *prune(age: string, batch = 1000): AsyncGenerator<number> {
+    for (let deleted = batch; deleted === batch; ) {
+      deleted = await pruneSome(this.#pool, age, batch);
+      if (deleted > 0) yield deleted;
+    }
+  }
+
   /** The JSON Schema of what a run of the workflow is started with. */
   inputSchema(workflow: string): Promise<JsonObject | undefined> {
     return inputSchema(this.#pool, workflow);
@@ -150,8 +247,8 @@ export class Engine implements AsyncDisposable {
     await this.#pool.end();
   }
 
-  /** In full, by the schema: the database itself checks names and types only. */
-  async #checkInputs(workflow: string, inputs: readonly JsonObject[]): Promise<void> {
+  /** Throws a UsageError unless all are what the workflow declares. The database itself checks names and types only. */
+  async checkInputs(workflow: string, inputs: readonly JsonObject[]): Promise<void> {
     const schema = await inputSchema(this.#pool, workflow);
     if (!schema) return;
     const parser = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);

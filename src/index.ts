@@ -15,7 +15,18 @@ export { FileConnector } from './connectors/file.ts';
 export { PurchaseOrderConnector } from './connectors/purchase_order.ts';
 export { Engine, type EngineOptions, openEngine, type RunnerSettings, type Start } from './engine.ts';
 export { ConnectorError, DatabaseUnavailableError, DefinitionError, UsageError } from './errors.ts';
-export type { AttemptDetails, RunDetails, RunStatus, RunSummary, TaskDetails, TaskState } from './inspect.ts';
+export type { Graph, Reason, RunEvent, WorkflowStatistics } from './explain.ts';
+export type {
+  AttemptDetails,
+  RunDetails,
+  RunFilter,
+  RunOverview,
+  RunStatus,
+  RunSummary,
+  TaskDetails,
+  TaskOverview,
+  TaskState,
+} from './inspect.ts';
 export type { Json, JsonObject } from './json.ts';
 export { createLog, type Log } from './log.ts';
 export { type Condition, input, output, type Reference, run } from './references.ts';

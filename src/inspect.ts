@@ -2,7 +2,7 @@ import type { Json, JsonObject } from './json.ts';
 import type { Connection } from './store.ts';
 
 /*
- * Reading what happened: every query that only looks. Ids are text, times are Dates.
+ * Reading runs: queries that only look. Ids are text, times are Dates.
  */
 
 export type TaskState = 'PENDING' | 'READY' | 'RUNNING' | 'SUCCESS' | 'FAILED';
@@ -12,6 +12,8 @@ export interface RunSummary {
   readonly id: string;
   readonly workflow: string;
   readonly version: number;
+  /** What it is about, as its workflow says; null while nothing of it is known. */
+  readonly subject: string | null;
   readonly status: RunStatus;
   readonly key: string | null;
   readonly created_at: Date;
@@ -25,7 +27,7 @@ export interface RunSummary {
   readonly reason: string | null;
 }
 
-export interface TaskDetails {
+export interface TaskOverview {
   readonly task_no: number;
   readonly name: string;
   readonly connector: string;
@@ -36,11 +38,19 @@ export interface TaskDetails {
   readonly attempt: number;
   readonly retries: number;
   readonly runner_id: number | null;
+  readonly ready_at: Date | null;
   readonly started_at: Date | null;
   readonly finished_at: Date | null;
-  readonly output: Json;
   readonly error: { readonly code: string; readonly message: string } | null;
+  /** Why it was skipped. */
+  readonly skipped: string | null;
+  /** The run from which its output was taken over. */
+  readonly reused_from: string | null;
   readonly after: readonly string[];
+}
+
+export interface TaskDetails extends TaskOverview {
+  readonly output: Json;
 }
 
 export interface AttemptDetails {
@@ -53,16 +63,38 @@ export interface AttemptDetails {
   readonly error: { readonly code: string; readonly message: string };
 }
 
-export interface RunDetails extends RunSummary {
+/** A run without its outputs, which may be large. */
+export interface RunOverview extends RunSummary {
   readonly input: JsonObject;
-  readonly tasks: readonly TaskDetails[];
+  /** The run that this one repeats. */
+  readonly rerun_of: string | null;
+  /** It took over what had succeeded there. */
+  readonly from_failed: boolean;
+  /** The runs that repeat this one. */
+  readonly reruns: readonly string[];
+  readonly tasks: readonly TaskOverview[];
   /** Executions that did not succeed, oldest first. */
   readonly attempts: readonly AttemptDetails[];
 }
 
+export interface RunDetails extends RunOverview {
+  readonly tasks: readonly TaskDetails[];
+}
+
+/** Which runs are listed; all of them if nothing is said. */
+export interface RunFilter {
+  readonly workflow?: string;
+  readonly statuses?: readonly RunStatus[];
+  /** Started at that time or later. */
+  readonly since?: Date;
+  /** Older than this run. */
+  readonly before?: string;
+}
+
 const SUMMARY = `
   select runs.id, runs.workflow, workflows.version, runs.status, runs.key, runs.created_at, runs.finished_at,
-         tasks.succeeded, tasks.total, tasks.running, failed.name as failed_task, runs.reason, runs.input
+         tasks.succeeded, tasks.total, tasks.running, failed.name as failed_task, runs.reason,
+         sluice.run_subject(runs.id) as subject
     from sluice.runs
     join sluice.workflows on workflows.id = runs.workflow_id
     left join sluice.workflow_tasks as failed on failed.workflow_id = runs.workflow_id and failed.task_no = runs.failed_task_no
@@ -80,28 +112,67 @@ export async function listRuns(
   db: Connection,
   which: 'active' | 'ended',
   limit: number,
+  { workflow, statuses, since, before }: RunFilter = {},
 ): Promise<RunSummary[]> {
-  const condition = which === 'active' ? `runs.status = 'RUNNING'` : `runs.status <> 'RUNNING'`;
-  const { rows } = await db.query(`${SUMMARY} where ${condition} order by runs.id desc limit $1`, [limit]);
-  return rows.map(({ input: _, ...summary }) => summary);
+  const values: unknown[] = [limit];
+  const conditions = [which === 'active' ? `runs.status = 'RUNNING'` : `runs.status <> 'RUNNING'`];
+  const where = (condition: string, value: unknown) =>
+    conditions.push(condition.replace('?', `$${values.push(value)}`));
+  if (statuses) where('runs.status = any (?::sluice.run_status[])', statuses);
+  if (since) where('runs.created_at >= ?', since);
+  if (before !== undefined) where('runs.id < ?', before);
+  const newest = `select runs.id from sluice.runs where ${conditions.join(' and ')}`;
+  // Version by version, and as a range of (workflow_id, id), in which order the index has them. Otherwise the planner may
+  // walk all runs by id, until it has met enough of a workflow that is run rarely.
+  const ids =
+    workflow === undefined
+      ? `${newest} order by runs.id desc limit $1`
+      : `select runs.id
+           from sluice.workflows
+          cross join lateral (${newest}
+            and (runs.workflow_id, runs.id) > (workflows.id, 0) and (runs.workflow_id, runs.id) < (workflows.id + 1, 0)
+            order by runs.workflow_id desc, runs.id desc
+            limit $1) as runs
+          where workflows.name = $${values.push(workflow)}
+          order by runs.id desc
+          limit $1`;
+  const { rows } = await db.query(
+    `${SUMMARY} where runs.id = any (array(${ids})) order by runs.id desc`,
+    values,
+  );
+  return rows;
 }
 
-/** One run with all that is known of it; undefined when there is none. */
-export async function readRun(db: Connection, id: string): Promise<RunDetails | undefined> {
-  const { rows: runs } = await db.query(`${SUMMARY} where runs.id = $1`, [id]);
+/** How many runs are under way. */
+export async function countActiveRuns(db: Connection): Promise<number> {
+  const { rows } = await db.query(
+    `select count(*)::integer as count from sluice.runs where status = 'RUNNING'`,
+  );
+  return rows[0].count;
+}
+
+/** One run and its tasks, without outputs; undefined when there is none. */
+export async function readOverview(db: Connection, id: string): Promise<RunOverview | undefined> {
+  const { rows: runs } = await db.query(
+    `select summary.*, runs.input, reruns.of_run_id as rerun_of, coalesce(reruns.from_failed, false) as from_failed,
+            array(select later.run_id::text from sluice.reruns as later where later.of_run_id = runs.id order by later.run_id) as reruns
+       from (${SUMMARY} where runs.id = $1) as summary
+       join sluice.runs on runs.id = summary.id
+       left join sluice.reruns on reruns.run_id = runs.id`,
+    [id],
+  );
   if (!runs[0]) return undefined;
   const { rows: tasks } = await db.query(
-    `select tasks.task_no, task.name, task.connector, task.operation, tasks.state, tasks.stopped, tasks.attempt, task.retries,
-            tasks.runner_id, tasks.started_at, tasks.finished_at, tasks.output, tasks.error,
+    `select task.task_no, task.name, task.connector, task.operation, task.state, task.stopped, task.attempt, task.retries,
+            task.runner_id, task.ready_at, task.started_at, task.finished_at, task.error, task.skipped, task.reused_from,
             array(select parent.name
                     from sluice.workflow_edges as edge
                     join sluice.workflow_tasks as parent on parent.workflow_id = edge.workflow_id and parent.task_no = edge.parent_no
-                   where edge.workflow_id = tasks.workflow_id and edge.child_no = tasks.task_no
+                   where edge.workflow_id = task.workflow_id and edge.child_no = task.task_no
                    order by parent.task_no) as after
-       from sluice.tasks
-       join sluice.workflow_tasks as task on task.workflow_id = tasks.workflow_id and task.task_no = tasks.task_no
-      where tasks.run_id = $1
-      order by tasks.task_no`,
+       from sluice.run_tasks as task
+      where task.run_id = $1
+      order by task.task_no`,
     [id],
   );
   const { rows: attempts } = await db.query(
@@ -114,6 +185,15 @@ export async function readRun(db: Connection, id: string): Promise<RunDetails | 
     [id],
   );
   return { ...runs[0], tasks, attempts };
+}
+
+/** One run with all that is known of it; undefined when there is none. */
+export async function readRun(db: Connection, id: string): Promise<RunDetails | undefined> {
+  const run = await readOverview(db, id);
+  if (!run) return undefined;
+  const { rows } = await db.query('select task_no, output from sluice.tasks where run_id = $1', [id]);
+  const outputs = new Map<number, Json>(rows.map(({ task_no, output }) => [task_no, output]));
+  return { ...run, tasks: run.tasks.map((task) => ({ ...task, output: outputs.get(task.task_no) ?? null })) };
 }
 
 /** Its status alone; undefined when there is no such run. */

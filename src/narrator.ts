@@ -11,6 +11,7 @@ interface Told {
   readonly began: number;
   ended?: number;
   note?: string;
+  failed?: boolean;
 }
 
 /** Tells on the console what happens to tasks and runs: every move, failures with their messages, how runs end. */
@@ -55,13 +56,14 @@ export class Narrator {
     const told = this.#told.get(keyOf(result));
     if (!told) return;
     told.ended = performance.now();
+    told.failed = 'error' in result;
     told.note = 'error' in result ? result.error.message : skipNote(result.output);
   }
 
   interrupted(task: ClaimedTask, cause: unknown): void {
     const told = this.#told.get(keyOf(task));
     this.#told.delete(keyOf(task));
-    this.#log.warn(
+    this.#log.debug(
       { run: task.run_id, task: told?.task },
       `interrupted: ${messageOf(cause)}; it runs again, this attempt does not count`,
     );
@@ -74,18 +76,16 @@ export class Narrator {
       if (!told) continue;
       const took_ms = Math.round((told.ended ?? performance.now()) - told.began);
       const fields = { run: answer.run_id, task: told.task, attempt: told.attempt, took_ms };
-      if (answer.answer === 'SUCCESS' || answer.answer === 'ALREADY') {
+      if (answer.answer === 'SUCCESS' || (answer.answer === 'ALREADY' && !told.failed)) {
         this.#log.info(
           { ...fields, from: 'RUNNING', to: 'SUCCESS' },
           `RUNNING → SUCCESS in ${duration(took_ms)}${told.note ?? ''}`,
         );
       } else if (answer.answer === 'FAILED') {
         this.#log.error({ ...fields, from: 'RUNNING', to: 'FAILED' }, `RUNNING → FAILED: ${told.note}`);
-      } else if (answer.answer === 'RETRY') {
-        this.#log.warn(
-          fields,
-          `attempt ${told.attempt} of ${told.attempts} failed: ${told.note}; trying again`,
-        );
+      } else if (told.failed && answer.answer !== 'LOST') {
+        const next = told.attempt < told.attempts ? '; trying again' : '';
+        this.#log.warn(fields, `attempt ${told.attempt} of ${told.attempts} failed: ${told.note}${next}`);
       } else {
         this.#log.warn(fields, 'the result is refused: the task was taken over meanwhile');
       }

@@ -1,5 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
-import { ConnectorError } from './errors.ts';
+import { ConnectorError, DatabaseUnavailableError } from './errors.ts';
 import type { Json, JsonObject } from './json.ts';
 import type { Condition } from './references.ts';
 import type { Workflow } from './workflow.ts';
@@ -89,12 +89,13 @@ export async function workflowProblems(db: Connection, { tasks, input }: Workflo
 
 export async function registerWorkflow(
   db: Connection,
-  { name, tasks, input }: Workflow,
+  { name, tasks, input, subject = [] }: Workflow,
 ): Promise<{ version: number; isNew: boolean }> {
-  const { rows } = await db.query('select version, is_new from sluice.register_workflow($1, $2, $3)', [
+  const { rows } = await db.query('select version, is_new from sluice.register_workflow($1, $2, $3, $4)', [
     name,
     JSON.stringify(tasks),
     JSON.stringify(input),
+    JSON.stringify(subject),
   ]);
   return { version: rows[0].version, isNew: rows[0].is_new };
 }
@@ -154,19 +155,47 @@ export async function registerRunner(
 }
 
 /**
- * Takes the lock by which a runner is known to live, for as long as this connection lasts. After a cut the server may not
- * have noticed yet that the former connection is gone: it is ended, so that this one gets the lock.
+ * Takes the lock by which a runner is known to live, for as long as this connection lasts, and gives the name of the
+ * runner's sessions. Former sessions of that name are ended first: after a cut the server may not have noticed yet, and
+ * what they are still doing must not commit once we have looked at what it did.
  */
-export async function holdRunnerLock(db: Connection, runnerId: number): Promise<void> {
-  await db.query(
-    `select pg_terminate_backend(pid)
-       from pg_locks
-      where locktype = 'advisory' and objsubid = 2 and granted and pid <> pg_backend_pid()
-        and classid::bigint = sluice.runner_lock()::bigint & 4294967295 and objid::bigint = $1
-        and database = (select oid from pg_database where datname = current_database())`,
-    [runnerId],
+export async function holdRunnerLock(db: Connection, runnerId: number): Promise<string> {
+  const name = `sluice runner ${runnerId}`;
+  const { rows } = await db.query(
+    `select bool_and(pg_terminate_backend(pid, 3000)) as ended
+       from pg_stat_activity
+      where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()`,
+    [name],
   );
+  if (rows[0].ended === false)
+    throw new DatabaseUnavailableError(`a former session of ${name} does not end.`);
+  await nameSession(db, name);
   await db.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [runnerId]);
+  return name;
+}
+
+/** What pg_stat_activity calls this connection. */
+export async function nameSession(db: Connection, name: string): Promise<void> {
+  await db.query(`select set_config('application_name', $1, false)`, [name]);
+}
+
+/** Opens a transaction for a task's effects and its result. It may lie idle for so long only. */
+export async function beginTask(
+  db: Connection,
+  { run_id, task_no, token }: Claim,
+  { timeoutMs, idleMs }: { readonly timeoutMs: number; readonly idleMs: number },
+): Promise<void> {
+  await db.query(
+    `begin isolation level read committed read write;
+     select set_config('application_name', sluice.session_name(${run_id}, ${task_no}, ${token}), true);
+     set local idle_in_transaction_session_timeout = ${idleMs};
+     set local statement_timeout = ${timeoutMs}`,
+  );
+}
+
+/** A ring by hand, to hear whether it arrives. */
+export async function ringDoorbell(db: Connection): Promise<void> {
+  await db.query('notify task_ready');
 }
 
 export async function isRunnerAlive(db: Connection, runnerId: number): Promise<boolean> {

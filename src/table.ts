@@ -1,44 +1,60 @@
-import { type Colour, type Paint, printable } from './terminal.ts';
+import { type Colour, cut, type Paint, pad, printable, width } from './terminal.ts';
 
 export interface Column<Row> {
   readonly title: string;
   readonly value: (row: Row) => string;
   readonly align?: 'left' | 'right';
   readonly colour?: (row: Row) => Colour | undefined;
+  /** Is cut when the terminal is too narrow for the whole table. */
+  readonly shrinks?: boolean;
+}
+
+export interface TableStyle {
+  readonly paint: Paint;
+  readonly isTerminal: boolean;
+  /** Of the terminal, in columns. */
+  readonly width: number;
+  readonly unicode: boolean;
 }
 
 /** On a terminal: aligned columns under titles. Into a pipe: tab-separated, no titles, no colour. */
-export function table<Row>(
-  rows: readonly Row[],
-  columns: readonly Column<Row>[],
-  paint: Paint,
-  isTerminal: boolean,
-): string {
+export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], style: TableStyle): string {
+  const { paint, isTerminal } = style;
   const cells = rows.map((row) => columns.map(({ value }) => printable(value(row))));
   if (!isTerminal) return cells.map((line) => `${line.join('\t')}\n`).join('');
-  const widths = columns.map(({ title }, index) =>
-    Math.max(title.length, ...cells.map((line) => width(line[index] ?? ''))),
+  const widths = fit(
+    columns,
+    columns.map(({ title }, index) =>
+      Math.max(title.length, ...cells.map((line) => width(line[index] ?? ''))),
+    ),
+    style.width,
   );
-  const titles = columns.map(({ title, align }, index) => pad(title, widths[index] ?? 0, align));
-  const lines = cells.map((line, at) =>
+  const shown = (text: string, index: number, align?: 'left' | 'right') => {
+    const columns = widths[index] ?? 0;
+    return pad(cut(text, columns, style.unicode ? '…' : '...'), columns, align);
+  };
+  const titles = columns.map(({ title, align }, index) => paint(shown(title, index, align), 'dim'));
+  const lines = rows.map((row, at) =>
     columns.map(({ align, colour }, index) => {
-      const row = rows[at];
-      const chosen = row === undefined ? undefined : colour?.(row);
-      const text = pad(line[index] ?? '', widths[index] ?? 0, align);
+      const chosen = colour?.(row);
+      const text = shown(cells[at]?.[index] ?? '', index, align);
       return chosen ? paint(text, chosen) : text;
     }),
   );
-  return [titles.map((title) => paint(title, 'dim')), ...lines]
-    .map((line) => `${line.join('  ').trimEnd()}\n`)
-    .join('');
+  return [titles, ...lines].map((line) => `${line.join('  ').trimEnd()}\n`).join('');
 }
 
-function pad(text: string, to: number, align: 'left' | 'right' = 'left'): string {
-  const space = ' '.repeat(Math.max(0, to - width(text)));
-  return align === 'right' ? space + text : text + space;
-}
-
-/** In characters, as people count them. */
-function width(text: string): number {
-  return [...text].length;
+/** What is too wide is taken from the columns that shrink, the last one first; none gets narrower than its title. */
+function fit<Row>(columns: readonly Column<Row>[], widths: readonly number[], total: number): number[] {
+  let excess = widths.reduce((sum, one) => sum + one + 2, -2) - total;
+  return widths
+    .map((_, index) => widths.length - 1 - index)
+    .map((index) => {
+      const { shrinks, title = '' } = columns[index] ?? {};
+      const wide = widths[index] ?? 0;
+      const less = shrinks ? Math.max(0, Math.min(excess, wide - title.length)) : 0;
+      excess -= less;
+      return wide - less;
+    })
+    .reverse();
 }

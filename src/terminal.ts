@@ -44,3 +44,58 @@ export function duration(ms: number): string {
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
+
+/** Takes no column of its own: joins the character before it. */
+const NO_WIDTH = /[\p{Mn}\p{Me}]/u;
+/** Takes two columns. */
+const WIDE =
+  /[\u1100-\u115f\u2e80-\u303e\u3041-\ua4cf\ua960-\ua97f\uac00-\ud7a3\uf900-\ufaff\ufe30-\ufe6f\uff00-\uff60\uffe0-\uffe6\u{20000}-\u{3fffd}]|\p{Emoji_Presentation}/u;
+
+// biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one.
+const COLOUR = /\x1b\[\d+m/g;
+const COLOUR_OR_CHARACTER = new RegExp(`${COLOUR.source}|.`, 'gsu');
+
+/** How many columns a terminal needs for it. Escape sequences that colour it need none. */
+export function width(text: string): number {
+  let columns = 0;
+  for (const character of withoutColour(text))
+    columns += NO_WIDTH.test(character) ? 0 : WIDE.test(character) ? 2 : 1;
+  return columns;
+}
+
+/** At most so many columns, the last one an ellipsis if something had to go. Colours end where they did. */
+export function cut(text: string, columns: number, ellipsis = '…'): string {
+  if (width(text) <= columns) return text;
+  let room = columns - width(ellipsis);
+  if (room < 0) return '';
+  let kept = '';
+  let isFull = false;
+  for (const [token] of text.matchAll(COLOUR_OR_CHARACTER)) {
+    room -= width(token);
+    if (token.length > 2 && token.startsWith('\x1b')) kept += token;
+    else if (!isFull) kept += room < 0 ? ellipsis : token;
+    isFull ||= room < 0;
+  }
+  return kept;
+}
+
+export function pad(text: string, columns: number, align: 'left' | 'right' = 'left'): string {
+  const space = ' '.repeat(Math.max(0, columns - width(text)));
+  return align === 'right' ? space + text : text + space;
+}
+
+/** What `painter` added is taken away again. */
+export function withoutColour(text: string): string {
+  return text.replace(COLOUR, '');
+}
+
+/** Broken into lines between words. */
+export function wrap(text: string, columns: number): string {
+  const lines = [''];
+  for (const word of text.split(' ')) {
+    const line = lines.at(-1) ?? '';
+    if (line && width(line) + 1 + width(word) > columns) lines.push(word);
+    else lines[lines.length - 1] = line ? `${line} ${word}` : word;
+  }
+  return lines.join('\n');
+}

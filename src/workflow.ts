@@ -2,7 +2,14 @@ import leven from 'leven';
 import * as z from 'zod';
 import type { Connector } from './connector.ts';
 import { type Json, type JsonObject, jsonProblem } from './json.ts';
-import { type Condition, isReferenceAt, type Reference, referenceProblems } from './references.ts';
+import {
+  type Condition,
+  type InputReference,
+  isReferenceAt,
+  type OutputReference,
+  type Reference,
+  referenceProblems,
+} from './references.ts';
 
 /** What a workflow calls its connectors. */
 export type Connectors = Readonly<Record<string, Connector>>;
@@ -12,6 +19,8 @@ export interface Workflow {
   readonly name: string;
   /** JSON Schema of the run's input. */
   readonly input: JsonObject;
+  /** What a run is about, for people: shown beside it as far as it is known. */
+  readonly subject?: readonly (InputReference | OutputReference)[];
   readonly tasks: readonly TaskDefinition[];
 }
 
@@ -72,6 +81,11 @@ export function workflowDefiner<Cs extends Connectors>() {
     written: {
       /** What a run is started with. */
       readonly input: Input;
+      /** What a run is about, for people: shown beside it as far as it is known. */
+      readonly subject?: readonly (
+        | InputReference<keyof z.input<NoInfer<Input>> & string>
+        | OutputReference<NoInfer<Task>>
+      )[];
       readonly tasks: {
         readonly [Name in Task]: WrittenTask<Cs, NoInfer<Task>, keyof z.input<NoInfer<Input>> & string>;
       };
@@ -90,7 +104,12 @@ export function workflowDefiner<Cs extends Connectors>() {
         timeout_ms: definition.timeoutMs ?? DEFAULT_TIMEOUT_MS,
       }),
     );
-    return { name, input: input as JsonObject, tasks };
+    return {
+      name,
+      input: input as JsonObject,
+      ...(written.subject && { subject: written.subject }),
+      tasks,
+    };
   };
 }
 

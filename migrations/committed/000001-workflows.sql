@@ -1,5 +1,5 @@
 --! Previous: -
---! Hash: sha1:6af7ebd5abb5dd4835e1f1eb1e597c40a918f4e9
+--! Hash: sha1:0a0dfa6409a8147f75e239032553a86cf474a894
 --! Message: workflows
 
 /*
@@ -16,6 +16,7 @@ create table sluice.workflows (
   version      integer     not null constraint versions_count_from_one check (version > 0),
   input_schema jsonb       not null,
   definition   jsonb       not null,
+  subject      jsonb       not null default '[]' constraint subjects_are_lists check (jsonb_typeof(subject) = 'array'),
   created_at   timestamptz not null default now(),
   unique (name, version),
   unique (id, name)
@@ -80,6 +81,7 @@ comment on column   sluice.workflows.name              is 'What people call the 
 comment on column   sluice.workflows.version           is 'Counts up from 1 each time that a changed definition is registered.';
 comment on column   sluice.workflows.input_schema      is 'JSON Schema of a run''s input: properties, required, default and type of each.';
 comment on column   sluice.workflows.definition        is 'The definition as it was registered; what tells whether it has changed.';
+comment on column   sluice.workflows.subject           is 'References to what a run is about, for people: {"$input": […]}, {"$output": [task, …]}.';
 comment on column   sluice.workflows.created_at        is 'When this version was registered.';
 comment on table    sluice.workflow_tasks              is 'The tasks of each version.';
 comment on column   sluice.workflow_tasks.workflow_id  is 'The version that the task belongs to.';

@@ -1,5 +1,5 @@
---! Previous: sha1:6af7ebd5abb5dd4835e1f1eb1e597c40a918f4e9
---! Hash: sha1:74d472e6ea653197c9a8ee5363a93e9fa8a7c47e
+--! Previous: sha1:0a0dfa6409a8147f75e239032553a86cf474a894
+--! Hash: sha1:03d6c526c19f3984bb18c92d927e0b843d34823f
 --! Message: runs and tasks
 
 /*
@@ -50,14 +50,12 @@ create table sluice.tasks (
   output      jsonb,
   error       jsonb,
   primary key (run_id, task_no),
-  constraint tasks_wait_while_pending      check (waiting_for >= 0 and (waiting_for > 0) = (state = 'PENDING')),
-  constraint only_ready_tasks_are_stopped  check (state = 'READY' or not stopped),
-  constraint claimed_tasks_have_a_token    check ((token > 0) = (state not in ('PENDING', 'READY'))),
-  constraint claimed_tasks_have_an_attempt check ((attempt > 0) = (token > 0) and (started_at is not null) = (token > 0)),
-  constraint first_claims_name_a_runner    check ((token = 0 and runner_id is null) or token > 1 or runner_id is not null),
-  constraint finished_tasks_say_when       check ((finished_at is not null) = (state in ('SUCCESS', 'FAILED'))),
-  constraint succeeded_tasks_have_output   check ((output is not null) = (state = 'SUCCESS')),
-  constraint failed_tasks_say_why          check ((error is not null) = (state = 'FAILED') and (error is null or error ->> 'message' is not null))
+  constraint tasks_wait_while_pending     check ((waiting_for > 0) = (state = 'PENDING')),
+  constraint only_ready_tasks_are_stopped check (state = 'READY' or not stopped),
+  constraint claimed_tasks_have_a_token   check ((token > 0) = (state > 'READY')),
+  constraint finished_tasks_say_when      check ((finished_at is not null) = (state > 'RUNNING')),
+  constraint succeeded_tasks_have_output  check ((output is not null) = (state = 'SUCCESS')),
+  constraint failed_tasks_say_why         check ((error ->> 'message' is not null) = (state = 'FAILED'))
 ) with (fillfactor = 60);
 
 create index tasks_claimable on sluice.tasks (run_id, task_no)

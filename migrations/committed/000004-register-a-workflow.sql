@@ -1,5 +1,5 @@
---! Previous: sha1:1c203de24b95279ed52903b20fde75bdf131f12b
---! Hash: sha1:0ec715edb6f8ffe97c28710709c71124141247dd
+--! Previous: sha1:2bb5d18c075878676da8e60f95341fe9a203c314
+--! Hash: sha1:29b3eb55bee6e0fb8b2f39cb38b4b4354b266646
 --! Message: register a workflow
 
 /*
@@ -217,14 +217,15 @@ $$;
 create function sluice.register_workflow(
   p_name         text,
   p_tasks        jsonb,
-  p_input_schema jsonb default '{"type": "object"}'
+  p_input_schema jsonb default '{"type": "object"}',
+  p_subject      jsonb default '[]'
 ) returns table (workflow_id bigint, version integer, is_new boolean)
   language plpgsql volatile
   set search_path = sluice, pg_temp
 as $$
 #variable_conflict use_column
 declare
-  v_definition constant jsonb := jsonb_build_object('tasks', p_tasks, 'input', p_input_schema);
+  v_definition constant jsonb := jsonb_build_object('tasks', p_tasks, 'input', p_input_schema, 'subject', p_subject);
   v_problems text[];
   v_order    integer[];
   v_latest   workflows;
@@ -252,8 +253,8 @@ begin
   end if;
   v_order := topological_order(p_tasks);
 
-  insert into workflows (name, version, input_schema, definition)
-  values (p_name, coalesce(v_latest.version, 0) + 1, p_input_schema, v_definition)
+  insert into workflows (name, version, input_schema, definition, subject)
+  values (p_name, coalesce(v_latest.version, 0) + 1, p_input_schema, v_definition, p_subject)
   returning id into v_id;
 
   insert into workflow_tasks (workflow_id, task_no, name, connector, operation, parameters, condition, retries, timeout_ms, reads)
@@ -311,5 +312,5 @@ comment on function sluice.task_inputs(jsonb)                     is 'The names 
 comment on function sluice.topological_order(jsonb)               is 'Numbers tasks so that parents come first; null for those in or behind a cycle.';
 comment on function sluice.cycle_path(jsonb, integer[])           is 'One cycle as "a -> b -> a", given what topological_order left without a number.';
 comment on function sluice.workflow_problems(jsonb, jsonb)        is 'All that is wrong with a definition, in words; no row when it can be registered.';
-comment on function sluice.register_workflow(text, jsonb, jsonb)  is 'Stores a workflow under a new version when it has changed. Raises WF002 with all its problems.';
+comment on function sluice.register_workflow(text, jsonb, jsonb, jsonb) is 'Stores a workflow under a new version when it has changed. Raises WF002 with all its problems.';
 comment on function sluice.refuse_additions()                     is 'Keeps versions that have runs from growing.';

@@ -1,5 +1,5 @@
---! Previous: sha1:0ec715edb6f8ffe97c28710709c71124141247dd
---! Hash: sha1:376616d785dee6a4965680b9223ad7a1d0b2a261
+--! Previous: sha1:29b3eb55bee6e0fb8b2f39cb38b4b4354b266646
+--! Hash: sha1:4b4d38d5ad39aa217c6214816e2b89d9544dcfc8
 --! Message: start runs
 
 /*

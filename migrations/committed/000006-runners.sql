@@ -1,5 +1,5 @@
---! Previous: sha1:376616d785dee6a4965680b9223ad7a1d0b2a261
---! Hash: sha1:0ba81f6eaa539d025c8ab785fca9cbdd30fd30ad
+--! Previous: sha1:4b4d38d5ad39aa217c6214816e2b89d9544dcfc8
+--! Hash: sha1:690b9fc2331eb0f07d1afb726584bbfc917c890c
 --! Message: runners
 
 /*
@@ -79,21 +79,25 @@ begin
                 when held.open and held.again then 'RETRY'
                 when held.open then 'FAILED'
                 when held.mine then 'ALREADY'
+                when exists (select from attempts
+                              where attempts.run_id = held.run_id and attempts.task_no = held.task_no
+                                and attempts.token = held.token and attempts.outcome = 'FAILED') then 'ALREADY'
                 else 'LOST'
            end,
            null::jsonb
       from held;
 
   return query
-    select runs.id, null::integer, null::integer, runs.status::text,
-           jsonb_build_object('workflow', runs.workflow,
-                              'took_ms', round(1000 * extract(epoch from runs.finished_at - runs.created_at)),
-                              'failed_task', failed.name,
-                              'reason', runs.reason)
+    select run.id, null::integer, null::integer, run.status::text,
+           jsonb_build_object('workflow', run.workflow,
+                              'took_ms', round(1000 * extract(epoch from run.finished_at - run.created_at)),
+                              'failed_task', (select failed.name from workflow_tasks as failed
+                                               where failed.workflow_id = run.workflow_id and failed.task_no = run.failed_task_no),
+                              'reason', run.reason)
       from (select distinct run_id from jsonb_to_recordset(p_results) as result(run_id bigint)) as result
-      join runs on runs.id = result.run_id
-      left join workflow_tasks as failed on failed.workflow_id = runs.workflow_id and failed.task_no = runs.failed_task_no
-     where runs.finished_at = statement_timestamp();
+     -- One look-up by key for each; the planner could also think of reading all runs there are.
+     cross join lateral (select * from runs where runs.id = result.run_id offset 0) as run
+     where run.finished_at = statement_timestamp();
 end;
 $$;
 
@@ -198,6 +202,13 @@ begin
 end;
 $$;
 
+/* The name of the session in which a task's transaction runs, so that it can be found and ended. */
+create function sluice.session_name(p_run_id bigint, p_task_no integer, p_token integer) returns text
+  language sql immutable
+begin atomic
+  select format('sluice task %s/%s/%s', p_run_id, p_task_no, p_token);
+end;
+
 /*
  * Takes tasks from a runner, inside RUNNING: their token changes, so nothing that it still sends is accepted, and they
  * can be claimed again. LOST counts as a crash, and the fifth crash fails the task as poison; GIVEN BACK costs nothing.
@@ -210,20 +221,31 @@ create function sluice.release_tasks(p_runner_id integer, p_outcome text, p_exce
 as $$
 declare
   v_poison constant integer := 5;
+  v_kept   constant text[] := array(select session_name(kept.run_id, kept.task_no, kept.token)
+                                      from jsonb_to_recordset(p_except) as kept(run_id bigint, task_no integer, token integer));
   v_count  integer;
   v_error  constant jsonb := jsonb_build_object(
     'code', replace(p_outcome, ' ', '_'),
     'message', case p_outcome when 'LOST' then format('runner %s was lost while it ran the task', p_runner_id)
                               else format('runner %s gave the task back', p_runner_id) end);
 begin
+  -- A transaction that a stopped or cut-off process left open would hold us up, and later whoever runs the task again.
+  perform pg_terminate_backend(activity.pid)
+     from pg_stat_activity as activity
+     join tasks on activity.application_name = session_name(tasks.run_id, tasks.task_no, tasks.token)
+    where activity.datname = current_database()
+      and pg_has_role(activity.usesysid, 'MEMBER')
+      and tasks.runner_id = p_runner_id
+      and tasks.state = 'RUNNING'
+      and activity.application_name <> all (v_kept);
+
   with held as (
     select tasks.run_id, tasks.task_no, tasks.token, tasks.attempt, tasks.started_at,
            p_outcome = 'LOST' and tasks.crashes + 1 >= v_poison as poison
       from tasks
      where tasks.runner_id = p_runner_id
        and tasks.state = 'RUNNING'
-       and not exists (select from jsonb_to_recordset(p_except) as kept(run_id bigint, task_no integer, token integer)
-                        where kept.run_id = tasks.run_id and kept.task_no = tasks.task_no and kept.token = tasks.token)
+       and session_name(tasks.run_id, tasks.task_no, tasks.token) <> all (v_kept)
      order by tasks.run_id, tasks.task_no
        for no key update
   ), recorded as (
@@ -250,16 +272,18 @@ $$;
 
 /*
  * Runners that are dead: the advisory lock is gone and a grace of 1.5 s has passed since the last beat and since Postgres
- * started (so that whoever was cut off has time to come back), or the last beat is 15 s old (the process is stopped).
+ * started (so that whoever was cut off has time to come back), or the last sign of life is 15 s old (the process is
+ * stopped). A session may set `sluice.silence` to another patience.
  */
 create function sluice.dead_runners() returns setof integer
   language sql volatile
 begin atomic
   select runners.id
     from sluice.runners
+   cross join lateral (select clock_timestamp() - greatest(runners.beat_at, pg_postmaster_start_time()) as time) as silent
    where runners.ended_at is null
-     and (runners.beat_at < clock_timestamp() - interval '15 s'
-          or (greatest(runners.beat_at, pg_postmaster_start_time()) < clock_timestamp() - interval '1.5 s'
+     and (silent.time > coalesce(nullif(current_setting('sluice.silence', true), ''), '15 s')::interval
+          or (silent.time > interval '1.5 s'
               and not exists (select from pg_locks
                                where pg_locks.locktype = 'advisory'
                                  and pg_locks.database = (select oid from pg_database where datname = current_database())
@@ -294,11 +318,15 @@ create function sluice.beat(p_runner_id integer)
   set plan_cache_mode = force_generic_plan
   set enable_seqscan = off
 as $$
+declare
+  v_was_cut_off boolean;
 begin
+  -- Who was cut off or stopped himself gives the others a beat to come back: they may have been so with him.
+  select runners.beat_at < clock_timestamp() - interval '2 s' into v_was_cut_off from runners where runners.id = p_runner_id;
   update runners set beat_at = clock_timestamp() where runners.id = p_runner_id and runners.ended_at is null;
   alive := found;
   lost_runners := array(select dead.id from dead_runners() as dead(id)
-                         where dead.id <> p_runner_id and end_runner(dead.id, 'lost') is not null);
+                         where dead.id <> p_runner_id and not v_was_cut_off and end_runner(dead.id, 'lost') is not null);
   claimable := exists (select from tasks
                         where tasks.runner_id is null and tasks.state in ('READY', 'RUNNING') and not tasks.stopped);
   stopped_runs := array(select distinct runs.id
@@ -331,6 +359,7 @@ comment on function sluice.register_runner(text, integer, integer)   is 'A new i
 comment on function sluice.report(jsonb)                             is 'Writes results of tasks, once each; says what became of each, and which runs they finished.';
 comment on function sluice.claim_tasks(integer, integer)             is 'Takes READY tasks, and those to be tried again, for a runner. Raises WF006 when the runner was given up.';
 comment on function sluice.report_and_claim(integer, jsonb, integer) is 'One hop of a runner: report, then claim_tasks, in one transaction.';
+comment on function sluice.session_name(bigint, integer, integer)    is 'The application_name of the session that holds a task''s transaction.';
 comment on function sluice.release_tasks(integer, text, jsonb)       is 'Takes from a runner all its tasks but those given, as LOST or GIVEN BACK; says how many.';
 comment on function sluice.dead_runners()                            is 'Runners that hold no lock any more, or have not given a sign of life for 15 s.';
 comment on function sluice.end_runner(integer, text)                 is 'Ends a runner as stopped or lost and releases its tasks.';

@@ -1,5 +1,5 @@
---! Previous: sha1:0ba81f6eaa539d025c8ab785fca9cbdd30fd30ad
---! Hash: sha1:5b0c7772af6768a584205054304f8211aaf39310
+--! Previous: sha1:690b9fc2331eb0f07d1afb726584bbfc917c890c
+--! Hash: sha1:21ce0cd528dbec4d23c9bdbe7fb7b8224e8b1c66
 --! Message: views
 
 /*
@@ -27,7 +27,7 @@ select runs.id                                         as run,
             when exists (select from sluice.runners where runners.ended_at is null) then 'a slot'
             else 'a runner'
        end                                             as waiting_for,
-       runs.created_at::timestamp(0)                   as started,
+       date_trunc('second', runs.created_at)::timestamp(0) as started,
        sluice.duration(extract(epoch from clock_timestamp() - runs.created_at)) as age
   from sluice.runs
   join sluice.workflows on workflows.id = runs.workflow_id
@@ -47,8 +47,8 @@ create view public.v_run_history as
 select runs.id                                         as run,
        runs.workflow,
        runs.status,
-       runs.created_at::timestamp(0)                   as started,
-       runs.finished_at::time(0)                       as finished,
+       date_trunc('second', runs.created_at)::timestamp(0) as started,
+       date_trunc('second', runs.finished_at)::time(0) as finished,
        sluice.duration(extract(epoch from runs.finished_at - runs.created_at)) as duration,
        tasks.succeeded || '/' || tasks.total           as tasks,
        failed.name                                     as failed_task,

@@ -1,5 +1,5 @@
---! Previous: sha1:5b0c7772af6768a584205054304f8211aaf39310
---! Hash: sha1:e621735b93808da3b156e12570527acfe139a0a0
+--! Previous: sha1:21ce0cd528dbec4d23c9bdbe7fb7b8224e8b1c66
+--! Hash: sha1:338404739374089a36003c44ba61f1f2578d1cac
 --! Message: purchase orders
 
 /*

@@ -1,10 +1,16 @@
---! Previous: sha1:e621735b93808da3b156e12570527acfe139a0a0
---! Hash: sha1:e7f0f2e65d2b483969dee7f2ebb3077f9f78e803
+--! Previous: sha1:338404739374089a36003c44ba61f1f2578d1cac
+--! Hash: sha1:f2a84ceca1cf86d0db975db6530c4f34572ef2f4
 --! Message: prune
 
 /*
- * Forgetting: the only way in which rows disappear.
+ * Forgetting: the only way in which rows disappear. A sibling that still runs keeps its run: its result is recorded first.
  */
+create view sluice.prunable_runs as
+select runs.id, runs.finished_at
+  from sluice.runs
+ where runs.finished_at is not null
+   and not exists (select from sluice.tasks where tasks.run_id = runs.id and tasks.state = 'RUNNING');
+
 create function sluice.prune(p_older_than interval, p_limit integer default 1000) returns bigint
   language plpgsql volatile
   set search_path = sluice, pg_temp
@@ -13,12 +19,10 @@ declare
   v_runs bigint[];
 begin
   perform set_config('sluice.pruning', 'on', true);
-  -- A sibling that still runs keeps its run: its result is recorded first.
-  v_runs := array(select runs.id
-                    from runs
-                   where runs.finished_at < statement_timestamp() - p_older_than
-                     and not exists (select from tasks where tasks.run_id = runs.id and tasks.state = 'RUNNING')
-                   order by runs.id
+  v_runs := array(select prunable_runs.id
+                    from prunable_runs
+                   where prunable_runs.finished_at < statement_timestamp() - p_older_than
+                   order by prunable_runs.id
                    limit p_limit
                      for update skip locked);
   delete from transitions where transitions.run_id = any (v_runs);
@@ -30,4 +34,7 @@ begin
 end;
 $$;
 
-comment on function sluice.prune(interval, integer) is 'Deletes up to p_limit runs that ended longer ago, oldest first, with all they left; says how many.';
+comment on view     sluice.prunable_runs             is 'Runs that can be deleted: they have ended, and nothing of them runs any more.';
+comment on column   sluice.prunable_runs.id          is 'The run.';
+comment on column   sluice.prunable_runs.finished_at is 'When it ended.';
+comment on function sluice.prune(interval, integer)  is 'Deletes up to p_limit runs that ended longer ago, oldest first, with all they left; says how many.';

@@ -1,5 +1,5 @@
---! Previous: sha1:e7f0f2e65d2b483969dee7f2ebb3077f9f78e803
---! Hash: sha1:5971310969eb492aa486edc2de857660e33f4584
+--! Previous: sha1:f2a84ceca1cf86d0db975db6530c4f34572ef2f4
+--! Hash: sha1:a3a7811b9e364746f82eed0afcba02795e36f273
 --! Message: rerun
 
 /*
@@ -19,13 +19,13 @@ create index reruns_by_original on sluice.reruns (of_run_id);
 create trigger reruns_stay_on_record before update or delete or truncate on sluice.reruns
   for each statement execute function sluice.refuse_to_forget();
 
-/* The guard at birth. Its condition is checked without calling the function, so starting a run costs nothing more. */
-create function sluice.refuse_birth() returns trigger
+/* The guard of beginnings learns of the one exception: a copy of what succeeded in the run that is repeated. */
+create or replace function sluice.refuse_beginning() returns trigger
   language plpgsql volatile
   set search_path = sluice, pg_temp
 as $$
 begin
-  if new.state = 'SUCCESS' and exists (
+  if new.state in ('PENDING', 'READY') or new.state = 'SUCCESS' and exists (
     select from reruns
       join tasks as original on original.run_id = reruns.of_run_id and original.task_no = new.task_no
      where reruns.run_id = new.run_id
@@ -34,7 +34,7 @@ begin
        and original.state = 'SUCCESS'
        and original.output = new.output
   ) then
-    return null;
+    return new;
   end if;
   raise exception using
     errcode = 'WF001',
@@ -42,11 +42,6 @@ begin
     hint    = 'Tasks begin as PENDING or READY; sluice.rerun takes over what has succeeded.';
 end;
 $$;
-
-create trigger refuse_birth after insert on sluice.tasks
-  for each row
-  when (new.state not in ('PENDING', 'READY'))
-  execute function sluice.refuse_birth();
 
 create function sluice.rerun(p_run_id bigint, p_from_failed boolean default false, p_by text default session_user) returns bigint
   language plpgsql volatile
@@ -92,31 +87,34 @@ begin
 
   insert into runs (workflow_id, workflow, waiting_for, input)
   select v_run.workflow_id, v_run.workflow, count(*), v_run.input
-    from workflow_tasks as sink
-   where sink.workflow_id = v_run.workflow_id
+    from tasks as sink
+   where sink.run_id = p_run_id
+     and sink.is_sink
      and sink.task_no <> all (v_kept)
-     and not exists (select from workflow_edges as edge
-                      where edge.workflow_id = sink.workflow_id and edge.parent_no = sink.task_no)
   returning id into v_new_id;
 
   insert into reruns (run_id, of_run_id, from_failed, started_by) values (v_new_id, p_run_id, p_from_failed, p_by);
 
-  insert into tasks (run_id, workflow_id, task_no, waiting_for, state, token, attempt, runner_id, started_at, finished_at, output)
-  select v_new_id, task.workflow_id, task.task_no, 0, 'SUCCESS',
+  insert into tasks (run_id, workflow_id, task_no, is_sink, waiting_for, state, token, attempt, runner_id, started_at, finished_at, output)
+  select v_new_id, task.workflow_id, task.task_no, task.is_sink, 0, 'SUCCESS',
          task.token, task.attempt, task.runner_id, task.started_at, task.finished_at, task.output
     from tasks as task
    where task.run_id = p_run_id
      and task.task_no = any (v_kept)
   union all
-  select v_new_id, task.workflow_id, task.task_no, count(edge.parent_no),
-         case count(edge.parent_no) when 0 then 'READY' else 'PENDING' end::task_state,
+  select v_new_id, task.workflow_id, task.task_no, task.is_sink, missing.parents,
+         case missing.parents when 0 then 'READY' else 'PENDING' end::task_state,
          0, 0, null, null, null, null
-    from workflow_tasks as task
-    left join workflow_edges as edge on edge.workflow_id = task.workflow_id and edge.child_no = task.task_no
-                                    and edge.parent_no <> all (v_kept)
-   where task.workflow_id = v_run.workflow_id
+    from tasks as task
+   cross join lateral (
+     select count(*)::integer as parents
+       from workflow_edges as edge
+      where edge.workflow_id = task.workflow_id
+        and edge.child_no = task.task_no
+        and edge.parent_no <> all (v_kept)
+   ) as missing
+   where task.run_id = p_run_id
      and task.task_no <> all (v_kept)
-   group by task.workflow_id, task.task_no
    order by 3;
   return v_new_id;
 end;
@@ -127,5 +125,5 @@ comment on column   sluice.reruns.run_id                is 'The new run.';
 comment on column   sluice.reruns.of_run_id             is 'The run that it repeats. It may have been pruned since.';
 comment on column   sluice.reruns.from_failed           is 'It took over what had succeeded; else it began from the start.';
 comment on column   sluice.reruns.started_by            is 'Who asked for it.';
-comment on function sluice.refuse_birth()               is 'Tasks begin as PENDING or READY, or as a copy of one that succeeded in the run that is repeated.';
+comment on function sluice.refuse_beginning()           is 'Tasks begin as PENDING or READY, or as a copy of one that succeeded in the run that is repeated.';
 comment on function sluice.rerun(bigint, boolean, text) is 'Starts a run again, from its start or from where it failed; gives the new run''s id. Raises WF008, WF009.';

@@ -1,5 +1,5 @@
---! Previous: sha1:5971310969eb492aa486edc2de857660e33f4584
---! Hash: sha1:d5ddcb69e35a0839a57dcf7f985f56a7152aaa3c
+--! Previous: sha1:a3a7811b9e364746f82eed0afcba02795e36f273
+--! Hash: sha1:af26e7625b55ba0ebcb4e02ce0b60f5c1c9dbb7d
 --! Message: find runs
 
 /*

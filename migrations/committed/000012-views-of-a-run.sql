@@ -1,5 +1,5 @@
---! Previous: sha1:d5ddcb69e35a0839a57dcf7f985f56a7152aaa3c
---! Hash: sha1:01bae62b62b86948698064dada4887e9630f7e01
+--! Previous: sha1:af26e7625b55ba0ebcb4e02ce0b60f5c1c9dbb7d
+--! Hash: sha1:868ef7aa8923823693beb66f209b77d52db4f3e3
 --! Message: views of a run
 
 /*
@@ -105,12 +105,12 @@ select execution.run_id                                as run,
 create view public.v_events as
 select event.run_id as run, event.at, event.task_no as no, task.name as task, event.what, event.attempt, event.runner_id as runner, event.note
   from (
-    select runs.id as run_id, runs.created_at as at, 0 as step, null::integer as task_no, 'RUNNING' as what, null::integer as attempt, null::integer as runner_id,
+    select runs.id as run_id, runs.created_at as at, 0 as place, 0 as step, null::integer as task_no, 'RUNNING' as what, null::integer as attempt, null::integer as runner_id,
            'rerun of run ' || reruns.of_run_id || ' by ' || reruns.started_by as note
       from sluice.runs
       left join sluice.reruns on reruns.run_id = runs.id
     union all
-    select transitions.run_id, transitions.at,
+    select transitions.run_id, transitions.at, transitions.task_no,
            case transitions.to_state when 'READY' then 1 when 'RUNNING' then 2 else 4 end,
            transitions.task_no,
            coalesce(transitions.from_state || ' → ', '') || transitions.to_state, transitions.attempt, transitions.runner_id,
@@ -121,16 +121,16 @@ select event.run_id as run, event.at, event.task_no as no, task.name as task, ev
       left join sluice.tasks on transitions.to_state = 'FAILED' and tasks.run_id = transitions.run_id and tasks.task_no = transitions.task_no
       left join sluice.reruns on transitions.from_state is null and reruns.run_id = transitions.run_id
     union all
-    select attempts.run_id, attempts.ended_at, 3, attempts.task_no, 'attempt ' || attempts.outcome, attempts.attempt, attempts.runner_id, attempts.error ->> 'message'
+    select attempts.run_id, attempts.ended_at, attempts.task_no, 3, attempts.task_no, 'attempt ' || attempts.outcome, attempts.attempt, attempts.runner_id, attempts.error ->> 'message'
       from sluice.attempts
     union all
-    select runs.id, runs.finished_at, 5, null, runs.status::text, null, null, runs.reason
+    select runs.id, runs.finished_at, 2147483647, 5, null, runs.status::text, null, null, runs.reason
       from sluice.runs
      where runs.finished_at is not null
   ) as event
   join sluice.runs on runs.id = event.run_id
   left join sluice.workflow_tasks as task on task.workflow_id = runs.workflow_id and task.task_no = event.task_no
- order by event.run_id, event.at, event.step, event.task_no;
+ order by event.run_id, event.at, event.place, event.step;
 
 comment on view   sluice.run_tasks             is 'The tasks of runs with their names, and what became of them; v_tasks is for people.';
 comment on column sluice.run_tasks.run_id      is 'The run.';

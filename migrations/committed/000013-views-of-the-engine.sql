@@ -1,10 +1,11 @@
---! Previous: sha1:01bae62b62b86948698064dada4887e9630f7e01
---! Hash: sha1:ad76afe61b80531341358d0b7133b1010f2d22af
+--! Previous: sha1:868ef7aa8923823693beb66f209b77d52db4f3e3
+--! Hash: sha1:6b7c6e64a866540760fd6529fde441deb10d9480
 --! Message: views of the engine
 
 /*
  * How the engine is doing: its runners, its pace, its workflows. Workflows are judged by their last 1,000 runs, so the
- * answer does not take longer as runs add up.
+ * answer does not take longer as runs add up. Their newest runs are asked for as a range of (workflow_id, id): for
+ * "workflow_id = …" the planner may walk all runs by id, until it has met enough of one that is run rarely.
  */
 create view public.v_runners as
 select runners.id                                      as runner,
@@ -81,8 +82,9 @@ select newest.name                                     as workflow,
              from sluice.workflows
             cross join lateral (select runs.id, runs.status, runs.finished_at, runs.created_at
                                   from sluice.runs
-                                 where runs.workflow_id = workflows.id
-                                 order by runs.id desc
+                                 where (runs.workflow_id, runs.id) > (workflows.id, 0)
+                                   and (runs.workflow_id, runs.id) < (workflows.id + 1, 0)
+                                 order by runs.workflow_id desc, runs.id desc
                                  limit 1000) as runs
             where workflows.name = newest.name
             order by runs.id desc
@@ -93,8 +95,9 @@ select newest.name                                     as workflow,
      from sluice.workflows
     cross join lateral (select runs.id, runs.status, runs.created_at
                           from sluice.runs
-                         where runs.workflow_id = workflows.id
-                         order by runs.id desc
+                         where (runs.workflow_id, runs.id) > (workflows.id, 0)
+                           and (runs.workflow_id, runs.id) < (workflows.id + 1, 0)
+                         order by runs.workflow_id desc, runs.id desc
                          limit 1) as latest
     where workflows.name = newest.name
     order by latest.id desc

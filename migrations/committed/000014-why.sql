@@ -1,5 +1,5 @@
---! Previous: sha1:ad76afe61b80531341358d0b7133b1010f2d22af
---! Hash: sha1:c1af34f65857afe95e423897907a4d46f7a9d27b
+--! Previous: sha1:6b7c6e64a866540760fd6529fde441deb10d9480
+--! Hash: sha1:c85e99b76befef22725dac4041a56a6a8c54a153
 --! Message: why
 
 /*

@@ -5,6 +5,7 @@ import * as z from 'zod';
 import { Connector, operation } from '../connector.ts';
 import { ConnectorError, messageOf } from '../errors.ts';
 import { printable } from '../terminal.ts';
+import { fillPath } from './file_name.ts';
 
 /** Writes files, inside one folder only. */
 export class FileConnector extends Connector {
@@ -19,12 +20,15 @@ export class FileConnector extends Connector {
     /** Writes a value as a JSON file. Whoever reads it sees the former file or the whole new one. */
     writeJson: operation({
       parameters: z.strictObject({
+        /** May contain `{name}` for each of `names`: their values become parts of a file name, whatever they hold. */
         path: z.string().min(1),
+        names: z.record(z.string(), z.string().nullable()).default({}),
         content: z.json(),
         /** Keys that come first wherever they occur, in this order: Postgres does not keep the order of keys. */
         keys: z.array(z.string()).default([]),
       }),
-      run: async ({ path, content, keys }, { signal }) => {
+      run: async ({ path: template, names, content, keys }, { signal }) => {
+        const path = fillPath(template, names);
         const target = await this.#locate(path);
         const text = `${JSON.stringify(content, (_, value) => inOrder(value, keys), 2)}\n`;
         // Written aside and renamed, so that a crash never leaves half a file behind.

@@ -119,7 +119,7 @@ const LOST = /^(08|57P0[123])/;
 const LOST_NETWORK =
   /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN)$/;
 const LOST_MESSAGE =
-  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout expired)/;
+  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout expired|Query read timeout)/;
 
 /**
  * The connection broke or could not be made; a new one may succeed. A write may nevertheless have been committed.
@@ -134,6 +134,11 @@ export function isConnectionFailure(error: unknown): boolean {
 /** The server answers but cannot take work now: out of connections, memory, disk or locks, or read-only. */
 export function isDatabaseExhausted(error: unknown): boolean {
   return causes(error).some((one) => /^(53|25006)/.test(codeOf(one)));
+}
+
+/** Two transactions got into each other's way: the same again may succeed. */
+export function isConflict(error: unknown): boolean {
+  return causes(error).some((one) => /^(40001|40P01|55P03)$/.test(codeOf(one)));
 }
 
 /** One line: what is wrong and what to do. Never holds the password. */
@@ -154,7 +159,7 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^(ENOTFOUND|EAI_AGAIN)$/, 'This host is unknown: check the host name in DATABASE_URL.'],
   [/^ECONNREFUSED$/, 'Nothing listens there: start Postgres, or unset DATABASE_URL to use the embedded one.'],
   [
-    /^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$|^timeout expired/,
+    /^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$|^timeout expired|^Query read timeout/,
     'No answer: check address, network and firewall.',
   ],
   [/^28P01$|password must be a string/, 'Check user and password in DATABASE_URL.'],

@@ -23,14 +23,13 @@ export async function readEmail(
   path: string,
   signal: AbortSignal,
 ): Promise<EmailMessage> {
-  const isEml = /\.eml$/i.test(path);
-  const bytes = await readInside(roots, path, isEml ? MIME_BYTES : TEXT_BYTES);
+  const bytes = await readInside(roots, path, largestEmail(path));
   signal.throwIfAborted();
   const text = decode(bytes, path);
   if (text.trim() === '')
     throw new ConnectorError('EMAIL_EMPTY', `${shown(path)} is empty. Save the email again.`);
 
-  const mime = isEml || isMime(text) ? await readMime(withoutMark(bytes, text), path) : null;
+  const mime = isEml(path) || isMime(text) ? await readMime(withoutMark(bytes, text), path) : null;
   const { headers, text: body, htmlUsed } = mime ?? plainMessage(text);
   const parts = mime?.parts ?? (await partsBeside(roots, path, headers.get('attachment')));
   const warnings: Notice[] = [];
@@ -54,6 +53,21 @@ export async function readEmail(
     );
   }
   return message;
+}
+
+/** How many bytes an email of that name may have. */
+export function largestEmail(path: string): number {
+  return isEml(path) ? MIME_BYTES : TEXT_BYTES;
+}
+
+/** The PDFs that have to lie beside an email, because it only names them. */
+export function pdfsBeside(bytes: Uint8Array, path: string): string[] {
+  const text = decode(bytes, path);
+  return isEml(path) || isMime(text) ? [] : pdfNames(plainMessage(text).headers.get('attachment'));
+}
+
+function isEml(path: string): boolean {
+  return /\.eml$/i.test(path);
 }
 
 function plainMessage(text: string): Omit<MimeMessage, 'parts'> {
@@ -92,12 +106,15 @@ function cut(text: string, what: string, warnings: Notice[]): string {
   return clean(lines.slice(0, TEXT_LINES).join('\n').slice(0, TEXT_LENGTH));
 }
 
-/** The PDFs that an `Attachment:` line of a .txt names. They lie beside it, whatever folder the line says. */
-async function partsBeside(roots: readonly string[], path: string, header = ''): Promise<Part[]> {
+function pdfNames(header = ''): string[] {
   const names = header.split(/[,;]/).map((name) => basename(name.trim().replaceAll('\\', '/')));
-  const pdfs = names.filter((name) => /\.pdf$/i.test(name)).slice(0, ATTACHMENT_COUNT);
+  return names.filter((name) => /\.pdf$/i.test(name)).slice(0, ATTACHMENT_COUNT);
+}
+
+/** The PDFs that an `Attachment:` line of a .txt names. They lie beside it, whatever folder the line says. */
+async function partsBeside(roots: readonly string[], path: string, header?: string): Promise<Part[]> {
   return Promise.all(
-    pdfs.map(async (name): Promise<Part> => {
+    pdfNames(header).map(async (name): Promise<Part> => {
       const type = 'application/pdf';
       try {
         const bytes = await readInside(roots, join(dirname(path), name), PDF_LIMITS.bytes);

@@ -3,6 +3,7 @@ import { defineWorkflow } from '../connectors/index.ts';
 import { input, output, run } from '../references.ts';
 
 /** The order in which the alert shows what was read. */
+const FIRST = ['po_number', 'reasons', 'fields', 'timestamp'];
 const FIELDS = [
   'vendor',
   'ship_to',
@@ -13,10 +14,8 @@ const FIELDS = [
   'subtotal',
   'tax',
   'shipping',
-  'total',
-  'line_items',
 ];
-const ITEM = ['item', 'description', 'quantity', 'unit_price'];
+const ITEMS = ['item', 'description', 'quantity', 'unit_price', 'total', 'line_items'];
 
 /** A purchase order arrives by mail; it becomes a row, and an alert when somebody has to look at it. */
 export default defineWorkflow('po_demo', {
@@ -32,9 +31,10 @@ export default defineWorkflow('po_demo', {
       .default('10000.00'),
     /** So does a due date at most so many days away. */
     due_within_days: z.int().min(0).max(3650).default(7),
-    /** Where the alert is written to. */
+    /** Where the alert is written to; may contain `{po_number}` and `{run}`. */
     alert_path: z.string().min(1).default('po_alert.json'),
   }),
+  subject: [input('email'), output('extract_fields', 'fields', 'po_number')],
   tasks: {
     read_email: {
       connector: 'email',
@@ -98,7 +98,8 @@ export default defineWorkflow('po_demo', {
       when: { value: output('check_attention', 'needs_attention'), is: true },
       parameters: {
         path: input('alert_path'),
-        keys: ['po_number', 'reasons', 'fields', 'timestamp', ...FIELDS, ...ITEM],
+        names: { po_number: output('extract_fields', 'fields', 'po_number'), run: run('id') },
+        keys: [...FIRST, ...FIELDS, ...ITEMS],
         content: {
           po_number: output('extract_fields', 'fields', 'po_number'),
           reasons: output('check_attention', 'reasons'),

@@ -13,7 +13,8 @@ export type Act = (parameters: Json, context: TaskContext) => unknown;
 export interface StagedTask {
   /** The act's name; the task's own if not given. */
   readonly act?: string;
-  readonly parameters?: Json;
+  /** May contain references. */
+  readonly parameters?: unknown;
   readonly after?: readonly string[];
   readonly when?: Condition;
   readonly retries?: number;

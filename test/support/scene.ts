@@ -3,6 +3,7 @@ import type pg from 'pg';
 import type { RunStatus, TaskState } from '../../src/inspect.ts';
 import type { Json } from '../../src/json.ts';
 import { createDatabase, type TestDatabase } from './database.ts';
+import { until } from './until.ts';
 
 /** Who runs after whom: `{ a: [], b: [], both: ['a', 'b'] }`. */
 export type Graph = Readonly<Record<string, readonly string[]>>;
@@ -279,12 +280,4 @@ export async function someoneWaitsForALock(count = 1): Promise<void> {
     );
     return rows[0].waiting >= count;
   }, `${count} sessions to wait for a lock`);
-}
-
-/** Looks again and again, each time by a round trip, until it is so; says what for when it never is. */
-export async function until(so: () => Promise<boolean>, what: string, patienceMs = 20_000): Promise<void> {
-  const deadline = performance.now() + patienceMs;
-  while (!(await so())) {
-    if (performance.now() > deadline) throw new Error(`waited ${patienceMs} ms for ${what}`);
-  }
 }

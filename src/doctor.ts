@@ -1,0 +1,211 @@
+import type { Connection } from './store.ts';
+
+export interface Check {
+  /** A sentence that is true of a sound database. */
+  readonly name: string;
+  /** Gives what makes it untrue. */
+  readonly sql: string;
+}
+
+export interface Finding {
+  readonly name: string;
+  /** What is off, at most `MOST_ROWS` of it. */
+  readonly rows: readonly Record<string, unknown>[];
+}
+
+const MOST_ROWS = 20;
+
+/** The triggers in which the rules live. */
+const TRIGGERS = {
+  workflows: ['versions_never_change'],
+  workflow_tasks: ['versions_never_change'],
+  workflow_edges: ['versions_never_change'],
+  runs: ['runs_stay_on_record', 'refuse_run_change', 'stop_tasks'],
+  tasks: [
+    ...['tasks_stay_on_record', 'refuse_beginning', 'refuse_transition'],
+    ...['record_new_tasks', 'record_transitions', 'advance_new_tasks', 'advance'],
+  ],
+  attempts: ['attempts_stay_on_record'],
+  transitions: ['transitions_stay_on_record'],
+};
+
+/**
+ * What holds in a sound database at any moment, also while runners are at work. Everything that is stored twice for
+ * speed is counted again; everything that a crash could tear apart is put together again.
+ */
+export const checks: readonly Check[] = [
+  {
+    name: 'All triggers are there and enabled',
+    sql: `select format('sluice.%s', wanted.relation) as "table", wanted.trigger, coalesce('tgenabled is ' || tgenabled::text, 'missing') as problem
+            from (select relation, jsonb_array_elements_text(triggers) as trigger
+                    from jsonb_each('${JSON.stringify(TRIGGERS)}') as each(relation, triggers)) as wanted
+            left join pg_trigger on tgrelid = to_regclass(format('sluice.%I', wanted.relation)) and tgname = wanted.trigger
+           where tgenabled is null or tgenabled not in ('O', 'A')`,
+  },
+  {
+    name: 'Triggers fire for whoever connects',
+    sql: `select current_setting('session_replication_role') as session_replication_role
+           where current_setting('session_replication_role') <> 'origin'`,
+  },
+  {
+    name: 'Every task has come to its state by a legal path',
+    sql: `select run_id, task_no, tasks.state, audit.path
+            from sluice.tasks
+            left join (select run_id, task_no, string_agg(coalesce(from_state::text, 'nothing') || ' → ' || to_state, ', ' order by to_state) as path
+                         from sluice.transitions
+                        group by run_id, task_no) as audit using (run_id, task_no)
+           where coalesce(audit.path, '') <> all (case tasks.state
+                   when 'PENDING' then array['']
+                   when 'READY'   then array['PENDING → READY']
+                   when 'RUNNING' then array['PENDING → READY, READY → RUNNING']
+                   when 'SUCCESS' then array['PENDING → READY, READY → RUNNING, RUNNING → SUCCESS', 'nothing → SUCCESS']
+                   when 'FAILED'  then array['PENDING → READY, READY → RUNNING, RUNNING → FAILED']
+                 end)`,
+  },
+  {
+    name: 'The audit is of tasks that exist',
+    sql: `select run_id, task_no, to_state
+            from sluice.transitions
+           where not exists (select from sluice.tasks
+                              where tasks.run_id = transitions.run_id and tasks.task_no = transitions.task_no)`,
+  },
+  {
+    name: 'Every run has all tasks of its version, and knows its sinks',
+    sql: `select coalesce(runs.id, tasks.run_id) as run_id, coalesce(task.task_no, tasks.task_no) as task_no,
+                 case when tasks.run_id is null then 'missing' when task.task_no is null then 'unknown' else 'is_sink' end as problem
+            from sluice.runs
+            join sluice.workflow_tasks as task on task.workflow_id = runs.workflow_id
+            full join sluice.tasks on tasks.run_id = runs.id and tasks.task_no = task.task_no
+           where tasks.run_id is null
+              or task.task_no is null
+              or tasks.workflow_id <> runs.workflow_id
+              or tasks.is_sink = exists (select from sluice.workflow_edges as edge
+                                          where edge.workflow_id = task.workflow_id and edge.parent_no = task.task_no)`,
+  },
+  {
+    name: 'Tasks wait for as many parents as have not succeeded',
+    sql: `select run_id, child.task_no, child.state, child.waiting_for, count(*) filter (where parent.state <> 'SUCCESS') as counted
+            from sluice.tasks as child
+            join sluice.runs on runs.id = child.run_id
+            join sluice.workflow_edges as edge on edge.workflow_id = child.workflow_id and edge.child_no = child.task_no
+            join sluice.tasks as parent using (run_id)
+           where parent.task_no = edge.parent_no
+             and (runs.status = 'RUNNING' or child.state <> 'PENDING')
+           group by run_id, child.task_no, child.state, child.waiting_for
+          having child.waiting_for <> count(*) filter (where parent.state <> 'SUCCESS')`,
+  },
+  {
+    name: 'Runs wait for as many sinks as have not succeeded',
+    sql: `select runs.id as run_id, runs.status, runs.waiting_for, count(*) as counted
+            from sluice.runs
+            join sluice.tasks on tasks.run_id = runs.id and tasks.is_sink
+           where runs.status in ('RUNNING', 'COMPLETED')
+           group by runs.id
+          having runs.waiting_for <> count(*) filter (where tasks.state <> 'SUCCESS')`,
+  },
+  {
+    name: 'The status of every run agrees with its tasks',
+    sql: `select runs.id as run_id, runs.status, runs.failed_task_no, string_agg(tasks.task_no || ' ' || tasks.state, ', ' order by tasks.task_no) as tasks
+            from sluice.runs
+            join sluice.tasks on tasks.run_id = runs.id
+           group by runs.id
+          having not case runs.status
+                       when 'COMPLETED' then bool_and(tasks.state = 'SUCCESS')
+                       when 'FAILED'    then bool_or(tasks.state = 'FAILED' and tasks.task_no = runs.failed_task_no)
+                       when 'CANCELLED' then true
+                       when 'RUNNING'   then bool_and(tasks.state <> 'FAILED') and bool_or(tasks.state <> 'SUCCESS')
+                     end`,
+  },
+  {
+    name: 'Runs under way have something to do',
+    sql: `select runs.id as run_id, runs.created_at
+            from sluice.runs
+           where runs.status = 'RUNNING'
+             and not exists (select from sluice.tasks where tasks.run_id = runs.id and tasks.state in ('READY', 'RUNNING'))`,
+  },
+  {
+    name: 'Nothing of a run that has ended is READY, or RUNNING without a runner',
+    sql: `select tasks.run_id, tasks.task_no, tasks.state, tasks.stopped, tasks.runner_id, runs.status
+            from sluice.tasks
+            join sluice.runs on runs.id = tasks.run_id
+           where case when runs.status = 'RUNNING' then tasks.stopped
+                      else (tasks.state = 'READY' and not tasks.stopped) or (tasks.state = 'RUNNING' and tasks.runner_id is null)
+                 end`,
+  },
+  {
+    name: 'Attempts are on record, and as many as were allowed',
+    sql: `select run_id, task_no, tasks.state, tasks.token, tasks.attempt, tasks.crashes, task.retries, record.entries
+            from sluice.tasks
+            join sluice.workflow_tasks as task using (workflow_id, task_no)
+            left join lateral (
+                   select string_agg(format('%s %s %s', token, attempt, outcome), ', ' order by token) as entries,
+                          count(*) filter (where token < tasks.token)          as earlier,
+                          count(*) filter (where token >= tasks.token)         as last,
+                          count(*) filter (where token > tasks.token)          as later,
+                          count(*) filter (where outcome = 'LOST')             as lost,
+                          count(*) filter (where outcome = 'FAILED' and token < tasks.token) as failed
+                     from sluice.attempts
+                    where attempts.run_id = tasks.run_id and attempts.task_no = tasks.task_no) as record on true
+           where not exists (select from sluice.transitions
+                              where transitions.run_id = tasks.run_id and transitions.task_no = tasks.task_no
+                                and transitions.from_state is null)
+             and (record.earlier <> greatest(tasks.token - 1, 0)
+                  or record.later > 0
+                  or (record.last > 0 and tasks.state <> 'FAILED')
+                  or record.lost <> tasks.crashes
+                  or record.failed <> greatest(tasks.attempt - 1, 0)
+                  or tasks.attempt > task.retries + 1)`,
+  },
+  {
+    name: 'Nobody who has ended still holds a task',
+    sql: `select tasks.run_id, tasks.task_no, tasks.runner_id, runners.ending, runners.ended_at
+            from sluice.tasks
+            left join sluice.runners on runners.id = tasks.runner_id
+           where tasks.state = 'RUNNING'
+             and tasks.runner_id is not null
+             and (runners.id is null or runners.ended_at is not null)`,
+  },
+  {
+    name: 'Every runner that has not ended is alive',
+    sql: `select runners.id as runner_id, host, pid, beat_at,
+                 (select count(*) from sluice.tasks where tasks.runner_id = runners.id and tasks.state = 'RUNNING') as tasks
+            from sluice.runners
+           where runners.id in (select sluice.dead_runners())`,
+  },
+  {
+    name: 'No lock is held by a runner that has ended',
+    sql: `select pg_locks.objid::bigint as runner_id, pg_locks.pid as session, runners.host, runners.pid, runners.ending, runners.ended_at
+            from pg_locks
+            left join sluice.runners on runners.id = pg_locks.objid::bigint
+           where pg_locks.locktype = 'advisory'
+             and pg_locks.objsubid = 2
+             and pg_locks.granted
+             and pg_locks.classid::bigint = sluice.runner_lock()::bigint & 4294967295
+             and pg_locks.database = (select oid from pg_database where datname = current_database())
+             and (runners.id is null or runners.ended_at is not null)`,
+  },
+];
+
+/** What is off, check by check; a sound database gives no rows. Each check is one look at one moment. */
+export async function examine(db: Connection): Promise<Finding[]> {
+  const findings: Finding[] = [];
+  for (const { name, sql } of checks) {
+    const { rows } = await db.query(`select finding.* from (${sql}) as finding limit ${MOST_ROWS}`);
+    findings.push({ name, rows });
+  }
+  return findings;
+}
+
+/** As it is printed: a line for each check, and below it what is off. */
+export function report(findings: readonly Finding[]): string {
+  const lines = findings.flatMap(({ name, rows }) => [
+    `${rows.length === 0 ? 'ok ' : 'OFF'}  ${name}`,
+    ...rows.map((row) => `       ${JSON.stringify(row)}`),
+  ]);
+  const off = findings.filter(({ rows }) => rows.length > 0).length;
+  const sum =
+    off === 0
+      ? `All ${findings.length} checks passed.`
+      : `${off} of ${findings.length} checks found something.`;
+  return [...lines, '', sum].join('\n');
+}

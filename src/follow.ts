@@ -1,0 +1,67 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { describeConnectionFailure, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
+import { Doorbell, listen } from './doorbell.ts';
+
+export interface FollowSettings {
+  readonly url: string;
+  /** Ends it. */
+  readonly signal: AbortSignal;
+  /** Told once when the database does not answer, and with undefined when it does again. */
+  readonly onTrouble?: (line: string | undefined) => void;
+}
+
+const QUICK_MS = 40;
+const SLOW_MS = 250;
+/** A look may take this part of our time; what is large is looked at less often. */
+const SHARE = 4;
+
+/**
+ * Looks again and again: at once when a task has become READY or a run was stopped (both ring for the runners anyway),
+ * soon after something has changed, and four times a second otherwise. The end of a run rings no bell, on purpose: NOTIFY
+ * takes a global lock at commit, and every run would pay for those who watch. Outages are waited out.
+ */
+export async function* follow<T>(
+  look: () => Promise<T>,
+  { url, signal, onTrouble = () => {} }: FollowSettings,
+): AsyncGenerator<T> {
+  const bell = new Doorbell();
+  const ring = () => bell.ring();
+  // Without it there is the polling.
+  const listening = await listen(url, ['task_ready', 'run_stopped'], ring).catch(() => undefined);
+  signal.addEventListener('abort', ring);
+  try {
+    let troubled = false;
+    let shown = '';
+    for (let pause = QUICK_MS; !signal.aborted; ) {
+      bell.answer();
+      const began = performance.now();
+      try {
+        const seen = await look();
+        if (troubled) onTrouble(undefined);
+        troubled = false;
+        yield seen;
+        const text = JSON.stringify(seen);
+        pause = text === shown ? Math.min(SLOW_MS, pause * 1.5) : QUICK_MS;
+        shown = text;
+      } catch (error) {
+        if (!isConnectionFailure(error) && !isDatabaseExhausted(error)) throw error;
+        if (!troubled) onTrouble(describeConnectionFailure(error, url));
+        troubled = true;
+        pause = SLOW_MS;
+      }
+      // However often it rings, there is a pause.
+      const took = performance.now() - began;
+      await delay(Math.max(QUICK_MS, took), undefined, { signal }).catch(() => {});
+      await rungOrAfter(Math.max(pause, took * SHARE) - QUICK_MS, bell);
+    }
+  } finally {
+    signal.removeEventListener('abort', ring);
+    await listening?.[Symbol.asyncDispose]();
+  }
+}
+
+async function rungOrAfter(ms: number, bell: Doorbell): Promise<void> {
+  const nap = new AbortController();
+  await Promise.race([bell.next(), delay(ms, undefined, { signal: nap.signal }).catch(() => {})]);
+  nap.abort();
+}

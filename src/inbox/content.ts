@@ -1,0 +1,47 @@
+import { createHash } from 'node:crypto';
+import { join } from 'node:path';
+import { ConnectorError } from '../errors.ts';
+import { readInside } from '../mail/file.ts';
+import { shown } from '../mail/message.ts';
+import { largestEmail, pdfsBeside } from '../mail/read.ts';
+import { examine, type File } from './folder.ts';
+import { place } from './place.ts';
+
+/** What is known of a file that was read. */
+export interface Content {
+  readonly sha256: string;
+  /** Where its run will find it. */
+  readonly email: string;
+  /** It lies there as well, and can leave the inbox once its run has been started. */
+  readonly moves: boolean;
+}
+
+/** Reads a file that has settled; puts it where it is to be moved, too. Throws a ConnectorError when it cannot be taken. */
+export async function readContent(folder: string, file: File, moveTo?: string): Promise<Content> {
+  const { name, stamp } = file;
+  const bytes = await readInside([folder], name, largestEmail(name));
+  const after = await examine(folder, name);
+  if (!after || 'problem' in after || after.stamp !== stamp)
+    throw new ConnectorError('EMAIL_CHANGED', `${shown(name)} changed while it was read.`);
+  const sha256 = createHash('sha256').update(bytes).digest('hex');
+  // A mail that names files beside it stays with them.
+  if (moveTo === undefined || namesFiles(bytes, name))
+    return { sha256, email: join(folder, name), moves: false };
+  const placed = await place({ folder, ...file }, moveTo, bytes, sha256);
+  return { sha256, email: join(moveTo, placed), moves: true };
+}
+
+/** It will come again, or has gone: nothing to tell. */
+export function isPassing(error: ConnectorError): boolean {
+  return ['EMAIL_CHANGED', 'EMAIL_NOT_FOUND'].includes(error.code);
+}
+
+function namesFiles(bytes: Buffer, name: string): boolean {
+  try {
+    return pdfsBeside(bytes, name).length > 0;
+  } catch (error) {
+    // No text: its run will say so.
+    if (error instanceof ConnectorError) return false;
+    throw error;
+  }
+}

@@ -1,0 +1,268 @@
+import { join } from 'node:path';
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Pool } from 'pg';
+import { createPool, isConflict, isConnectionFailure, isDatabaseExhausted } from '../database/connect.ts';
+import { ConnectorError, messageOf } from '../errors.ts';
+import type { JsonObject } from '../json.ts';
+import type { Log } from '../log.ts';
+import { shown } from '../mail/message.ts';
+import { Trouble } from '../trouble.ts';
+import { type Content, isPassing, readContent } from './content.ts';
+import { type File, FolderBell, listFolder } from './folder.ts';
+import { remove } from './place.ts';
+import { countEnded, countOpen, type Mail, readStamps, takeFiles } from './records.ts';
+
+export interface InboxOptions {
+  /** Of the database that holds everything. */
+  readonly url: string;
+  /** As runs are told where their mails lie. */
+  readonly folder: string;
+  readonly workflow: string;
+  /** What every run is started with, beside its `email`. */
+  readonly input: JsonObject;
+  /** Files whose runs have been started leave the inbox for this folder. */
+  readonly moveTo?: string;
+  /** Further runs wait until fewer are under way. */
+  readonly mostOpen?: number;
+  /** Ends when all that lies there has been taken, and the runs of mails have ended if there is a limit to them. */
+  readonly once?: boolean;
+  /** How long a file has to be unchanged before it is taken for complete. */
+  readonly settleMs?: number;
+  readonly signal: AbortSignal;
+  readonly log: Log;
+}
+
+/** What has become of the files. */
+export interface Tally {
+  readonly started: number;
+  /** Their content had its run already. */
+  readonly known: number;
+  /** Left alone: each has been told about. */
+  readonly refused: number;
+  readonly completed: number;
+  readonly failed: number;
+}
+
+interface Seen {
+  readonly stamp: string;
+  readonly since: number;
+  taken: boolean;
+}
+
+const AT_A_TIME = 100;
+const SETTLE_MS = 1_000;
+const POLL_MS = 2_000;
+const RETRY_MS = 250;
+/** However often it rings, looking takes no more than this part of our time. */
+const SHARE = 4;
+
+/** Starts one run for every mail in a folder, until the signal aborts. */
+export async function runInbox(options: InboxOptions): Promise<Tally> {
+  const pool = createPool(options.url, { name: 'inbox', max: 1 });
+  try {
+    return await new Inbox(pool, options).run();
+  } finally {
+    await pool.end();
+  }
+}
+
+class Inbox {
+  readonly #pool: Pool;
+  readonly #options: InboxOptions;
+  readonly #trouble: Trouble;
+  readonly #seen = new Map<string, Seen>();
+  /** What was said of names that are left alone: said once. */
+  readonly #refused = new Map<string, string>();
+  #absent = false;
+  #firstRun: string | undefined;
+  #started = 0;
+  #known = 0;
+
+  constructor(pool: Pool, options: InboxOptions) {
+    this.#pool = pool;
+    this.#options = options;
+    this.#trouble = new Trouble(options.log, options.url, 'Waiting for the database.');
+  }
+
+  async run(): Promise<Tally> {
+    const { folder, once = false, mostOpen, settleMs = SETTLE_MS, signal } = this.#options;
+    using bell = new FolderBell(folder);
+    try {
+      for (;;) {
+        bell.answer();
+        const began = performance.now();
+        const waiting = await this.#look(bell);
+        if (once && waiting === 0) break;
+        const took = performance.now() - began;
+        await this.#sleep(Math.min(settleMs, took * SHARE));
+        await this.#rungOrAfter(waiting > 0 ? settleMs : POLL_MS, bell);
+      }
+      if (mostOpen !== undefined) await this.#room(0);
+    } catch (error) {
+      if (!signal.aborted) throw error;
+    }
+    return this.#tally();
+  }
+
+  /** One look at everything; says how many files are not complete yet. */
+  async #look(bell: FolderBell): Promise<number> {
+    const { folder, once, settleMs = SETTLE_MS, log } = this.#options;
+    const present = new Set<string>();
+    let waiting = 0;
+    try {
+      await bell.renew();
+      for await (const entries of listFolder(folder, AT_A_TIME)) {
+        const settled: File[] = [];
+        for (const entry of entries) {
+          present.add(entry.name);
+          if ('problem' in entry) this.#refuse(entry.name, entry.problem);
+          else {
+            const seen = this.#see(entry);
+            if (seen.taken) continue;
+            if (performance.now() - seen.since >= settleMs) settled.push(entry);
+            else waiting++;
+          }
+        }
+        waiting += await this.#take(settled);
+      }
+    } catch (error) {
+      if (!isFileError(error)) throw error;
+      if (once) throw error;
+      if (!this.#absent)
+        log.warn({}, `${shown(folder)} cannot be read: ${messageOf(error)}. Waiting for it.`);
+      this.#absent = true;
+      return 1;
+    }
+    if (this.#absent) log.info({}, `${shown(folder)} is back`);
+    this.#absent = false;
+    for (const name of this.#seen.keys()) if (!present.has(name)) this.#seen.delete(name);
+    for (const name of this.#refused.keys()) if (!present.has(name)) this.#refused.delete(name);
+    return waiting;
+  }
+
+  #see({ name, stamp }: File): Seen {
+    const former = this.#seen.get(name);
+    if (former?.stamp === stamp) return former;
+    const seen = { stamp, since: performance.now(), taken: false };
+    this.#seen.set(name, seen);
+    return seen;
+  }
+
+  /** Starts what is new of these; says how many have to be looked at again. */
+  async #take(files: readonly File[]): Promise<number> {
+    const { workflow, folder, moveTo, mostOpen, input, signal } = this.#options;
+    if (files.length === 0) return 0;
+    const paths = files.map(({ name }) => join(folder, name));
+    const stamps = await this.#insist(() => readStamps(this.#pool, workflow, paths));
+    const mails: (Mail & { readonly file: File; readonly moves: boolean })[] = [];
+    let again = 0;
+    for (const [index, file] of files.entries()) {
+      signal.throwIfAborted();
+      const path = paths[index] ?? '';
+      if (moveTo === undefined && stamps.get(path) === file.stamp) {
+        this.#settle(file);
+        this.#known++;
+        continue;
+      }
+      const content = await this.#read(file);
+      if (content === 'passing') again++;
+      else if (content !== 'refused') {
+        const { sha256, email, moves } = content;
+        mails.push({ path, stamp: file.stamp, sha256, input: { ...input, email }, file, moves });
+      }
+    }
+    if (mails.length === 0) return again;
+    if (mostOpen !== undefined) await this.#room(Math.max(0, mostOpen - mails.length));
+    const runs = await this.#insist(() => takeFiles(this.#pool, workflow, mails));
+    for (const [index, { file, path, moves }] of mails.entries()) {
+      const { runId = '', isNew = false } = runs[index] ?? {};
+      this.#settle(file);
+      this.#refused.delete(file.name);
+      this.#tell(path, runId, isNew);
+      if (moves) await remove(folder, file).catch((error) => this.#refuse(file.name, messageOf(error)));
+    }
+    return again;
+  }
+
+  async #read(file: File): Promise<Content | 'passing' | 'refused'> {
+    try {
+      return await readContent(this.#options.folder, file, this.#options.moveTo);
+    } catch (error) {
+      if (!(error instanceof ConnectorError)) throw error;
+      if (isPassing(error)) return 'passing';
+      this.#refuse(file.name, error.message);
+      return 'refused';
+    }
+  }
+
+  #settle({ name }: File): void {
+    const seen = this.#seen.get(name);
+    if (seen) seen.taken = true;
+  }
+
+  #tell(path: string, run: string, isNew: boolean): void {
+    const { log, once, workflow } = this.#options;
+    if (isNew) {
+      this.#firstRun ??= run;
+      this.#started++;
+    } else this.#known++;
+    const line = isNew ? `${path} started run ${run} of ${workflow}` : `${path} is known: see run ${run}`;
+    log[once ? 'debug' : 'info']({ file: path, run, is_new: isNew }, line);
+  }
+
+  #refuse(name: string, problem: string): void {
+    if (this.#refused.get(name) === problem) return;
+    this.#refused.set(name, problem);
+    this.#options.log.warn({ file: name }, `left alone: ${problem}`);
+  }
+
+  /** Waits until at most so many runs of mails are under way. */
+  async #room(most: number): Promise<void> {
+    const { workflow } = this.#options;
+    while ((await this.#insist(() => countOpen(this.#pool, workflow))) > most) await this.#sleep(20);
+  }
+
+  /** Waits out whatever keeps the database from answering. */
+  async #insist<T>(ask: () => Promise<T>): Promise<T> {
+    for (;;) {
+      this.#options.signal.throwIfAborted();
+      try {
+        const answer = await ask();
+        this.#trouble.over();
+        return answer;
+      } catch (error) {
+        if (!isConnectionFailure(error) && !isDatabaseExhausted(error) && !isConflict(error)) throw error;
+        this.#trouble.say(error);
+        await this.#sleep(RETRY_MS);
+      }
+    }
+  }
+
+  #sleep(ms: number): Promise<void> {
+    return delay(ms, undefined, { signal: this.#options.signal });
+  }
+
+  async #rungOrAfter(ms: number, bell: FolderBell): Promise<void> {
+    const nap = new AbortController();
+    const signal = AbortSignal.any([this.#options.signal, nap.signal]);
+    try {
+      await Promise.race([bell.next(), delay(ms, undefined, { signal })]);
+    } finally {
+      nap.abort();
+    }
+  }
+
+  async #tally(): Promise<Tally> {
+    const [started, known, refused] = [this.#started, this.#known, this.#refused.size];
+    const { workflow, signal } = this.#options;
+    const ended =
+      this.#firstRun === undefined || signal.aborted
+        ? { completed: 0, failed: 0 }
+        : await countEnded(this.#pool, workflow, this.#firstRun);
+    return { started, known, refused, ...ended };
+  }
+}
+
+function isFileError(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && 'path' in error;
+}

@@ -1,0 +1,65 @@
+import { link, lstat, open, readFile, rm } from 'node:fs/promises';
+import { extname, join } from 'node:path';
+import { ConnectorError, messageOf } from '../errors.ts';
+import { shown } from '../mail/message.ts';
+import { examine, type File } from './folder.ts';
+
+/**
+ * Puts a file into another folder as well, under its name or, when that is taken, one with a part of its hash; never in the
+ * place of another. What is there already with the same content will do. Gives the name that it has there.
+ */
+export async function place(
+  from: File & { readonly folder: string },
+  to: string,
+  bytes: Buffer,
+  sha256: string,
+): Promise<string> {
+  const extension = extname(from.name);
+  const other = `${from.name.slice(0, -extension.length)}-${sha256.slice(0, 8)}${extension}`;
+  for (const name of [from.name, other]) {
+    const target = join(to, name);
+    if (await holds(target, bytes)) return name;
+    try {
+      await linkOrCopy(join(from.folder, from.name), target, bytes);
+    } catch (error) {
+      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+      throw new ConnectorError(
+        'INBOX_NOT_MOVED',
+        `${shown(from.name)} cannot be put into ${shown(to)}: ${messageOf(error)}`,
+        { cause: error },
+      );
+    }
+    if (await holds(target, bytes)) return name;
+    // Replaced while we looked at it: what we have put there is another mail, and has not been taken.
+    await rm(target);
+    throw new ConnectorError('EMAIL_CHANGED', `${shown(from.name)} changed while it was moved.`);
+  }
+  throw new ConnectorError(
+    'INBOX_NOT_MOVED',
+    `${shown(from.name)} cannot be put into ${shown(to)}: there are others of its name.`,
+  );
+}
+
+/** Takes a file away, if it still is what it was. */
+export async function remove(folder: string, { name, stamp }: File): Promise<void> {
+  const entry = await examine(folder, name);
+  if (entry && 'stamp' in entry && entry.stamp === stamp) await rm(join(folder, name), { force: true });
+}
+
+/** A link where that is possible: at once, or not at all. */
+async function linkOrCopy(source: string, target: string, bytes: Buffer): Promise<void> {
+  try {
+    await link(source, target);
+  } catch (error) {
+    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error;
+    await using file = await open(target, 'wx');
+    await file.writeFile(bytes);
+    await file.sync();
+  }
+}
+
+async function holds(path: string, bytes: Buffer): Promise<boolean> {
+  const stats = await lstat(path).catch(() => undefined);
+  if (!stats?.isFile() || stats.size !== bytes.length) return false;
+  return bytes.equals(await readFile(path));
+}

@@ -1,0 +1,28 @@
+import type { RunEvent } from '../explain.ts';
+import { type Column, table } from '../table.ts';
+import { colourOf } from '../terminal.ts';
+import { type Display, timestamp } from './display.ts';
+
+/** All that happened, in order. */
+export function eventsScreen(events: readonly RunEvent[], display: Display): string {
+  return table(events, columns(display), display);
+}
+
+function columns({ isTerminal }: Display): Column<RunEvent>[] {
+  return [
+    {
+      title: 'AT (UTC)',
+      value: ({ at }) =>
+        isTerminal ? at.toISOString().slice(11, 23) : `${timestamp(at)}.${at.toISOString().slice(20, 23)}`,
+    },
+    { title: 'TASK', value: ({ task }) => task ?? '(run)' },
+    {
+      title: 'WHAT',
+      value: ({ what }) => what,
+      colour: ({ what }) => colourOf(what.split(/ → | /).at(-1) ?? ''),
+    },
+    { title: 'ATTEMPT', value: ({ attempt }) => (attempt ? String(attempt) : ''), align: 'right' },
+    { title: 'RUNNER', value: ({ runner }) => (runner === null ? '' : String(runner)), align: 'right' },
+    { title: 'NOTE', value: ({ note }) => note ?? '', shrinks: true },
+  ];
+}

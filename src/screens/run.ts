@@ -1,0 +1,145 @@
+import type { RunOverview, TaskOverview } from '../inspect.ts';
+import { type Column, table } from '../table.ts';
+import { colourOf, cut, duration, pad, printable, width, wrap } from '../terminal.ts';
+import { brief, type Display, mark, timestamp } from './display.ts';
+import { progressBar } from './runs.ts';
+import { timelineScreen } from './timeline.ts';
+import { drawTree, type Line, summarise } from './tree.ts';
+
+/** One run: a sentence and what is known of it, its tasks as they follow each other, and where the time went. */
+export function runScreen(run: RunOverview, display: Display): string {
+  if (!display.isTerminal) return table(run.tasks, plainColumns(run, display.now), display);
+  const timeline = timelineScreen(run, display);
+  return [runHead(run, display), runTree(run, display), ...(timeline ? [timeline] : [])].join('\n');
+}
+
+/** The same while it is under way: never longer than the terminal, so that it can be redrawn in place. */
+export function liveScreen(run: RunOverview, display: Display): string {
+  const { paint, height } = display;
+  const head = runHead(run, display).split('\n');
+  const bar = `${paint(progressBar(run.succeeded, run.total, Math.min(40, display.width - 20), display), 'cyan')} ${run.succeeded}/${run.total}`;
+  const room = Math.max(3, height - head.length - 4);
+  let tree: string[] = [];
+  // Folded more and more until it fits; what runs or has failed is folded last.
+  for (const siblings of [12, 6, 3]) {
+    tree = runTree(run, display, siblings).trimEnd().split('\n');
+    if (tree.length <= room) break;
+  }
+  if (tree.length > room) tree = underWay(run, display, room);
+  const lines = [...head, bar, '', ...tree, ''];
+  const left = height - lines.length - 5;
+  const timeline = left >= 3 ? timelineScreen(run, display, left).split('\n') : [];
+  return [...lines, ...timeline].slice(0, height - 1).join('\n');
+}
+
+function runHead(run: RunOverview, { paint, now, width: columns, unicode }: Display): string {
+  const took = duration(Math.max(0, (run.finished_at ?? now).getTime() - run.created_at.getTime()));
+  const status = paint(run.status, colourOf(run.status));
+  const progress = `${run.succeeded} of ${run.total} tasks succeeded`;
+  const when = `started ${timestamp(run.created_at)} UTC, ${run.finished_at ? `took ${took}` : `${took} ago`}`;
+  const sentence = `run ${run.id} of ${run.workflow} (version ${run.version}) is ${status}: ${progress}, ${when}`;
+  const fact = (name: string, value: string) =>
+    `${paint(pad(name, 9), 'dim')}${cut(printable(value), Math.max(20, columns - 9), unicode ? '…' : '...')}`;
+  const facts = [];
+  if (run.key !== null) facts.push(fact('key', run.key));
+  facts.push(fact('input', JSON.stringify(run.input)));
+  if (run.rerun_of !== null)
+    facts.push(fact('rerun of', `run ${run.rerun_of}${run.from_failed ? ', from where it failed' : ''}`));
+  if (run.reruns.length > 0) facts.push(fact('rerun by', `run ${run.reruns.join(', ')}`));
+  if (run.finished_at && run.status === 'CANCELLED')
+    facts.push(fact('stopped', `${timestamp(run.finished_at)} UTC`));
+  const reason =
+    run.reason === null
+      ? []
+      : [
+          '',
+          paint(
+            `${run.failed_task ? `${run.failed_task}: ` : ''}${printable(run.reason)}`,
+            colourOf(run.status),
+          ),
+        ];
+  return [wrap(sentence, columns), '', ...facts, ...reason, ''].join('\n');
+}
+
+function runTree(run: RunOverview, display: Display, siblings?: number): string {
+  const lines = drawTree(run.tasks, display, siblings);
+  const label = ({ prefix, task }: Line<TaskOverview>) => (task ? `${prefix}  ${task.name}` : '');
+  const names = Math.max(...lines.map((line) => width(label(line))), 4);
+  return `${lines.map((line) => treeLine(run, line, Math.min(names, Math.floor(display.width / 2)), display)).join('\n')}\n`;
+}
+
+function treeLine(
+  run: RunOverview,
+  { prefix, task, folded }: Line<TaskOverview>,
+  names: number,
+  display: Display,
+): string {
+  const { paint, now, width: columns } = display;
+  if (!task) return paint(`${prefix}${summarise(folded ?? [])}`, 'dim');
+  // Branches that are too deep for the terminal lose their beginnings.
+  const branches = prefix.slice(Math.max(0, width(prefix) + 2 + Math.min(8, width(task.name)) - names));
+  const room = names - width(branches) - 2;
+  const facts = [
+    pad(duringAttempt(task), 7, 'right'),
+    pad(ranFor(task, now), 9, 'right'),
+    pad(task.runner_id === null || task.reused_from !== null ? '' : `runner ${task.runner_id}`, 9),
+  ].join('  ');
+  const name = pad(brief(task.name, room, display), room);
+  const left = `${paint(branches, 'dim')}${mark(task, display)} ${name}  ${facts}`;
+  const note = brief(noteOfTask(run, task), Math.max(0, columns - width(left) - 2), display);
+  return `${left}  ${task.state === 'FAILED' ? paint(note, 'red') : note}`.trimEnd();
+}
+
+/** When the tree is too long for the terminal: what runs or has failed, and how many of the others there are. */
+function underWay(run: RunOverview, display: Display, room: number): string[] {
+  const matters = run.tasks.filter(({ state }) => state === 'RUNNING' || state === 'FAILED');
+  const shown = matters.slice(-(room - 1));
+  const rest = run.tasks.filter((task) => !shown.includes(task));
+  const names = Math.max(...shown.map(({ name }) => width(name) + 2), 4);
+  return [
+    ...shown.map((task) =>
+      treeLine(run, { prefix: '', task }, Math.min(names, Math.floor(display.width / 2)), display),
+    ),
+    display.paint(summarise(rest), 'dim'),
+  ];
+}
+
+function plainColumns(run: RunOverview, now: Date): Column<TaskOverview>[] {
+  return [
+    { title: 'TASK', value: ({ name }) => name },
+    { title: 'CONNECTOR', value: ({ connector, operation }) => `${connector}.${operation}` },
+    { title: 'STATE', value: ({ state }) => state },
+    { title: 'ATTEMPT', value: duringAttempt },
+    { title: 'TOOK', value: (task) => ranFor(task, now) },
+    { title: 'NOTE', value: (task) => noteOfTask(run, task) },
+    { title: 'RUNNER', value: ({ runner_id }) => (runner_id === null ? '' : String(runner_id)) },
+  ];
+}
+
+function duringAttempt({ attempt, retries, reused_from }: TaskOverview): string {
+  return attempt > 0 && reused_from === null ? `${attempt} of ${retries + 1}` : '';
+}
+
+function ranFor({ started_at, finished_at, reused_from }: TaskOverview, now: Date): string {
+  if (started_at === null || reused_from !== null) return '';
+  return duration(Math.max(0, (finished_at ?? now).getTime() - started_at.getTime()));
+}
+
+function noteOfTask(run: RunOverview, task: TaskOverview): string {
+  if (task.reused_from !== null) return `reused from run ${task.reused_from}`;
+  if (task.error) return task.error.message;
+  if (task.skipped !== null) return `skipped: ${task.skipped}`;
+  if (task.state === 'PENDING' || task.state === 'READY') {
+    if (run.status !== 'RUNNING') return 'not run';
+    return task.after.length > 1 && task.state === 'PENDING' ? `after ${someOf(task.after)}` : '';
+  }
+  const before = run.attempts.filter((attempt) => attempt.task === task.name).at(-1);
+  const earlier = before ? `before: ${before.error.message}` : '';
+  const waits = task.state === 'RUNNING' && task.runner_id === null ? 'waits for a runner' : '';
+  const joins = task.after.length > 1 && !earlier && !waits ? `after ${someOf(task.after)}` : '';
+  return [waits, earlier, joins].filter(Boolean).join('; ');
+}
+
+function someOf(names: readonly string[]): string {
+  return names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+}

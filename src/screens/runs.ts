@@ -1,0 +1,107 @@
+import type { RunSummary } from '../inspect.ts';
+import { type Column, table } from '../table.ts';
+import { colourOf, duration } from '../terminal.ts';
+import { count, type Display, glyphs, shortTime, timestamp } from './display.ts';
+
+export interface RunsPage {
+  readonly active: readonly RunSummary[];
+  /** How many are under way, also those that are not shown; undefined when a filter makes it meaningless. */
+  readonly activeTotal?: number;
+  readonly ended: readonly RunSummary[];
+  /** The command that shows older ones; undefined when there are none. */
+  readonly older?: string;
+  /** A filter is set. */
+  readonly filtered?: boolean;
+}
+
+/** What runs, with its progress, then what ran; newest first. */
+export function runsScreen(page: RunsPage, display: Display): string {
+  const { active, ended } = page;
+  const { isTerminal, paint } = display;
+  if (!isTerminal) return table([...active, ...ended], plainColumns(display), display);
+  if (active.length + ended.length === 0) {
+    return page.filtered
+      ? 'No runs match. See all: npm run runs\n'
+      : 'No runs yet. Start one: npm run start-run -- po_demo\n';
+  }
+  const hidden = (page.activeTotal ?? 0) - active.length;
+  const parts = [];
+  if (active.length > 0) {
+    const more = hidden > 0 ? paint(`and ${count(hidden)} more under way\n`, 'dim') : '';
+    parts.push(table(active, withSubject(active, activeColumns(display)), display) + more);
+  }
+  if (ended.length > 0) parts.push(table(ended, withSubject(ended, endedColumns(display)), display));
+  if (page.older !== undefined) parts.push(paint(`Older ones: ${page.older}\n`, 'dim'));
+  return parts.join('\n');
+}
+
+/** `███████░░░  7/10` */
+export function progressBar(done: number, total: number, columns: number, display: Display): string {
+  const { full, empty } = glyphs(display);
+  const filled = total === 0 ? 0 : Math.floor((columns * done) / total);
+  return full.repeat(filled) + empty.repeat(columns - filled);
+}
+
+function activeColumns(display: Display): Column<RunSummary>[] {
+  return [
+    { title: 'RUN', value: ({ id }) => id, align: 'right' },
+    { title: 'WORKFLOW', value: ({ workflow }) => workflow, shrinks: true },
+    {
+      title: 'PROGRESS',
+      value: ({ succeeded, total }) => `${progressBar(succeeded, total, 10, display)} ${succeeded}/${total}`,
+      colour: () => 'cyan',
+    },
+    { title: 'AGE', value: (run) => took(run, display.now), align: 'right' },
+    { title: 'NOW', value: noteOfRun, shrinks: true },
+  ];
+}
+
+function endedColumns({ now }: Display): Column<RunSummary>[] {
+  return [
+    { title: 'RUN', value: ({ id }) => id, align: 'right' },
+    { title: 'WORKFLOW', value: ({ workflow }) => workflow, shrinks: true },
+    { title: 'STATUS', value: ({ status }) => status, colour: ({ status }) => colourOf(status) },
+    { title: 'TASKS', value: ({ succeeded, total }) => `${succeeded}/${total}`, align: 'right' },
+    { title: 'STARTED', value: ({ created_at }) => shortTime(created_at, now) },
+    { title: 'TOOK', value: (run) => took(run, now), align: 'right' },
+    { title: 'NOTE', value: noteOfRun, shrinks: true },
+  ];
+}
+
+function plainColumns({ now }: Display): Column<RunSummary>[] {
+  return [
+    { title: 'RUN', value: ({ id }) => id },
+    { title: 'WORKFLOW', value: ({ workflow }) => workflow },
+    { title: 'STATUS', value: ({ status }) => status },
+    { title: 'TASKS', value: ({ succeeded, total }) => `${succeeded}/${total}` },
+    { title: 'STARTED', value: ({ created_at }) => timestamp(created_at) },
+    { title: 'TOOK', value: (run) => took(run, now) },
+    { title: 'NOTE', value: noteOfRun },
+    { title: 'SUBJECT', value: subjectOf },
+  ];
+}
+
+/** What runs are about stands before the note, unless none of these says so. */
+function withSubject(
+  runs: readonly RunSummary[],
+  columns: readonly Column<RunSummary>[],
+): Column<RunSummary>[] {
+  const subject = runs.some((run) => run.subject !== null)
+    ? [{ title: 'SUBJECT', value: subjectOf, shrinks: true }]
+    : [];
+  return [...columns.slice(0, -1), ...subject, ...columns.slice(-1)];
+}
+
+function subjectOf({ subject }: RunSummary): string {
+  return subject ?? '';
+}
+
+function took({ created_at, finished_at }: RunSummary, now: Date): string {
+  return duration(Math.max(0, (finished_at ?? now).getTime() - created_at.getTime()));
+}
+
+function noteOfRun({ status, running, failed_task, reason }: RunSummary): string {
+  if (status !== 'RUNNING') return [failed_task, reason].filter((part) => part !== null).join(': ');
+  if (running.length === 0) return 'waits for a runner';
+  return `runs ${running.slice(0, 3).join(', ')}${running.length > 3 ? ` and ${running.length - 3} more` : ''}`;
+}

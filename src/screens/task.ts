@@ -1,0 +1,83 @@
+import type { RunDetails, TaskDetails } from '../inspect.ts';
+import { type Column, table } from '../table.ts';
+import { colourOf, duration, printable, wrap } from '../terminal.ts';
+import { type Display, timestamp } from './display.ts';
+
+interface Execution {
+  readonly attempt: number;
+  readonly outcome: string;
+  readonly runner_id: number | null;
+  readonly started_at: Date;
+  readonly ended_at: Date | null;
+  readonly note: string;
+}
+
+/** One task of a run: every execution, its error whole, its output. Into a pipe: the output alone, as JSON. */
+export function taskScreen(run: RunDetails, task: TaskDetails, display: Display): string {
+  if (!display.isTerminal) return `${JSON.stringify(task.output)}\n`;
+  const { paint } = display;
+  const state = paint(task.state, colourOf(task.state));
+  const head = `task ${task.name} of run ${run.id} is ${state}: ${task.connector}.${task.operation}`;
+  const executions = executionsOf(run, task);
+  const facts = [];
+  if (task.after.length > 0) facts.push(`after ${task.after.join(', ')}`);
+  if (task.skipped !== null) facts.push(`skipped: ${printable(task.skipped)}`);
+  if (task.reused_from !== null) facts.push(`its output is taken over from run ${task.reused_from}`);
+  if (task.error) facts.push(paint(`${printable(task.error.code)}: ${printable(task.error.message)}`, 'red'));
+  const parts = [[head, ...facts.map((fact) => wrap(fact, display.width))].join('\n')];
+  if (executions.length > 0) parts.push(table(executions, columns(display), display).trimEnd());
+  if (task.state === 'SUCCESS') parts.push(`output:\n${json(task.output)}`);
+  return `${parts.join('\n\n')}\n`;
+}
+
+/** The outputs of all tasks that have one. Into a pipe: the task, a tab, and JSON. */
+export function outputsScreen({ tasks }: RunDetails, { isTerminal, paint }: Display): string {
+  const done = tasks.filter(({ state }) => state === 'SUCCESS');
+  if (!isTerminal) return done.map(({ name, output }) => `${name}\t${JSON.stringify(output)}\n`).join('');
+  if (done.length === 0) return 'No task has an output yet.\n';
+  return done.map(({ name, output }) => `${paint(name, 'bold')}\n${json(output)}\n`).join('\n');
+}
+
+function executionsOf(run: RunDetails, task: TaskDetails): Execution[] {
+  const failed = run.attempts
+    .filter((attempt) => attempt.task === task.name)
+    .map(({ error, ...attempt }) => ({ ...attempt, note: error.message }));
+  const present =
+    task.started_at &&
+    task.state !== 'FAILED' &&
+    task.reused_from === null &&
+    (task.state !== 'RUNNING' || task.runner_id !== null)
+      ? [
+          {
+            attempt: task.attempt,
+            outcome: task.state,
+            runner_id: task.runner_id,
+            started_at: task.started_at,
+            ended_at: task.finished_at,
+            note: '',
+          },
+        ]
+      : [];
+  return [...failed, ...present];
+}
+
+function columns({ now }: Display): Column<Execution>[] {
+  return [
+    { title: 'ATTEMPT', value: ({ attempt }) => String(attempt), align: 'right' },
+    { title: 'OUTCOME', value: ({ outcome }) => outcome, colour: ({ outcome }) => colourOf(outcome) },
+    { title: 'RUNNER', value: ({ runner_id }) => String(runner_id ?? ''), align: 'right' },
+    { title: 'STARTED (UTC)', value: ({ started_at }) => timestamp(started_at) },
+    {
+      title: 'TOOK',
+      value: ({ started_at, ended_at }) =>
+        duration(Math.max(0, (ended_at ?? now).getTime() - started_at.getTime())),
+      align: 'right',
+    },
+    { title: 'NOTE', value: ({ note }) => note, shrinks: true },
+  ];
+}
+
+/** Escaped: JSON leaves some characters alone on which a terminal acts. */
+function json(value: unknown): string {
+  return JSON.stringify(value, undefined, 2).split('\n').map(printable).join('\n');
+}

@@ -1,0 +1,115 @@
+import type { AttemptDetails, RunOverview, TaskOverview } from '../inspect.ts';
+import { colourOf, duration, pad, width, wrap } from '../terminal.ts';
+import { brief, type Display, glyphs } from './display.ts';
+import { summarise } from './tree.ts';
+
+/** More lines than these say less. */
+const LINES = 24;
+
+interface Bar {
+  readonly task: TaskOverview;
+  /** When it first began; attempts that failed count. */
+  readonly began: number;
+  readonly ended: number;
+  readonly failed: readonly AttemptDetails[];
+}
+
+/** What ran when, and beside what; then the chain of tasks that decided how long it took. */
+export function timelineScreen(run: RunOverview, display: Display, lines = LINES): string {
+  const bars = barsOf(run, display.now.getTime());
+  if (bars.length === 0) return '';
+  const { paint } = display;
+  const begin = run.created_at.getTime();
+  const end = Math.max(
+    run.finished_at?.getTime() ?? display.now.getTime(),
+    ...bars.map(({ ended }) => ended),
+    begin + 1,
+  );
+  const shown = mostTelling(bars, lines);
+  const names = Math.min(24, Math.max(...shown.map(({ task }) => width(task.name))));
+  const columns = Math.max(10, display.width - names - 14);
+  const place = (time: number) => Math.round((columns * (time - begin)) / (end - begin));
+  const rows = shown.map((bar) => {
+    const name = pad(brief(bar.task.name, names, display), names);
+    const took = pad(duration(bar.ended - bar.began), 10, 'right');
+    return `${name}  ${barLine(bar, place, columns, display)}  ${took}`;
+  });
+  const scale = pad(duration(end - begin), columns - 1, 'right');
+  const hidden = bars.filter((bar) => !shown.includes(bar)).map(({ task }) => task);
+  return [
+    paint(`${' '.repeat(names + 2)}0${scale}`, 'dim'),
+    ...rows,
+    ...(hidden.length > 0 ? [paint(summarise(hidden), 'dim')] : []),
+    '',
+    longestChain(run, bars, end, display),
+    '',
+  ].join('\n');
+}
+
+function barsOf(run: RunOverview, now: number): Bar[] {
+  const failed = groupAttempts(run.attempts);
+  return run.tasks
+    .filter(({ started_at, reused_from }) => started_at !== null && reused_from === null)
+    .map((task) => {
+      const earlier = failed.get(task.name) ?? [];
+      const started = [task.started_at, ...earlier.map(({ started_at }) => started_at)].map(
+        (time) => time?.getTime() ?? now,
+      );
+      const began = Math.min(...started);
+      return { task, began, ended: Math.max(began, task.finished_at?.getTime() ?? now), failed: earlier };
+    })
+    .sort((a, b) => a.began - b.began || a.task.task_no - b.task.task_no);
+}
+
+function groupAttempts(attempts: readonly AttemptDetails[]): Map<string, AttemptDetails[]> {
+  const groups = new Map<string, AttemptDetails[]>();
+  for (const attempt of attempts) groups.set(attempt.task, [...(groups.get(attempt.task) ?? []), attempt]);
+  return groups;
+}
+
+/** Dots while it was READY, blocks while it ran, another pattern for attempts that failed. */
+function barLine(
+  { task, began, ended, failed }: Bar,
+  place: (time: number) => number,
+  columns: number,
+  display: Display,
+): string {
+  const { full, failed: broken, waiting } = glyphs(display);
+  const cells: string[] = Array(columns).fill(' ');
+  const fill = (from: number, to: number, glyph: string) => {
+    const start = Math.min(columns - 1, place(from));
+    cells.fill(glyph, start, Math.max(start + 1, place(to)));
+  };
+  if (task.ready_at && place(task.ready_at.getTime()) < place(began))
+    fill(task.ready_at.getTime(), began, waiting);
+  fill(began, ended, full);
+  for (const attempt of failed) fill(attempt.started_at.getTime(), attempt.ended_at.getTime(), broken);
+  return display.paint(cells.slice(0, columns).join(''), colourOf(task.state));
+}
+
+/** When there is no room for all of them: those that took longest, in the order in which they began. */
+function mostTelling(bars: readonly Bar[], lines: number): Bar[] {
+  if (bars.length <= lines) return [...bars];
+  const longest = bars.toSorted((a, b) => b.ended - b.began - (a.ended - a.began)).slice(0, lines);
+  return bars.filter((bar) => longest.includes(bar));
+}
+
+/** From the task that ended last back to the parent that ended last, and so on: nothing else could have ended the run earlier. */
+function longestChain(run: RunOverview, bars: readonly Bar[], end: number, display: Display): string {
+  const byName = new Map(bars.map((bar) => [bar.task.name, bar]));
+  const chain: Bar[] = [];
+  const last = (some: readonly Bar[]) =>
+    some.reduce<Bar | undefined>((a, b) => (a && a.ended > b.ended ? a : b), undefined);
+  for (let bar = last(bars); bar; ) {
+    chain.unshift(bar);
+    bar = last(bar.task.after.map((name) => byName.get(name)).filter((one) => one !== undefined));
+  }
+  const ran = chain.reduce((sum, { began, ended }) => sum + ended - began, 0);
+  const names = chain.map(({ task }) => task.name);
+  const path =
+    names.length > 6 ? [...names.slice(0, 3), display.unicode ? '…' : '...', ...names.slice(-2)] : names;
+  const arrow = display.unicode ? ' → ' : ' > ';
+  const total = end - run.created_at.getTime();
+  const text = `Longest chain: ${path.join(arrow)}. It ran for ${duration(ran)} and waited for ${duration(Math.max(0, total - ran))}.`;
+  return wrap(text, display.width);
+}

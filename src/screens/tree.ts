@@ -1,0 +1,130 @@
+import type { TaskState } from '../inspect.ts';
+import { width } from '../terminal.ts';
+import { count, type Display, glyphs } from './display.ts';
+
+/** A task as it stands in a drawing. */
+export interface Node {
+  readonly name: string;
+  readonly after: readonly string[];
+  readonly state: TaskState | null;
+}
+
+/** One line of the drawing: a task, or those that were folded away. */
+export interface Line<Task extends Node> {
+  /** The branches to the left of it. */
+  readonly prefix: string;
+  readonly task?: Task;
+  /** `1,988 more: 1,900 SUCCESS, 88 READY` */
+  readonly folded?: readonly Task[];
+}
+
+/** Siblings beyond so many are folded, if all goes well with them. */
+const SIBLINGS = 12;
+
+/**
+ * A DAG drawn as a tree, from top to bottom. Every task stands once, below the last task that all its paths go through:
+ * what happens one after the other stays in one column, what can happen at the same time branches off. A task that
+ * brings branches together follows below them, in their parent's column. Tasks are in topological order.
+ */
+export function drawTree<Task extends Node>(
+  tasks: readonly Task[],
+  display: Display,
+  siblings = SIBLINGS,
+): Line<Task>[] {
+  const children = dominated(tasks);
+  const { branch, last, trunk } = glyphs(display);
+  const lines: Line<Task>[] = [];
+  // With a stack of our own: ten thousand tasks may form one chain.
+  const stack: Entry<Task>[] = [];
+  const push = (parent: number, below: string) => {
+    const all = children.get(parent) ?? [];
+    // One that follows all the others, or has nobody beside it, goes on in the same column.
+    const end = all.at(-1);
+    const follows = end !== undefined && (all.length === 1 || end.task.after.length > 1) ? end : undefined;
+    const beside = follows ? all.slice(0, -1) : all;
+    const [shown, folded] = fold(beside, siblings);
+    const entries = shown.map(({ task }, at): Entry<Task> => {
+      const isLast = at === shown.length - 1 && folded.length === 0 && !follows;
+      return {
+        prefix: below + (isLast ? last : branch),
+        below: below + (isLast ? ' '.repeat(width(trunk)) : trunk),
+        task,
+      };
+    });
+    if (folded.length > 0) {
+      const away = folded.map(({ task }) => task);
+      entries.push({ prefix: below + (follows ? branch : last), below, folded: away });
+    }
+    if (follows) entries.push({ prefix: below, below, task: follows.task });
+    stack.push(...entries.reverse());
+  };
+  const index = new Map(tasks.map(({ name }, at) => [name, at]));
+  push(ROOT, '');
+  for (let entry = stack.pop(); entry; entry = stack.pop()) {
+    lines.push(entry);
+    if (entry.task) push(index.get(entry.task.name) ?? ROOT, entry.below);
+  }
+  return lines;
+}
+
+const ROOT = -1;
+
+interface Entry<Task extends Node> extends Line<Task> {
+  /** What stands to the left of everything below it. */
+  readonly below: string;
+}
+
+interface Child<Task> {
+  readonly task: Task;
+  readonly isLeaf: boolean;
+}
+
+/** The children of each task in the dominator tree; those of ROOT are the beginnings. */
+function dominated<Task extends Node>(tasks: readonly Task[]): Map<number, Child<Task>[]> {
+  const index = new Map(tasks.map(({ name }, at) => [name, at]));
+  const dominator: number[] = [];
+  const depth: number[] = [];
+  for (const [at, { after }] of tasks.entries()) {
+    const parents = after.map((name) => index.get(name) ?? ROOT);
+    let common = parents[0] ?? ROOT;
+    for (let other of parents.slice(1)) {
+      while (common !== other) {
+        if ((depth[common] ?? 0) >= (depth[other] ?? 0)) common = dominator[common] ?? ROOT;
+        else other = dominator[other] ?? ROOT;
+      }
+    }
+    dominator[at] = common;
+    depth[at] = (depth[common] ?? 0) + 1;
+  }
+  const inner = new Set(dominator);
+  const children = new Map<number, Child<Task>[]>();
+  for (const [at, task] of tasks.entries()) {
+    const parent = dominator[at] ?? ROOT;
+    const siblings = children.get(parent) ?? [];
+    siblings.push({ task, isLeaf: !inner.has(at) });
+    children.set(parent, siblings);
+  }
+  return children;
+}
+
+/** What runs, has failed, or has something below it is always shown. */
+function fold<Task extends Node>(
+  all: readonly Child<Task>[],
+  siblings: number,
+): [Child<Task>[], Child<Task>[]] {
+  if (all.length <= siblings + 1) return [[...all], []];
+  const matters = ({ task, isLeaf }: Child<Task>) =>
+    !isLeaf || task.state === 'RUNNING' || task.state === 'FAILED';
+  const important = new Set(all.filter(matters).slice(0, siblings));
+  const rest = all.filter((child) => !important.has(child)).slice(0, siblings - important.size);
+  const shown = new Set([...important, ...rest]);
+  return [all.filter((child) => shown.has(child)), all.filter((child) => !shown.has(child))];
+}
+
+/** `4,988 more: 4,900 SUCCESS, 88 READY`; of a definition only how many. */
+export function summarise(folded: readonly Node[]): string {
+  const counts = new Map<string, number>();
+  for (const { state } of folded) if (state) counts.set(state, (counts.get(state) ?? 0) + 1);
+  const states = [...counts].map(([state, number]) => `${count(number)} ${state}`);
+  return `${count(folded.length)} more${states.length > 0 ? `: ${states.join(', ')}` : ''}`;
+}

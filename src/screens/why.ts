@@ -1,0 +1,46 @@
+import type { Reason } from '../explain.ts';
+import type { RunSummary } from '../inspect.ts';
+import { type Column, table } from '../table.ts';
+import { colourOf, pad, printable, width, wrap } from '../terminal.ts';
+import type { Display } from './display.ts';
+
+/** Tasks of which one would not ask why they have not run. */
+const HAVE_RUN = new Set(['SUCCEEDED', 'REUSED', 'FAILED']);
+
+/** Why the tasks of a run that have not run have not. */
+export function whyScreen(run: RunSummary, reasons: readonly Reason[], display: Display): string {
+  const open = reasons.filter(({ code }) => !HAVE_RUN.has(code));
+  if (!display.isTerminal) return table(open, columns(), display);
+  const status = display.paint(run.status, colourOf(run.status));
+  const head = `run ${run.id} of ${run.workflow} is ${status}`;
+  if (open.length === 0) return `${head}: all of its tasks have run.\n`;
+  const names = Math.max(...open.map(({ task }) => width(task)));
+  const indent = ' '.repeat(names + 11);
+  const lines = open.map(({ task, state, reason }) => {
+    const words = wrap(printable(reason), Math.max(20, display.width - indent.length)).replaceAll(
+      '\n',
+      `\n${indent}`,
+    );
+    return `${pad(task, names)}  ${display.paint(pad(state, 7), colourOf(state))}  ${words}\n`;
+  });
+  return `${head}. Not run, or not to the end: ${open.length} of ${reasons.length} tasks.\n\n${lines.join('')}`;
+}
+
+/** Why one task has not run, and what it waits for in the end. */
+export function whyTaskScreen(reason: Reason, blockers: readonly Reason[], display: Display): string {
+  const lines = [reason, ...blockers];
+  if (!display.isTerminal) return table(lines, columns(), display);
+  const say = ({ task, state, reason }: Reason) =>
+    `${task} (${display.paint(state, colourOf(state))}): ${printable(reason)}`;
+  const end = blockers.map((one) => wrap(`In the end it waits for ${say(one)}.`, display.width));
+  return `${[wrap(`${say(reason)}.`, display.width), ...end].join('\n')}\n`;
+}
+
+function columns(): Column<Reason>[] {
+  return [
+    { title: 'TASK', value: ({ task }) => task },
+    { title: 'STATE', value: ({ state }) => state },
+    { title: 'CODE', value: ({ code }) => code },
+    { title: 'WHY', value: ({ reason }) => reason },
+  ];
+}

@@ -1,0 +1,34 @@
+import type { WorkflowStatistics } from '../explain.ts';
+import { type Column, table } from '../table.ts';
+import { duration } from '../terminal.ts';
+import { count, type Display, shortTime, timestamp } from './display.ts';
+
+/** What can be run, and how it has been going. */
+export function workflowsScreen(workflows: readonly WorkflowStatistics[], display: Display): string {
+  if (!display.isTerminal) return table(workflows, columns(display), display);
+  if (workflows.length === 0) return 'No workflow is registered yet. Register yours: npm run runner\n';
+  const note = 'Success, p50 and p95: of the last 1,000 runs of each.';
+  return `${table(workflows, columns(display), display)}\n${display.paint(note, 'dim')}\n`;
+}
+
+function columns({ isTerminal, now }: Display): Column<WorkflowStatistics>[] {
+  const time = (at: Date) => (isTerminal ? shortTime(at, now) : timestamp(at));
+  return [
+    { title: 'WORKFLOW', value: ({ workflow }) => workflow, shrinks: true },
+    { title: 'VERSION', value: ({ version }) => String(version), align: 'right' },
+    { title: 'TASKS', value: ({ tasks }) => String(tasks), align: 'right' },
+    { title: 'RUNS', value: ({ runs }) => (isTerminal ? count(runs) : runs), align: 'right' },
+    { title: 'SUCCESS', value: success, align: 'right' },
+    { title: 'P50', value: ({ p50_ms }) => (p50_ms === null ? '' : duration(p50_ms)), align: 'right' },
+    { title: 'P95', value: ({ p95_ms }) => (p95_ms === null ? '' : duration(p95_ms)), align: 'right' },
+    {
+      title: 'LAST RUN',
+      value: ({ last_run, last_started_at }) =>
+        last_started_at ? `${last_run}, ${time(last_started_at)}` : '',
+    },
+  ];
+}
+
+function success({ ended, completed }: WorkflowStatistics): string {
+  return ended === 0 ? '' : `${((100 * completed) / ended).toFixed(1)} %`;
+}

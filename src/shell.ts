@@ -1,0 +1,146 @@
+import { hostname, userInfo } from 'node:os';
+import type { Command } from 'commander';
+import { type Config, readConfig } from './config.ts';
+import { connectors } from './connectors/index.ts';
+import { startEmbedded } from './database/embedded.ts';
+import { type Engine, type EngineOptions, openEngine } from './engine.ts';
+import { UsageError } from './errors.ts';
+import type { RunSummary } from './inspect.ts';
+import { sizeOf } from './live.ts';
+import { createLog, type Log } from './log.ts';
+import type { Display } from './screens/display.ts';
+import { painter, printable } from './terminal.ts';
+import { workflows } from './workflows/index.ts';
+
+export interface OpenOptions extends Partial<Pick<EngineOptions, 'connectors' | 'log'>> {
+  /** Also a database that is not ours. */
+  readonly mayMigrate?: boolean;
+  readonly migrates?: boolean;
+}
+
+/** What every command needs: the configuration, the database, and a way to say something. */
+export class Shell implements AsyncDisposable {
+  readonly #program: Command;
+  readonly #opened: Engine[] = [];
+  #config: Config | undefined;
+  #log: Log | undefined;
+  exitCode = 0;
+
+  constructor(program: Command) {
+    this.#program = program;
+  }
+
+  command(name: string, description: string): Command {
+    return this.#program.command(name).description(description).exitOverride();
+  }
+
+  /** An action of commander. A number that it gives is the exit code. */
+  action<Arguments extends unknown[]>(act: (...given: Arguments) => Promise<unknown>) {
+    return async (...given: Arguments): Promise<void> => {
+      const code = await act(...given);
+      this.exitCode = typeof code === 'number' ? code : 0;
+    };
+  }
+
+  /** Read when it is needed: a wrong command must not look for a database. */
+  get config(): Config {
+    this.#config ??= readConfig();
+    return this.#config;
+  }
+
+  get log(): Log {
+    this.#log ??= createLog({
+      level: this.config.logLevel,
+      format: this.config.logFormat,
+      color: this.#hasColour,
+      write: show,
+    });
+    return this.#log;
+  }
+
+  /** DATABASE_URL, or the embedded database, which is started unless it runs. */
+  async databaseUrl(): Promise<string> {
+    return this.config.databaseUrl ?? (await startEmbedded(this.config.dataFolder, { say })).url;
+  }
+
+  /** Connects to the database. The embedded one is kept up to date by itself. */
+  async openDatabase({ mayMigrate = false, migrates = true, ...options }: OpenOptions = {}): Promise<Engine> {
+    const engine = openEngine({
+      connectionString: await this.databaseUrl(),
+      connectors,
+      workflows,
+      log: this.log,
+      ...options,
+    });
+    this.#opened.push(engine);
+    if (migrates && (mayMigrate || this.config.databaseUrl === undefined)) await engine.migrate(say);
+    return engine;
+  }
+
+  /** How screens are drawn, as things are at this moment. */
+  display(): Display {
+    const { isTTY } = process.stdout;
+    return {
+      paint: painter(this.#hasColour),
+      isTerminal: isTTY,
+      unicode: this.config.unicode,
+      ...sizeOf(process.stdout),
+      now: new Date(),
+    };
+  }
+
+  /** Can what was shown be drawn over? */
+  get canRedraw(): boolean {
+    return process.stdout.isTTY && this.config.redraws;
+  }
+
+  get #hasColour(): boolean {
+    return process.stdout.isTTY && this.config.color;
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await Promise.all(this.#opened.map((engine) => engine[Symbol.asyncDispose]()));
+  }
+}
+
+/** The result: for people and for programs. */
+export function show(text: string): void {
+  process.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`);
+}
+
+export function showJson(value: unknown): void {
+  show(JSON.stringify(value, undefined, 2));
+}
+
+/** What takes its time, for people: not part of the result. */
+export function say(line: string): void {
+  process.stderr.write(`${line}\n`);
+}
+
+/** The first Ctrl-C or SIGTERM stops in an orderly way, the second one at once. */
+export function onShutdown(stop: AbortController): Disposable {
+  const onSignal = (signal: NodeJS.Signals) => {
+    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
+    stop.abort();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
+  return { [Symbol.dispose]: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal) };
+}
+
+export function exitCodeOf({ status }: Pick<RunSummary, 'status'>): number {
+  return status === 'COMPLETED' ? 0 : 1;
+}
+
+export function noSuchRun(id: string): UsageError {
+  return new UsageError(`RUN_NOT_FOUND there is no run ${id}. See: npm run runs`);
+}
+
+/** Who gives the command: kept with what it changes. */
+export function whoami(): string {
+  try {
+    return printable(`${userInfo().username}@${hostname()}`);
+  } catch {
+    // An account without a name.
+    return `${process.getuid?.() ?? 'somebody'}@${hostname()}`;
+  }
+}

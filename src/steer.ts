@@ -1,0 +1,26 @@
+import type { Connection } from './store.ts';
+
+/*
+ * Steering runs that exist: the statements behind rerun and prune.
+ */
+
+/** Starts a run again; gives the new run's id. */
+export async function rerun(db: Connection, runId: string, fromFailed: boolean, by: string): Promise<string> {
+  const { rows } = await db.query('select sluice.rerun($1, $2, $3) as id', [runId, fromFailed, by]);
+  return rows[0].id;
+}
+
+/** How many runs ended longer ago than that, and can be deleted. `age` is an interval of Postgres. */
+export async function countPrunable(db: Connection, age: string): Promise<number> {
+  const { rows } = await db.query(
+    'select count(*)::integer as count from sluice.prunable_runs where finished_at < statement_timestamp() - $1::interval',
+    [age],
+  );
+  return rows[0].count;
+}
+
+/** Deletes up to `limit` of them, in one transaction; says how many. */
+export async function pruneSome(db: Connection, age: string, limit: number): Promise<number> {
+  const { rows } = await db.query('select sluice.prune($1::interval, $2)::integer as count', [age, limit]);
+  return rows[0].count;
+}

@@ -1,0 +1,128 @@
+import type { Pool, PoolClient } from 'pg';
+import type { Queryable } from './connector.ts';
+import { isConflict, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
+import { ConnectorError } from './errors.ts';
+import { beginTask, type Claim, type Hop, type Result, report } from './store.ts';
+import { duration } from './terminal.ts';
+
+/** How long a transaction may lie idle: one that a stopped process left open holds up whoever needs its rows. */
+const IDLE_MS = 20_000;
+const IDLE_TIMEOUT = '25P03';
+
+/** What we send ourselves takes milliseconds: a connection that does not answer is given up. */
+const ANSWER_MS = 30_000;
+
+/** The transaction in which a task's effects and its SUCCESS commit together, or neither does. */
+export class TaskTransaction {
+  readonly #pool: Pool;
+  readonly #claim: Claim;
+  readonly #timeoutMs: number;
+  #opening: Promise<PoolClient> | undefined;
+  #client: PoolClient | undefined;
+  /** Nothing more is let in: whatever comes now would go astray. */
+  #closed = false;
+  /** Why the server ended the connection, if it did. */
+  #fatal: unknown;
+  /** The database went away, cannot take work now, or somebody was in the way: not the task's fault. */
+  broken = false;
+
+  constructor(pool: Pool, claim: Claim, timeoutMs: number) {
+    this.#pool = pool;
+    this.#claim = claim;
+    this.#timeoutMs = timeoutMs;
+  }
+
+  get isOpen(): boolean {
+    return this.#opening !== undefined;
+  }
+
+  async open(): Promise<Queryable> {
+    if (!this.#closed) this.#opening ??= this.#begin();
+    const client = await this.#opening;
+    return {
+      query: async (text, values) => {
+        if (this.#closed || !client)
+          throw new ConnectorError('TRANSACTION_CLOSED', 'its transaction has ended');
+        return this.#watch(client.query(text, values === undefined ? undefined : [...values]));
+      },
+    };
+  }
+
+  /** Writes the result and commits; rolls back when the task was taken over meanwhile. */
+  async complete(result: Result): Promise<Hop> {
+    const client = await (this.#opening ?? this.#begin());
+    this.#closed = true;
+    const hop = await this.#answer(report(client, result));
+    const isOurs = hop.answers[0]?.answer === 'SUCCESS';
+    const { command } = await this.#answer(client.query(isOurs ? 'commit' : 'rollback'));
+    // Postgres answers ROLLBACK, and no error, to the COMMIT of a transaction that has failed.
+    if (isOurs && command !== 'COMMIT')
+      throw new ConnectorError(
+        'TRANSACTION_ABORTED',
+        'a statement of its transaction failed, and nobody noticed',
+      );
+    this.#release(false);
+    return hop;
+  }
+
+  /** A statement may still be under way: the connection goes, and the server rolls back. */
+  abort(): void {
+    this.#closed = true;
+    this.#release(true);
+  }
+
+  async #begin(): Promise<PoolClient> {
+    const client = await this.#watch(this.#pool.connect());
+    if (this.#closed) {
+      client.release();
+      throw new ConnectorError('TRANSACTION_CLOSED', 'the task has ended');
+    }
+    this.#client = client;
+    client.on('error', this.#onError);
+    await this.#answer(beginTask(client, this.#claim, { timeoutMs: this.#timeoutMs, idleMs: IDLE_MS }));
+    return client;
+  }
+
+  #release(discard: boolean): void {
+    const client = this.#client;
+    this.#client = undefined;
+    client?.off('error', this.#onError);
+    client?.release(discard);
+  }
+
+  readonly #onError = (error: unknown) => {
+    this.#fatal ??= error;
+  };
+
+  async #answer<T>(pending: Promise<T>): Promise<T> {
+    let timer: NodeJS.Timeout | undefined;
+    const silence = new Promise<never>((_, reject) => {
+      timer = setTimeout(() => reject(new Error('timeout expired')), ANSWER_MS);
+    });
+    try {
+      return await this.#watch(Promise.race([pending, silence]));
+    } finally {
+      clearTimeout(timer);
+    }
+  }
+
+  async #watch<T>(pending: Promise<T>): Promise<T> {
+    try {
+      return await pending;
+    } catch (error) {
+      if (codeOf(this.#fatal) === IDLE_TIMEOUT || codeOf(error) === IDLE_TIMEOUT) {
+        throw new ConnectorError(
+          'TRANSACTION_IDLE',
+          `its transaction did nothing for ${duration(IDLE_MS)} and was ended; open it after the slow work`,
+          { cause: error },
+        );
+      }
+      this.broken ||= isConnectionFailure(error) || isDatabaseExhausted(error) || isConflict(error);
+      throw error;
+    }
+  }
+}
+
+function codeOf(error: unknown): unknown {
+  return error instanceof Error && 'code' in error ? error.code : undefined;
+}

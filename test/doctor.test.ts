@@ -1,0 +1,129 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openClient } from '../src/database/connect.ts';
+import { examine } from '../src/doctor.ts';
+import { isSound } from './support/doctor.ts';
+import { type Act, stage } from './support/engine.ts';
+import { fileDatabase } from './support/scene.ts';
+
+const fine: Act = () => 'fine';
+const broken: Act = () => {
+  throw new Error('broken');
+};
+
+/** A database in which all kinds of things have happened, and the number of a run that has completed. */
+async function lived(): Promise<string> {
+  await using play = await stage(
+    { fine, broken, flaky: (_, { attempt }) => (attempt < 2 ? broken(0, {} as never) : 'at last') },
+    { fine: {}, flaky: { retries: 2, after: ['fine'] }, other: { act: 'fine', after: ['flaky', 'fine'] } },
+  );
+  await using failing = await stage(
+    { fine, broken },
+    { broken: { retries: 1 }, fine: { after: ['broken'] }, beside: { act: 'fine' } },
+  );
+  const failed = await failing.play();
+  const { pool } = await fileDatabase();
+  const { rows } = await pool.query('select sluice.rerun($1, true) as id', [failed.id]);
+  await failing.engine.waitForRun(rows[0].id);
+  const { id, status } = await play.play();
+  assert.equal(status, 'COMPLETED');
+  return id;
+}
+
+/** Does what the rules forbid, as only a superuser can, looks, and undoes it. */
+async function foundAfter(sql: string): Promise<string[]> {
+  const { superuserUrl } = await fileDatabase();
+  const client = await openClient(superuserUrl);
+  try {
+    await client.query('begin');
+    await client.query('set local session_replication_role = replica');
+    await client.query(sql);
+    await client.query('set local session_replication_role = origin');
+    const findings = await examine(client);
+    return findings.filter(({ rows }) => rows.length > 0).map(({ name }) => name);
+  } finally {
+    await client.end();
+  }
+}
+
+const id = await lived();
+
+test('a database in which things went well and badly is sound', async () => {
+  const { pool } = await fileDatabase();
+  await isSound(pool);
+});
+
+const tampering: Readonly<Record<string, readonly [sql: string, found: string]>> = {
+  'a trigger that is switched off': [
+    'alter table sluice.tasks disable trigger advance',
+    'All triggers are there and enabled',
+  ],
+  'a trigger that is gone': [
+    'drop trigger record_transitions on sluice.tasks',
+    'All triggers are there and enabled',
+  ],
+  'a state that was changed past the rules': [
+    `update sluice.tasks set state = 'FAILED', output = null, error = '{"message": "no"}' where run_id = ${id} and task_no = 2`,
+    'Every task has come to its state by a legal path',
+  ],
+  'a move without audit': [
+    `delete from sluice.transitions where run_id = ${id} and task_no = 1 and to_state = 'RUNNING'`,
+    'Every task has come to its state by a legal path',
+  ],
+  'a task that is gone': [
+    `delete from sluice.tasks where run_id = ${id} and task_no = 1`,
+    'The audit is of tasks that exist',
+  ],
+  'a task too few': [
+    `delete from sluice.tasks where run_id = ${id} and task_no = 1`,
+    'Every run has all tasks of its version, and knows its sinks',
+  ],
+  'a run that completed too early': [
+    `update sluice.tasks set state = 'PENDING', waiting_for = 1, token = 0, attempt = 0, runner_id = null,
+                             started_at = null, finished_at = null, output = null
+      where run_id = ${id} and task_no = 3`,
+    'The status of every run agrees with its tasks',
+  ],
+  'a parent that had not succeeded': [
+    `update sluice.tasks set state = 'RUNNING', output = null, finished_at = null where run_id = ${id} and task_no = 1`,
+    'Tasks wait for as many parents as have not succeeded',
+  ],
+  'a count of sinks that is wrong': [
+    `update sluice.runs set status = 'RUNNING', finished_at = null, waiting_for = 2 where id = ${id}`,
+    'Runs wait for as many sinks as have not succeeded',
+  ],
+  'a run under way in which nothing can happen': [
+    `update sluice.runs set status = 'RUNNING', finished_at = null, waiting_for = 2 where id = ${id}`,
+    'Runs under way have something to do',
+  ],
+  'a task that was left behind': [
+    `update sluice.tasks set state = 'RUNNING', token = 2, runner_id = null, output = null, finished_at = null
+      where run_id = ${id} and task_no = 1`,
+    'Nothing of a run that has ended is READY, or RUNNING without a runner',
+  ],
+  'an attempt that is missing': [
+    `delete from sluice.attempts where run_id = ${id}`,
+    'Attempts are on record, and as many as were allowed',
+  ],
+  'a task in the hands of a runner that has ended': [
+    `update sluice.tasks set state = 'RUNNING', output = null, finished_at = null where run_id = ${id} and task_no = 3`,
+    'Nobody who has ended still holds a task',
+  ],
+  'a runner that died': [
+    `set local sluice.silence = '1 ms';
+     insert into sluice.runners (host, pid, slots, beat_at) values ('here', 1, 1, now() - interval '1 minute')`,
+    'Every runner that has not ended is alive',
+  ],
+  'a lock that nobody owns': [
+    'select pg_advisory_lock(sluice.runner_lock(), 999999)',
+    'No lock is held by a runner that has ended',
+  ],
+};
+
+for (const [what, [sql, expected]] of Object.entries(tampering)) {
+  test(`the doctor finds ${what}`, async () => {
+    const found = await foundAfter(sql);
+
+    assert.ok(found.includes(expected), `found: ${found.join('; ') || 'nothing'}`);
+  });
+}

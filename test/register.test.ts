@@ -1,0 +1,417 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openEngine } from '../src/engine.ts';
+import { DefinitionError } from '../src/errors.ts';
+import { input, output } from '../src/references.ts';
+import { acting } from './support/engine.ts';
+import { fileDatabase, type Graph, registerRunner, running, someoneWaitsForALock } from './support/scene.ts';
+
+const { pool, url } = await fileDatabase();
+
+type Task = Record<string, unknown>;
+
+function tasksOf(graph: Graph): Task[] {
+  return Object.entries(graph).map(([name, after]) => ({ name, connector: 'c', operation: 'o', after }));
+}
+
+async function register(name: string, tasks: unknown, schema: unknown = { type: 'object' }) {
+  const { rows } = await pool.query('select * from sluice.register_workflow($1, $2, $3)', [
+    name,
+    JSON.stringify(tasks),
+    JSON.stringify(schema),
+  ]);
+  return rows[0] as { workflow_id: string; version: number; is_new: boolean };
+}
+
+async function problemsOf(tasks: unknown, schema: unknown = { type: 'object' }): Promise<string[]> {
+  const { rows } = await pool.query('select problem from sluice.workflow_problems($1, $2) as problem', [
+    JSON.stringify(tasks),
+    JSON.stringify(schema),
+  ]);
+  return rows.map(({ problem }) => problem);
+}
+
+test('a cycle is refused with its path', async () => {
+  const graph = tasksOf({ start: [], a: ['start', 'c'], b: ['a'], c: ['b'], end: ['c'] });
+
+  await assert.rejects(register('cyclic', graph), {
+    code: 'WF002',
+    message: 'workflow "cyclic" is not valid: its tasks wait for one another in a cycle: a -> c -> b -> a',
+    hint: /Nothing was registered/,
+  });
+});
+
+test('a task that waits for itself is a cycle', async () => {
+  assert.deepEqual(await problemsOf(tasksOf({ a: ['a'] })), [
+    'its tasks wait for one another in a cycle: a -> a',
+  ]);
+});
+
+test('the path of a cycle is the cycle only, however long the way to it', async () => {
+  const graph = tasksOf({ end: ['far'], far: ['near'], near: ['x'], x: ['y'], y: ['x'] });
+
+  assert.deepEqual(await problemsOf(graph), ['its tasks wait for one another in a cycle: x -> y -> x']);
+});
+
+test('an unknown parent is refused, and what there is is said', async () => {
+  assert.deepEqual(await problemsOf(tasksOf({ read: [], send: ['raed'] })), [
+    'task "send" runs after "raed", which is not one of its tasks. There are: read, send',
+  ]);
+});
+
+test('two tasks of one name are refused', async () => {
+  const tasks = [...tasksOf({ a: [], b: [] }), ...tasksOf({ a: ['b'] })];
+
+  assert.deepEqual(await problemsOf(tasks), ['task "a" is there 2 times; names are unique']);
+});
+
+test('the same parent twice is refused', async () => {
+  assert.deepEqual(await problemsOf(tasksOf({ a: [], b: ['a', 'a'] })), ['task "b" runs after "a" twice']);
+});
+
+test('a workflow without tasks is refused', async () => {
+  for (const nothing of [[], {}, null, 'tasks', 7])
+    assert.deepEqual(
+      await problemsOf(nothing),
+      ['it has no tasks; give at least one'],
+      JSON.stringify(nothing),
+    );
+});
+
+test('more than 10,000 tasks are refused', async () => {
+  const tasks = Array.from({ length: 10_001 }, (_, n) => ({ name: `t${n}`, connector: 'c', operation: 'o' }));
+
+  assert.deepEqual(await problemsOf(tasks), ['it has 10001 tasks, the limit is 10000']);
+});
+
+for (const name of [
+  '',
+  ' ',
+  'a b',
+  'a.b',
+  '1a',
+  'ä',
+  '🙂',
+  '__proto__',
+  'a'.repeat(64),
+  'a"; drop table x',
+  'a\nb',
+]) {
+  test(`${JSON.stringify(name)} is no name for a task`, async () => {
+    const [problem, ...others] = await problemsOf([{ name, connector: 'c', operation: 'o' }]);
+
+    assert.match(problem ?? '', /a name is a letter, then at most 62 letters, digits, "_" or "-"/);
+    assert.deepEqual(others, []);
+  });
+}
+
+test('names that differ in case only, or that JavaScript finds special, are names like others', async () => {
+  assert.deepEqual(await problemsOf(tasksOf({ a: [], A: ['a'], constructor: ['A'], toString: [] })), []);
+});
+
+test('a workflow’s own name is checked as well', async () => {
+  for (const name of ['', 'Big', 'a b', '1a', 'x'.repeat(64)]) {
+    await assert.rejects(
+      register(name, tasksOf({ a: [] })),
+      { code: 'WF002', message: /a workflow's name is/ },
+      name,
+    );
+  }
+});
+
+test('all problems are reported at once', async () => {
+  const tasks = [
+    { name: 'a', connector: 'c', operation: 'o', retries: -1, timeout_ms: 0 },
+    { name: 'b b', connector: 'c', after: ['nobody'] },
+    { name: 'c', connector: 'c', operation: 'o', after: ['a', 'a'], retries: 1.5 },
+    { name: 'd', connector: 'c', operation: 'o', after: 'a', timeout_ms: '5 minutes' },
+  ];
+
+  const problems = await problemsOf(tasks);
+
+  for (const expected of [
+    'task "a": retries is -1, it has to be a whole number from 0 to 100',
+    'task "a": timeout_ms is 0, it has to be a whole number of milliseconds from 1 to 2147483647',
+    'task "b b": a name is',
+    'task "b b" needs a connector and an operation',
+    'task "b b" runs after "nobody"',
+    'task "c" runs after "a" twice',
+    'task "c": retries is 1.5, it has',
+    'task "d": "after" is "a", it has to be a list of task names',
+    'task "d": timeout_ms is "5 minutes", it has',
+  ])
+    assert.ok(
+      problems.some((problem) => problem.startsWith(expected)),
+      `${expected}\nnot in\n${problems.join('\n')}`,
+    );
+  assert.equal(problems.length, 9);
+});
+
+test('a definition that is refused leaves nothing behind', async () => {
+  await assert.rejects(register('refused', tasksOf({ a: ['b'], b: ['a'] })), { code: 'WF002' });
+
+  const { rows } = await pool.query(`select from sluice.workflows where name = 'refused'`);
+  assert.equal(rows.length, 0);
+});
+
+test('a reference has to lead upstream: to a parent, or further up', async () => {
+  const tasks = (parameters: unknown) => [
+    ...tasksOf({ far: [], near: ['far'], aside: [] }),
+    { name: 'reader', connector: 'c', operation: 'o', after: ['near'], parameters },
+  ];
+  const problem = (name: string) => [
+    `task "reader" refers to the output of "${name}", which is not upstream of it; add it to "after"`,
+  ];
+
+  assert.deepEqual(await problemsOf(tasks({ deep: [{ x: output('near', 'x') }, output('far')] })), []);
+  assert.deepEqual(await problemsOf(tasks({ deep: [{ x: output('aside', 'x') }] })), problem('aside'));
+  assert.deepEqual(await problemsOf(tasks({ x: output('reader') })), problem('reader'));
+  assert.deepEqual(await problemsOf(tasks({ x: output('nobody') })), problem('nobody'));
+});
+
+test('a condition’s reference has to lead upstream as well', async () => {
+  const tasks = [
+    ...tasksOf({ a: [] }),
+    { name: 'b', connector: 'c', operation: 'o', when: { value: output('a'), is: 1 } },
+  ];
+
+  assert.deepEqual(await problemsOf(tasks), [
+    'task "b" refers to the output of "a", which is not upstream of it; add it to "after"',
+  ]);
+});
+
+test('a reference to an input that is not declared is refused when the schema is closed', async () => {
+  const tasks = [{ name: 'a', connector: 'c', operation: 'o', parameters: { x: input('emial') } }];
+  const schema = { type: 'object', properties: { email: { type: 'string' } } };
+
+  assert.deepEqual(await problemsOf(tasks, { ...schema, additionalProperties: false }), [
+    'task "a" refers to the input "emial", which the workflow does not declare',
+  ]);
+  assert.deepEqual(await problemsOf(tasks, schema), []);
+});
+
+test('a chain of 10,000 tasks, written down backwards, is checked and stored in seconds', async () => {
+  const chain = Array.from({ length: 10_000 }, (_, n) => ({
+    name: `t${n}`,
+    connector: 'c',
+    operation: 'o',
+    after: n === 0 ? [] : [`t${n - 1}`],
+  }));
+
+  const began = performance.now();
+  await register('chain', chain.toReversed());
+  const took = performance.now() - began;
+
+  const { rows } = await pool.query(
+    `select count(*)::integer as edges, bool_and(parent.name = 't' || (child_no - 2)) as in_order
+       from sluice.workflow_edges join sluice.workflow_tasks as parent using (workflow_id)
+      where parent.task_no = parent_no and workflow_id = (select id from sluice.workflows where name = 'chain')`,
+  );
+  assert.deepEqual(rows, [{ edges: 9999, in_order: true }]);
+  assert.ok(took < 10_000, `${took} ms`);
+});
+
+test('a cycle through 10,000 tasks is found in seconds', async () => {
+  const ring = Array.from({ length: 10_000 }, (_, n) => ({
+    name: `t${n}`,
+    connector: 'c',
+    operation: 'o',
+    after: [`t${(n + 9_999) % 10_000}`],
+  }));
+
+  const began = performance.now();
+  const [problem] = await problemsOf(ring);
+  const took = performance.now() - began;
+
+  assert.match(problem ?? '', /in a cycle: t0 -> t9999 -> t9998 -> /);
+  assert.ok(took < 10_000, `${took} ms`);
+});
+
+test('registering the same definition again changes nothing', async () => {
+  const first = await register('same', tasksOf({ a: [], b: ['a'] }));
+  const second = await register('same', tasksOf({ a: [], b: ['a'] }));
+
+  assert.deepEqual([first.version, first.is_new], [1, true]);
+  assert.deepEqual(second, { ...first, is_new: false });
+});
+
+test('a changed definition becomes a new version, and going back another one', async () => {
+  const versions = [];
+  for (const graph of [{ a: [] }, { a: [], b: [] }, { a: [] }])
+    versions.push((await register('changing', tasksOf(graph))).version);
+
+  assert.deepEqual(versions, [1, 2, 3]);
+});
+
+test('whatever may make a difference to a run makes a new version', async () => {
+  const task = {
+    name: 'a',
+    connector: 'c',
+    operation: 'o',
+    parameters: { x: 1 },
+    retries: 1,
+    timeout_ms: 1000,
+  };
+  const schema = { type: 'object', properties: { n: { type: 'number', default: 1 } } };
+  const changes: [Task, unknown][] = [
+    [task, schema],
+    [{ ...task, connector: 'other' }, schema],
+    [{ ...task, operation: 'other' }, schema],
+    [{ ...task, parameters: { x: 2 } }, schema],
+    [{ ...task, retries: 2 }, schema],
+    [{ ...task, timeout_ms: 2000 }, schema],
+    [{ ...task, when: { value: input('n'), is: 1 } }, schema],
+    [task, { type: 'object', properties: { n: { type: 'number', default: 2 } } }],
+  ];
+
+  const versions = [];
+  for (const [changed, input] of changes)
+    versions.push((await register('detailed', [changed], input)).version);
+
+  assert.deepEqual(versions, [1, 2, 3, 4, 5, 6, 7, 8]);
+});
+
+test('a run keeps the definition it started with', async () => {
+  await using scene = await running({ old: [], after_old: ['old'] });
+
+  await register(scene.workflow, tasksOf({ new: [] }));
+  await scene.succeed('old');
+
+  assert.equal(await scene.states(), 'old SUCCESS, after_old READY');
+  const [{ id }] = await scene.sql('select sluice.start_run($1) as id', [scene.workflow]);
+  const tasks = await scene.sql(
+    'select name from sluice.tasks join sluice.workflow_tasks using (workflow_id, task_no) where run_id = $1',
+    [id],
+  );
+  assert.deepEqual(tasks, [{ name: 'new' }]);
+});
+
+test('two sessions that register the same workflow at the same moment make one version of it', async () => {
+  const first = await pool.connect();
+  await first.query('begin');
+  const text = 'select version, is_new from sluice.register_workflow($1, $2)';
+  const values = ['together', JSON.stringify(tasksOf({ a: [] }))];
+
+  const one = await first.query(text, values);
+  const other = pool.query(text, values);
+  await someoneWaitsForALock();
+  await first.query('commit');
+  first.release();
+
+  assert.deepEqual(one.rows, [{ version: 1, is_new: true }]);
+  assert.deepEqual((await other).rows, [{ version: 1, is_new: false }]);
+});
+
+test('two sessions that register different definitions at the same moment make two versions', async () => {
+  const first = await pool.connect();
+  await first.query('begin');
+  const text = 'select version, is_new from sluice.register_workflow($1, $2)';
+
+  await first.query(text, ['apart', JSON.stringify(tasksOf({ a: [] }))]);
+  const other = pool.query(text, ['apart', JSON.stringify(tasksOf({ b: [] }))]);
+  await someoneWaitsForALock();
+  await first.query('commit');
+  first.release();
+
+  assert.deepEqual((await other).rows, [{ version: 2, is_new: true }]);
+});
+
+test('an edge that leads backwards cannot be stored, so neither can a cycle, whoever inserts it', async () => {
+  const { workflow_id } = await register('by_hand', tasksOf({ a: [], b: ['a'] }));
+
+  for (const [parent, child] of [
+    [2, 1],
+    [1, 1],
+  ]) {
+    await assert.rejects(
+      pool.query('insert into sluice.workflow_edges (workflow_id, parent_no, child_no) values ($1, $2, $3)', [
+        workflow_id,
+        parent,
+        child,
+      ]),
+      { code: '23514', constraint: 'edges_lead_forward' },
+    );
+  }
+});
+
+test('a version that has runs never grows', async () => {
+  await using scene = await running({ a: [], b: [] });
+  const [{ workflow_id }] = await scene.sql('select workflow_id from sluice.runs where id = $run');
+
+  const insert = scene.sql(
+    'insert into sluice.workflow_edges (workflow_id, parent_no, child_no) values ($1, 1, 2)',
+    [workflow_id],
+  );
+
+  await assert.rejects(insert, { code: 'WF007', hint: /Register a new version/ });
+});
+
+test('the engine reports what the connectors refuse and what the graph lacks, of all workflows, at once', async () => {
+  const task = { operation: 'known', parameters: {}, after: [], retries: 0, timeout_ms: 1000 };
+  await using engine = openEngine({
+    connectionString: url,
+    connectors: { test: acting({ known: () => null }) },
+    workflows: [
+      {
+        name: 'one',
+        input: {},
+        tasks: [
+          { ...task, name: 'a', connector: 'tests' },
+          { ...task, name: 'b', connector: 'test', after: ['c'] },
+        ],
+      },
+      { name: 'two', input: {}, tasks: [{ ...task, name: 'a', connector: 'test', operation: 'unknown' }] },
+    ],
+  });
+
+  await assert.rejects(engine.register(), (error: unknown) => {
+    assert.ok(error instanceof DefinitionError);
+    assert.deepEqual(error.problems, [
+      'workflow "one": task "a": there is no connector "tests". Did you mean "test"? There are: test.',
+      'workflow "one": task "b" runs after "c", which is not one of its tasks. There are: a, b',
+      'workflow "two": task "a": connector "test" has no operation "unknown". Did you mean "known"? There are: known.',
+    ]);
+    return true;
+  });
+});
+
+test('what begins with a dollar and is no reference is refused', async () => {
+  const tasks = [
+    {
+      name: 'a',
+      connector: 'test',
+      operation: 'known',
+      parameters: { x: { $outptu: ['b'] }, y: { $env: ['HOME'] } },
+      after: [],
+      retries: 0,
+      timeout_ms: 1,
+    },
+  ];
+  await using engine = openEngine({
+    connectionString: url,
+    connectors: { test: acting({ known: () => null }) },
+    workflows: [{ name: 'dollars', input: {}, tasks }],
+  });
+
+  await assert.rejects(engine.register(), (error: unknown) => {
+    assert.ok(error instanceof DefinitionError);
+    assert.deepEqual(
+      error.problems.map((problem) => problem.replace(/;.*/, '')),
+      [
+        'workflow "dollars": task "a": parameters.x: {$outptu} is no reference',
+        'workflow "dollars": task "a": parameters.y: {$env} is no reference',
+      ],
+    );
+    return true;
+  });
+});
+
+test('a registered workflow can be run at once', async () => {
+  const runner = await registerRunner();
+  await register('at_once', tasksOf({ a: [] }));
+
+  const { rows } = await pool.query(`select sluice.start_run('at_once') as id`);
+  const { rows: claimed } = await pool.query('select run_id from sluice.claim_tasks($1, 10)', [runner]);
+
+  assert.ok(claimed.some(({ run_id }) => run_id === rows[0].id));
+});

@@ -1,0 +1,604 @@
+import assert from 'node:assert/strict';
+import { once } from 'node:events';
+import { test } from 'node:test';
+import type { TaskContext } from '../src/connector.ts';
+import { ConnectorError } from '../src/errors.ts';
+import type { Json } from '../src/json.ts';
+import { input, output, run } from '../src/references.ts';
+import { type Act, event, stage, taskOf } from './support/engine.ts';
+import { fileDatabase } from './support/scene.ts';
+import { until } from './support/until.ts';
+
+const echo: Act = (given) => given;
+const fine: Act = () => 'fine';
+
+/** Never ends by itself; ends as the signal says. */
+const obedient: Act = async (_, { signal }) => {
+  if (!signal.aborted) await once(signal, 'abort');
+  throw signal.reason;
+};
+
+async function query(text: string, values: readonly unknown[] = []) {
+  const { pool } = await fileDatabase();
+  return (await pool.query(text, [...values])).rows;
+}
+
+async function stateOf(runId: string, task: string): Promise<string> {
+  const [row] = await query(
+    `select tasks.state from sluice.tasks join sluice.workflow_tasks as task using (workflow_id, task_no) where run_id = $1 and name = $2`,
+    [runId, task],
+  );
+  return row.state;
+}
+
+test('a run goes through all its tasks, parents first', async () => {
+  const order: string[] = [];
+  const note: Act = (given) => order.push(String(given));
+  await using play = await stage(
+    { note },
+    {
+      last: { act: 'note', parameters: ['last'], after: ['left', 'right'] },
+      left: { act: 'note', parameters: ['left'], after: ['first'] },
+      right: { act: 'note', parameters: ['right'], after: ['first'] },
+      first: { act: 'note', parameters: ['first'] },
+    },
+  );
+
+  const { status } = await play.play();
+
+  assert.equal(status, 'COMPLETED');
+  assert.deepEqual([order[0], order.slice(1, 3).sort(), order[3]], ['first', ['left', 'right'], 'last']);
+});
+
+test('a runner runs as many tasks at once as it has slots, and no more', async () => {
+  let active = 0;
+  let most = 0;
+  let pair = event();
+  const meet: Act = async () => {
+    most = Math.max(most, ++active);
+    // Nobody ends before two have met: with one slot only, this would wait for ever.
+    const mine = pair;
+    if (active === 2) {
+      pair = event();
+      mine.happens();
+    }
+    await mine.happened;
+    active--;
+  };
+  const tasks = Object.fromEntries(['a', 'b', 'c', 'd', 'e', 'f'].map((name) => [name, { act: 'meet' }]));
+  await using play = await stage({ meet: async (...args) => (await meet(...args)) ?? null }, tasks, {
+    slots: 2,
+  });
+
+  const { status } = await play.play();
+
+  assert.equal(status, 'COMPLETED');
+  assert.equal(most, 2);
+});
+
+test('two runners share the tasks of a run, each of which runs once', async () => {
+  const ran: Json[] = [];
+  const met = event();
+  const work: Act = async (given) => {
+    ran.push(given);
+    // One slot each: the second task starts while the first still runs, so somebody else runs it.
+    if (ran.length === 2) met.happens();
+    await met.happened;
+    return null;
+  };
+  await using play = await stage(
+    { work },
+    Object.fromEntries(['a', 'b', 'c', 'd'].map((name) => [name, { act: 'work', parameters: [name] }])),
+    { slots: 1 },
+  );
+  await play.run({ slots: 1 });
+
+  const { tasks } = await play.play();
+
+  assert.deepEqual(ran.flat().sort(), ['a', 'b', 'c', 'd']);
+  assert.equal(new Set(tasks.map(({ runner_id }) => runner_id)).size, 2);
+});
+
+test('parameters take their values from the input, the outputs and the run, and keep their types', async () => {
+  const value = {
+    text: 'ä "quoted"',
+    number: 12.5,
+    big: '12345678901234567890.12',
+    yes: true,
+    none: null,
+    list: [1, 'two', { three: 3 }],
+  };
+  await using play = await stage(
+    { echo },
+    {
+      first: {
+        act: 'echo',
+        parameters: {
+          all: input('value'),
+          part: input('value', 'list', 2, 'three'),
+          absent: input('absent'),
+        },
+      },
+      second: {
+        act: 'echo',
+        after: ['first'],
+        parameters: {
+          nested: [{ whole: output('first', 'all') }, output('first', 'part')],
+          id: run('id'),
+          at: run('created_at'),
+        },
+      },
+    },
+  );
+
+  const { id, created_at, tasks } = await play.play({ value });
+
+  assert.deepEqual(tasks[0]?.output, { all: value, part: 3, absent: null });
+  assert.deepEqual(tasks[1]?.output, { nested: [{ whole: value }, 3], id, at: created_at.toISOString() });
+});
+
+test('text that looks like a reference or like SQL is only text', async () => {
+  const text = `'; drop table sluice.runs; -- \${tasks.a} {{x}} $input __proto__`;
+  await using play = await stage({ echo }, { a: { act: 'echo', parameters: { text: input('text') } } });
+
+  const { tasks } = await play.play({ text });
+
+  assert.deepEqual(tasks[0]?.output, { text });
+});
+
+test('a reference that leads nowhere fails its task and names itself', async () => {
+  await using play = await stage(
+    { echo },
+    {
+      a: { act: 'echo', parameters: { x: 1 } },
+      b: { act: 'echo', after: ['a'], parameters: [output('a', 'missing', 'deep')] },
+    },
+  );
+
+  const details = await play.play();
+
+  assert.deepEqual(taskOf(details, 'b').error, {
+    code: 'REF_MISSING',
+    message: 'output a.missing.deep does not exist: the task refers to it, but nothing is there',
+  });
+});
+
+test('a task whose condition does not hold succeeds without running, and its output says why', async () => {
+  let ran = 0;
+  await using play = await stage(
+    { echo, count: () => ++ran },
+    {
+      check: { act: 'echo', parameters: { urgent: false } },
+      alert: { act: 'count', after: ['check'], when: { value: output('check', 'urgent'), is: true } },
+      always: { act: 'count', after: ['alert'], when: { value: output('check', 'urgent'), isNot: true } },
+    },
+  );
+
+  const details = await play.play();
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.deepEqual(taskOf(details, 'alert').output, {
+    skipped: 'output check.urgent is false, and the task runs when it is true',
+  });
+  assert.equal(taskOf(details, 'always').output, 1);
+});
+
+test('a task that throws fails with the message, and the run stops', async () => {
+  const broken: Act = () => {
+    throw new ConnectorError('NO_PAPER', 'the printer has no paper');
+  };
+  await using play = await stage({ broken, fine }, { broken: {}, fine: { after: ['broken'] } });
+
+  const details = await play.play();
+
+  assert.deepEqual(taskOf(details, 'broken').error, {
+    code: 'NO_PAPER',
+    message: 'the printer has no paper',
+  });
+  assert.deepEqual(
+    [details.status, details.failed_task, details.reason],
+    ['FAILED', 'broken', 'the printer has no paper'],
+  );
+  assert.equal(taskOf(details, 'fine').state, 'PENDING');
+});
+
+test('whatever a task throws becomes an error that can be stored', async () => {
+  const thrown: readonly unknown[] = [
+    'text',
+    undefined,
+    { toString: () => 'an object' },
+    new Error(''),
+    new Error('a\0b\ud800c'),
+    'x'.repeat(9000),
+  ];
+  await using play = await stage(
+    {
+      throws: (given) => {
+        throw thrown[Number(given)];
+      },
+    },
+    { a: { act: 'throws', parameters: input('which') } },
+  );
+
+  const messages = [];
+  for (const which of thrown.keys()) messages.push((await play.play({ which })).reason);
+
+  assert.deepEqual(messages, [
+    'text',
+    'undefined',
+    'an object',
+    'it failed without a message',
+    'a\\0b\ufffdc',
+    'x'.repeat(2000),
+  ]);
+});
+
+test('a task with two retries is run three times, at once, with the same parameters', async () => {
+  const seen: unknown[] = [];
+  const flaky: Act = (given, { attempt }) => {
+    seen.push([given, attempt]);
+    throw new Error(`no luck at attempt ${attempt}`);
+  };
+  await using play = await stage({ flaky }, { flaky: { parameters: { n: 1 }, retries: 2 } });
+
+  const details = await play.play();
+
+  assert.deepEqual(seen, [
+    [{ n: 1 }, 1],
+    [{ n: 1 }, 2],
+    [{ n: 1 }, 3],
+  ]);
+  assert.deepEqual(
+    details.attempts.map(({ attempt, outcome, error }) => `${attempt} ${outcome} ${error.message}`),
+    ['1 FAILED no luck at attempt 1', '2 FAILED no luck at attempt 2', '3 FAILED no luck at attempt 3'],
+  );
+});
+
+test('a task that succeeds at its last attempt lets the run complete', async () => {
+  const flaky: Act = (_, { attempt }) => {
+    if (attempt < 3) throw new Error('not yet');
+    return attempt;
+  };
+  await using play = await stage({ flaky }, { flaky: { retries: 2 } });
+
+  const details = await play.play();
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.equal(taskOf(details, 'flaky').output, 3);
+});
+
+for (const [what, value, where] of [
+  ['a number that is none', { a: [1, Number.NaN] }, '.a[1]: NaN'],
+  ['a bigint', { id: 1n }, '.id: bigint'],
+  ['a function', [() => {}], '[0]: function'],
+  ['nothing', undefined, 'the value itself: undefined'],
+  ['a Date', { at: new Date(0) }, '.at: Date'],
+  ['a Map', new Map(), 'the value itself: Map'],
+  ['text that Postgres refuses', { text: 'a\0b' }, '.text: text with the character U+0000'],
+  ['half a character', ['\ud800'], '[0]: text with half a surrogate pair'],
+] as const) {
+  test(`an output that is no JSON fails the task and says where: ${what}`, async () => {
+    await using play = await stage({ a: () => value }, { a: {} });
+
+    const { reason } = await play.play();
+
+    assert.equal(reason, `the output cannot be stored as JSON at ${where}`);
+  });
+}
+
+test('an output that holds itself fails the task', async () => {
+  const cycle: Record<string, unknown> = {};
+  cycle.self = cycle;
+  await using play = await stage({ a: () => cycle }, { a: {} });
+
+  const { reason } = await play.play();
+
+  assert.match(reason ?? '', /levels deep, or a cycle/);
+});
+
+test('a task that takes too long fails, its slot is free, and what it still does is not recorded', async () => {
+  const release = event();
+  const ended = event();
+  const slow: Act = async () => {
+    await release.happened; // deaf to the signal
+    ended.happens();
+    return 'late';
+  };
+  await using play = await stage({ slow, fine }, { slow: { timeoutMs: 30 }, fine: {} }, { slots: 1 });
+
+  const id = await play.start();
+  const details = await play.engine.waitForRun(id);
+  const other = await stage({ fine }, { fine: {} }, { slots: 1 });
+  await other[Symbol.asyncDispose]();
+  release.happens();
+  await ended.happened;
+
+  assert.deepEqual(taskOf(details, 'slow').error, { code: 'TIMEOUT', message: 'it took longer than 30 ms' });
+  assert.equal(await stateOf(id, 'slow'), 'FAILED');
+});
+
+test('a task that has timed out does not hold up the next one, even with one slot', async () => {
+  const never = event();
+  await using play = await stage(
+    { slow: () => never.happened, fine },
+    { slow: { timeoutMs: 30 } },
+    { slots: 1 },
+  );
+
+  const first = await play.play();
+  const second = await play.play();
+
+  assert.deepEqual([first.status, second.status], ['FAILED', 'FAILED']);
+  never.happens();
+});
+
+test('the signal tells a task that it has timed out', async () => {
+  const told = event<unknown>();
+  const slow: Act = async (_, { signal }) => {
+    await once(signal, 'abort');
+    told.happens(signal.reason.code);
+  };
+  await using play = await stage({ slow }, { slow: { timeoutMs: 30 } });
+
+  await play.play();
+
+  assert.equal(await told.happened, 'TIMEOUT');
+});
+
+test('cancelling a run aborts the signal of what runs, and how that ends is recorded', async () => {
+  const started = event();
+  const act: Act = (given, context) => {
+    started.happens();
+    return obedient(given, context);
+  };
+  await using play = await stage({ act }, { act: {}, next: { act: 'act', after: ['act'] } });
+  const id = await play.start();
+  await started.happened;
+
+  await play.engine.cancelRun(id, 'Ada');
+  await until(async () => (await stateOf(id, 'act')) === 'FAILED', 'the task to end');
+
+  const details = await play.engine.waitForRun(id);
+  assert.deepEqual([details.status, details.reason], ['CANCELLED', 'cancelled by Ada']);
+  assert.deepEqual(taskOf(details, 'act').error, { code: 'RUN_STOPPED', message: `run ${id} has stopped` });
+  assert.equal(taskOf(details, 'next').state, 'PENDING');
+});
+
+test('a failure aborts the signals of its siblings; one that ends well all the same is a SUCCESS', async () => {
+  const started = event();
+  const told = event();
+  const stubborn: Act = async (_, { signal }) => {
+    started.happens();
+    await once(signal, 'abort');
+    told.happens();
+    return 'finished nevertheless';
+  };
+  const broken: Act = async () => {
+    await started.happened;
+    throw new Error('broken');
+  };
+  await using play = await stage({ stubborn, broken }, { stubborn: {}, broken: {} });
+
+  const id = await play.start();
+  await told.happened;
+  await until(async () => (await stateOf(id, 'stubborn')) !== 'RUNNING', 'the sibling to end');
+
+  const details = await play.engine.waitForRun(id);
+  assert.equal(details.failed_task, 'broken');
+  assert.equal(taskOf(details, 'stubborn').output, 'finished nevertheless');
+});
+
+async function insertInto(table: string, { transaction }: TaskContext): Promise<void> {
+  const db = await transaction();
+  await db.query(`insert into ${table} values (1)`);
+}
+
+async function createTable(): Promise<string> {
+  const name = `effects_${(await query(`select count(*) as n from pg_class where relname like 'effects_%'`))[0].n}`;
+  await query(`create table ${name} (n integer)`);
+  return name;
+}
+
+async function rowsOf(table: string): Promise<number> {
+  return (await query(`select count(*)::integer as n from ${table}`))[0].n;
+}
+
+test('what a task does in its transaction is there when it has succeeded, and not before', async () => {
+  const table = await createTable();
+  const inserted = event();
+  const end = event<Json>();
+  const act: Act = async (_, context) => {
+    await insertInto(table, context);
+    inserted.happens();
+    return end.happened;
+  };
+  await using play = await stage({ act, look: () => rowsOf(table) }, { act: {}, look: { after: ['act'] } });
+  const id = await play.start();
+
+  await inserted.happened;
+  assert.deepEqual([await rowsOf(table), await stateOf(id, 'act')], [0, 'RUNNING']);
+  end.happens('done');
+
+  const details = await play.engine.waitForRun(id);
+  assert.equal(taskOf(details, 'look').output, 1);
+});
+
+test('what a task did in its transaction is undone when it fails', async () => {
+  const table = await createTable();
+  const broken: Act = async (_, context) => {
+    await insertInto(table, context);
+    throw new Error('broken');
+  };
+  await using play = await stage({ broken }, { broken: { retries: 2 } });
+
+  const details = await play.play();
+
+  assert.deepEqual([details.status, details.attempts.length], ['FAILED', 3]);
+  assert.equal(await rowsOf(table), 0);
+});
+
+test('what a task did in its transaction is undone when its output cannot be stored', async () => {
+  const table = await createTable();
+  const broken: Act = async (_, context) => {
+    await insertInto(table, context);
+    return Number.NaN;
+  };
+  await using play = await stage({ broken }, { broken: {} });
+
+  const { status } = await play.play();
+
+  assert.equal(status, 'FAILED');
+  assert.equal(await rowsOf(table), 0);
+});
+
+test('a task that was taken over meanwhile leaves nothing behind: its effect is there once, of the one that counted', async () => {
+  const table = await createTable();
+  const first = event();
+  const end = event<Json>();
+  let executions = 0;
+  const act: Act = async (_, context) => {
+    await insertInto(table, context);
+    if (++executions > 1) return 'second';
+    first.happens();
+    return end.happened;
+  };
+  await using play = await stage({ act }, { act: {} });
+  const id = await play.start();
+  await first.happened;
+
+  await query(`select sluice.end_runner(runner_id, 'lost') from sluice.tasks where run_id = $1`, [id]);
+  end.happens('first');
+  const details = await play.engine.waitForRun(id);
+
+  assert.equal(executions, 2);
+  assert.equal(taskOf(details, 'act').output, 'second');
+  assert.equal(await rowsOf(table), 1);
+  assert.deepEqual(
+    details.attempts.map(({ outcome }) => outcome),
+    ['LOST'],
+  );
+});
+
+test('a runner that is asked to stop waits for what it runs', async () => {
+  const started = event();
+  const end = event<Json>();
+  const act: Act = () => {
+    started.happens();
+    return end.happened;
+  };
+  await using play = await stage({ act, fine }, { act: {}, fine: { after: ['act'] } });
+  const id = await play.start();
+  await started.happened;
+
+  const stopped = play.stop();
+  assert.equal(await stateOf(id, 'act'), 'RUNNING');
+  end.happens('done');
+  await stopped;
+
+  assert.equal(await stateOf(id, 'act'), 'SUCCESS');
+  assert.equal(await stateOf(id, 'fine'), 'READY');
+});
+
+test('a runner that is asked to stop claims nothing more', async () => {
+  const started = event();
+  const end = event<Json>();
+  const act: Act = () => {
+    started.happens();
+    return end.happened;
+  };
+  await using play = await stage({ act }, { act: {} }, { slots: 5 });
+  await play.start();
+  await started.happened;
+
+  const stopped = play.stop();
+  const late = await play.start();
+  end.happens('done');
+  await stopped;
+
+  assert.equal(await stateOf(late, 'act'), 'READY');
+});
+
+test('what still runs when the grace is over is given back, at no cost, and the next runner runs it', async () => {
+  const started = event();
+  let patient = false;
+  const act: Act = async (_, context) => {
+    started.happens();
+    return patient ? 'done by the next' : obedient(null, context);
+  };
+  await using play = await stage({ act }, { act: {} }, { graceMs: 20 });
+  const id = await play.start();
+  await started.happened;
+
+  await play.stop();
+  const before = await play.engine.readRun(id);
+  patient = true;
+  await play.run();
+  const after = await play.engine.waitForRun(id);
+
+  assert.deepEqual(
+    before?.attempts.map(({ outcome, attempt }) => `${attempt} ${outcome}`),
+    ['1 GIVEN BACK'],
+  );
+  assert.equal(taskOf(after, 'act').output, 'done by the next');
+  assert.equal(taskOf(after, 'act').attempt, 1);
+});
+
+test('a runner that stops signs off', async () => {
+  await using play = await stage({ fine }, { fine: {} });
+  const id = await play.run();
+
+  await play.stop();
+
+  const [runner] = await query(
+    'select ending, ended_at is not null as ended from sluice.runners where id = $1',
+    [id],
+  );
+  assert.deepEqual(runner, { ending: 'stopped', ended: true });
+});
+
+test('a runner that is given up though it lives goes on under a new identity', async () => {
+  await using play = await stage({ fine }, { fine: {} });
+  await play.play();
+
+  await query(`select sluice.end_runner(id, 'lost') from sluice.runners where ended_at is null`);
+  const { status } = await play.play();
+
+  assert.equal(status, 'COMPLETED');
+});
+
+test('a connector that this runner does not have fails the task and says which there are', async () => {
+  await using play = await stage({ fine }, { fine: {} });
+  await query(
+    `select sluice.register_workflow('elsewhere', '[{"name": "a", "connector": "tester", "operation": "b"}]')`,
+  );
+  const [{ id }] = await query(`select sluice.start_run('elsewhere') as id`);
+
+  const { reason } = await play.engine.waitForRun(id);
+
+  assert.equal(reason, 'this runner has no connector "tester". Did you mean "test"? There are: test.');
+});
+
+test('runs that were started before the runner are found without a ring', async () => {
+  await using play = await stage({ fine }, { fine: {} });
+  await play.stop();
+  const id = await play.start();
+
+  await play.run();
+
+  assert.equal((await play.engine.waitForRun(id)).status, 'COMPLETED');
+});
+
+test('a task that succeeds in a run of 500 that start together runs for each of them', async () => {
+  let count = 0;
+  await using play = await stage({ count: () => ++count, fine }, { count: {}, fine: { after: ['count'] } });
+
+  const ids = await play.engine.startRuns(
+    play.workflow,
+    Array.from({ length: 500 }, () => ({})),
+  );
+  const statuses = new Set<string>();
+  for (const id of ids) statuses.add((await play.engine.waitForRun(id)).status);
+
+  assert.equal(count, 500);
+  assert.deepEqual([...statuses], ['COMPLETED']);
+});

@@ -1,0 +1,333 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RunStatus, TaskState } from '../src/inspect.ts';
+import { running, type Scene } from './support/scene.ts';
+
+const STATES: readonly TaskState[] = ['PENDING', 'READY', 'RUNNING', 'SUCCESS', 'FAILED'];
+
+/** Moves that anybody may make. PENDING → READY is made by the parents' success alone. */
+const OPEN_TO_ALL = ['READY → RUNNING', 'RUNNING → SUCCESS', 'RUNNING → FAILED'];
+
+const UNCLAIMED = {
+  waiting_for: '0',
+  token: '0',
+  attempt: '0',
+  runner_id: 'null',
+  started_at: 'null',
+  finished_at: 'null',
+  output: 'null',
+  error: 'null',
+};
+const CLAIMED = { ...UNCLAIMED, token: '1', attempt: '1', runner_id: '$runner', started_at: 'now()' };
+
+/** Everything that a row in this state has to say, so that nothing but the move itself can be wrong with it. */
+const WHOLE: Readonly<Record<TaskState, Readonly<Record<string, string>>>> = {
+  PENDING: { ...UNCLAIMED, waiting_for: '1' },
+  READY: UNCLAIMED,
+  RUNNING: CLAIMED,
+  SUCCESS: { ...CLAIMED, finished_at: 'now()', output: `'{}'` },
+  FAILED: { ...CLAIMED, finished_at: 'now()', error: `'{"message": "by hand"}'` },
+};
+
+/** An update that says all that the state implies. */
+function become(state: TaskState): string {
+  const columns = Object.entries(WHOLE[state]).map(([name, value]) => `, ${name} = ${value}`);
+  return `update sluice.tasks set state = '${state}'${columns.join('')}`;
+}
+
+/** A run whose task `it` is in this state, with a sibling that keeps the run going. */
+async function withTaskIn(state: TaskState): Promise<Scene> {
+  const scene = await running({ parent: [], it: ['parent'], sibling: [] });
+  if (state !== 'PENDING') await scene.succeed('parent');
+  if (state === 'RUNNING') await scene.take('it');
+  if (state === 'SUCCESS') await scene.succeed('it');
+  if (state === 'FAILED') await scene.fail('it');
+  assert.equal(await scene.state('it'), state);
+  return scene;
+}
+
+for (const from of STATES) {
+  for (const to of STATES) {
+    if (OPEN_TO_ALL.includes(`${from} → ${to}`)) continue;
+    const name =
+      from === to ? `a task that is ${from} cannot be rewritten as ${to}` : `${from} → ${to} is refused`;
+    test(`${name}, however plain SQL puts it, and the error says what is allowed`, async () => {
+      await using scene = await withTaskIn(from);
+      const before = await scene.task('it');
+
+      for (const update of [`update sluice.tasks set state = '${to}'`, become(to)]) {
+        const move = scene.sql(`${update} where run_id = $run and task_no = $1`, [scene.number('it')]);
+        await assert.rejects(move, { code: 'WF001', hint: /PENDING → READY → RUNNING → SUCCESS \| FAILED/ });
+      }
+
+      assert.deepEqual(await scene.task('it'), before);
+    });
+  }
+}
+
+for (const move of OPEN_TO_ALL) {
+  const [from, to] = move.split(' → ') as [TaskState, TaskState];
+  test(`${move} may be made by anybody, in plain SQL`, async () => {
+    await using scene = await withTaskIn(from);
+
+    await scene.sql(`${become(to)} where run_id = $run and task_no = $1`, [scene.number('it')]);
+
+    assert.equal(await scene.state('it'), to);
+    assert.equal((await scene.transitions('it')).at(-1), move);
+  });
+}
+
+test('an illegal move is refused with the task, the run and both states in the message', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+
+  const move = scene.sql(`update sluice.tasks set state = 'SUCCESS' where run_id = $run and task_no = 2`);
+
+  await assert.rejects(move, { message: `task 2 of run ${scene.run} cannot move from PENDING to SUCCESS` });
+});
+
+test('nothing of a finished task can be changed', async () => {
+  await using scene = await running({ a: [], b: [], more: ['a'] });
+  await scene.succeed('a');
+  await scene.fail('b');
+
+  for (const change of [
+    'output = output',
+    `output = '{"other": 1}'`,
+    'error = error',
+    'attempt = attempt + 1',
+    'token = token + 1',
+    'crashes = crashes + 1',
+    'runner_id = runner_id + 1',
+    'started_at = now()',
+    'finished_at = now()',
+    'task_no = 9',
+  ]) {
+    for (const name of ['a', 'b']) {
+      const statement = `update sluice.tasks set ${change} where run_id = $run and task_no = ${scene.number(name)}`;
+      await assert.rejects(scene.sql(statement), { code: /^WF001$|^23/ }, statement);
+    }
+  }
+  await assert.rejects(
+    scene.sql(`update sluice.tasks set output = '{"other": 1}' where run_id = $run and task_no = 1`),
+    {
+      message: `task 1 of run ${scene.run} is finished (SUCCESS) and cannot change any more`,
+    },
+  );
+});
+
+test('a task belongs to its run, its workflow and its number for ever', async () => {
+  for (const change of ['run_id = run_id + 1000', 'workflow_id = workflow_id + 1000', 'task_no = 99']) {
+    await using scene = await running({ a: [] });
+
+    await assert.rejects(scene.sql(`${become('RUNNING')}, ${change} where run_id = $run`), {
+      code: 'WF001',
+    });
+  }
+});
+
+test('a READY task cannot be put aside by hand', async () => {
+  await using scene = await running({ a: [] });
+
+  await assert.rejects(scene.sql('update sluice.tasks set stopped = true where run_id = $run'), {
+    code: 'WF001',
+  });
+
+  assert.deepEqual(await scene.claim(1), ['a']);
+});
+
+test('a PENDING task cannot be made to wait for fewer parents by hand', async () => {
+  await using scene = await running({ a: [], b: [], both: ['a', 'b'] });
+
+  await assert.rejects(
+    scene.sql(`update sluice.tasks set waiting_for = 1 where run_id = $run and state = 'PENDING'`),
+    {
+      code: 'WF001',
+    },
+  );
+});
+
+test('a RUNNING task keeps its token unless it is taken over', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+
+  for (const change of ['token = 0', 'runner_id = 4711', 'attempt = 2', 'started_at = now()']) {
+    await assert.rejects(
+      scene.sql(`update sluice.tasks set ${change} where run_id = $run`),
+      { code: /^WF001$|^23514$/ },
+      change,
+    );
+  }
+});
+
+for (const table of [
+  'tasks',
+  'runs',
+  'transitions',
+  'attempts',
+  'workflows',
+  'workflow_tasks',
+  'workflow_edges',
+]) {
+  test(`rows of ${table} cannot be deleted, nor the table truncated`, async () => {
+    await using scene = await running({ a: [], b: ['a'] });
+
+    for (const statement of [`delete from sluice.${table}`, `truncate sluice.${table} cascade`]) {
+      await assert.rejects(scene.sql(statement), { code: 'WF007', hint: /prune/ });
+    }
+  });
+}
+
+for (const table of ['transitions', 'attempts', 'workflows', 'workflow_tasks', 'workflow_edges']) {
+  test(`rows of ${table} never change`, async () => {
+    await using scene = await running({ a: [], b: ['a'] });
+    const [column] = await scene.sql(
+      `select attname as name from pg_attribute where attrelid = 'sluice.${table}'::regclass and attnum > 0 and attidentity = '' limit 1`,
+    );
+
+    await assert.rejects(scene.sql(`update sluice.${table} set ${column.name} = ${column.name}`), {
+      code: 'WF007',
+    });
+  });
+}
+
+test('every move leaves one row of audit, with its time, attempt and runner', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+
+  await scene.succeed('a');
+  await scene.fail('b');
+
+  assert.deepEqual(
+    await scene.sql(
+      `select task_no, from_state || ' → ' || to_state as move, attempt, runner_id = $runner as by_us, at between now() - interval '1 min' and now() as timely
+         from sluice.transitions where run_id = $run order by task_no, to_state`,
+    ),
+    [
+      { task_no: 1, move: 'PENDING → READY', attempt: 0, by_us: null, timely: true },
+      { task_no: 1, move: 'READY → RUNNING', attempt: 1, by_us: true, timely: true },
+      { task_no: 1, move: 'RUNNING → SUCCESS', attempt: 1, by_us: true, timely: true },
+      { task_no: 2, move: 'PENDING → READY', attempt: 0, by_us: null, timely: true },
+      { task_no: 2, move: 'READY → RUNNING', attempt: 1, by_us: true, timely: true },
+      { task_no: 2, move: 'RUNNING → FAILED', attempt: 1, by_us: true, timely: true },
+    ],
+  );
+});
+
+test('a move by plain SQL leaves the same row of audit as a runner does', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+
+  await scene.take('a');
+  await scene.sql(
+    `update sluice.tasks set state = 'SUCCESS', output = '1', finished_at = now() where run_id = $run and task_no = 1`,
+  );
+
+  assert.deepEqual(await scene.transitions('a'), ['PENDING → READY', 'READY → RUNNING', 'RUNNING → SUCCESS']);
+  assert.deepEqual(await scene.transitions('b'), ['PENDING → READY']);
+});
+
+test('the audit tells the state of a run as of any moment', async () => {
+  await using scene = await running({ a: [], b: ['a'], c: ['b'] });
+  await scene.succeed('a');
+  const [{ then }] = await scene.sql('select clock_timestamp() as then');
+  await scene.succeed('b');
+  await scene.succeed('c');
+
+  const asOf = await scene.sql(
+    `select task_no, max(to_state)::text as state from sluice.transitions where run_id = $run and at <= $1 group by task_no order by task_no`,
+    [then],
+  );
+
+  assert.deepEqual(asOf, [
+    { task_no: 1, state: 'SUCCESS' },
+    { task_no: 2, state: 'READY' },
+  ]);
+});
+
+test('a statement that makes an illegal move makes none of its legal ones', async () => {
+  await using scene = await running({ a: [], b: [], c: ['a'] });
+
+  await assert.rejects(scene.sql(`${become('RUNNING')} where run_id = $run`), { code: 'WF001' });
+
+  assert.equal(await scene.states(), 'a READY, b READY, c PENDING');
+});
+
+for (const state of ['RUNNING', 'SUCCESS', 'FAILED'] as const) {
+  test(`a task cannot begin its life as ${state}`, async () => {
+    await using scene = await running({ a: [] });
+    const columns = { ...WHOLE[state], run_id: '$run', task_no: '2', state: `'${state}'`, workflow_id: '1' };
+
+    const insert = scene.sql(
+      `insert into sluice.tasks (${Object.keys(columns).join(', ')}) values (${Object.values(columns).join(', ')})`,
+    );
+
+    await assert.rejects(insert, {
+      code: 'WF001',
+      message: `task 2 of run ${scene.run} cannot begin as ${state}`,
+    });
+  });
+}
+
+const STATUSES: readonly RunStatus[] = ['RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'];
+const WHOLE_RUN: Readonly<Record<RunStatus, string>> = {
+  RUNNING: 'waiting_for = 1, finished_at = null, failed_task_no = null, reason = null',
+  COMPLETED: 'waiting_for = 0, finished_at = now(), failed_task_no = null, reason = null',
+  FAILED: `waiting_for = 1, finished_at = now(), failed_task_no = 1, reason = 'by hand'`,
+  CANCELLED: `waiting_for = 1, finished_at = now(), failed_task_no = null, reason = 'by hand'`,
+};
+
+async function withRunThatIs(status: RunStatus): Promise<Scene> {
+  const scene = await running({ a: [] });
+  if (status === 'COMPLETED') await scene.succeed('a');
+  if (status === 'FAILED') await scene.fail('a');
+  if (status === 'CANCELLED') await scene.sql('select sluice.cancel_run($run)');
+  assert.equal(await scene.status(), status);
+  return scene;
+}
+
+for (const from of STATUSES) {
+  for (const to of STATUSES) {
+    if (from === 'RUNNING' && (to === 'CANCELLED' || to === 'RUNNING')) continue;
+    test(`a run that is ${from} cannot be made ${to} by hand`, async () => {
+      await using scene = await withRunThatIs(from);
+
+      await assert.rejects(
+        scene.sql(`update sluice.runs set status = '${to}', ${WHOLE_RUN[to]} where id = $run`),
+        {
+          code: 'WF001',
+          hint: /RUNNING → COMPLETED \| FAILED \| CANCELLED/,
+        },
+      );
+
+      assert.equal(await scene.status(), from);
+    });
+  }
+}
+
+test('a run keeps its version, its input, its key and its beginning', async () => {
+  await using scene = await running({ a: [] });
+
+  for (const change of [`input = '{"other": 1}'`, `key = 'k'`, 'created_at = now()', 'waiting_for = 7']) {
+    await assert.rejects(
+      scene.sql(`update sluice.runs set ${change} where id = $run`),
+      { code: 'WF001' },
+      change,
+    );
+  }
+});
+
+test('what a state implies holds for every row, whoever writes it', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+
+  for (const [change, constraint] of [
+    [`state = 'SUCCESS', finished_at = now()`, 'succeeded_tasks_have_output'],
+    [`state = 'FAILED', finished_at = now()`, 'failed_tasks_say_why'],
+    [`state = 'FAILED', finished_at = now(), error = '{}'`, 'failed_tasks_say_why'],
+    [`state = 'SUCCESS', output = '1'`, 'finished_tasks_say_when'],
+  ]) {
+    await assert.rejects(
+      scene.sql(`update sluice.tasks set ${change} where run_id = $run`),
+      { code: '23514', constraint },
+      change,
+    );
+  }
+});

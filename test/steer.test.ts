@@ -1,0 +1,340 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { openEngine } from '../src/engine.ts';
+import type { Json } from '../src/json.ts';
+import { draw, fileDatabase, registerRunner, running } from './support/scene.ts';
+
+const { url, pool } = await fileDatabase();
+const engine = openEngine({ connectionString: url, connectors: {} });
+after(() => engine[Symbol.asyncDispose]());
+
+const DIAMOND = { a: [], left: ['a'], right: ['a'], both: ['left', 'right'], end: ['both'] };
+
+/** `a SUCCESS, b READY` */
+async function statesOf(run: string): Promise<string> {
+  const { tasks = [] } = (await engine.readOverview(run)) ?? {};
+  return tasks.map(({ name, state }) => `${name} ${state}`).join(', ');
+}
+
+async function codeOf(run: string, task: string): Promise<string | undefined> {
+  return (await engine.explain(run)).find((one) => one.task === task)?.code;
+}
+
+async function reasonOf(run: string, task: string): Promise<string | undefined> {
+  return (await engine.explain(run)).find((one) => one.task === task)?.reason;
+}
+
+/** Claims and ends every task that a run still has to do, with these outputs. */
+async function finish(run: string, runner: number, outputs: Json[] = []): Promise<void> {
+  for (;;) {
+    const { rows } = await pool.query('select run_id, task_no, token from sluice.claim_tasks($1, 100)', [
+      runner,
+    ]);
+    const mine = rows.filter(({ run_id }) => run_id === run);
+    if (mine.length === 0) return;
+    const results = mine.map((claim) => ({ ...claim, output: outputs.shift() ?? 'again' }));
+    await pool.query('select from sluice.report($1)', [JSON.stringify(results)]);
+  }
+}
+
+test('a rerun repeats a run from its start: same version, same input', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.succeed('a');
+  await scene.fail('b');
+  await pool.query('select from sluice.register_workflow($1, $2)', [
+    scene.workflow,
+    '[{"name": "other", "connector": "none", "operation": "none"}]',
+  ]);
+
+  const again = await engine.rerun(scene.run, 'me');
+
+  const [first, second] = [await engine.readOverview(scene.run), await engine.readOverview(again)];
+  assert.deepEqual([second?.version, second?.input], [first?.version, first?.input]);
+  assert.equal(await statesOf(again), 'a READY, b PENDING');
+});
+
+test('a rerun from where it failed takes over what had succeeded and runs the rest', async () => {
+  await using scene = await running(DIAMOND);
+  await scene.succeed('a');
+  await scene.succeed('left');
+  await scene.fail('right');
+
+  const again = await engine.rerun(scene.run, 'me', true);
+
+  assert.equal(await statesOf(again), 'a SUCCESS, left SUCCESS, right READY, both PENDING, end PENDING');
+  await finish(again, scene.runner);
+  const run = await engine.readRun(again);
+  assert.equal(run?.status, 'COMPLETED');
+  assert.deepEqual(
+    run?.tasks.map(({ output }) => output),
+    [{ from: 'a' }, { from: 'left' }, 'again', 'again', 'again'],
+  );
+});
+
+test('a sink that is taken over does not count towards the end of the rerun', async () => {
+  await using scene = await running({ a: [], done: ['a'], broken: ['a'] });
+  await scene.succeed('a');
+  await scene.succeed('done');
+  await scene.fail('broken');
+
+  const again = await engine.rerun(scene.run, 'me', true);
+
+  const { rows } = await pool.query('select waiting_for from sluice.runs where id = $1', [again]);
+  assert.equal(rows[0].waiting_for, 1);
+});
+
+test('the audit of a task that was taken over says that it was in no state before', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.succeed('a');
+  await scene.fail('b');
+
+  const again = await engine.rerun(scene.run, 'me', true);
+
+  const events = await engine.listEvents(again);
+  assert.deepEqual(
+    events.map(({ task, what, note }) => [task, what, note]),
+    [
+      [null, 'RUNNING', `rerun of run ${scene.run} by me`],
+      ['a', 'SUCCESS', `reused from run ${scene.run}`],
+      ['b', 'PENDING → READY', null],
+    ],
+  );
+});
+
+test('which run repeats which is known in both directions', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.succeed('a');
+  await scene.fail('b');
+
+  const once = await engine.rerun(scene.run, 'me', true);
+  const twice = await engine.rerun(scene.run, 'me');
+
+  assert.deepEqual((await engine.readOverview(scene.run))?.reruns, [once, twice]);
+  const { rerun_of, from_failed, tasks } = (await engine.readOverview(once)) ?? {};
+  assert.deepEqual([rerun_of, from_failed], [scene.run, true]);
+  assert.deepEqual(
+    tasks?.map(({ reused_from }) => reused_from),
+    [scene.run, null],
+  );
+});
+
+test('no task is born SUCCESS but as a copy of one that succeeded in the run that is repeated', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.succeed('a');
+  await scene.fail('b');
+  const again = await engine.rerun(scene.run, 'me');
+  const { rows } = await pool.query('select workflow_id from sluice.runs where id = $1', [again]);
+
+  await assert.rejects(
+    pool.query(
+      `insert into sluice.tasks (run_id, workflow_id, task_no, waiting_for, is_sink, state, token, attempt, runner_id, started_at, finished_at, output)
+       values ($1, $2, 3, 0, true, 'SUCCESS', 1, 1, 1, now(), now(), '{"made": "up"}')`,
+      [again, rows[0].workflow_id],
+    ),
+    { code: 'WF001', message: `task 3 of run ${again} cannot begin as SUCCESS` },
+  );
+});
+
+test('a run that is under way cannot be repeated', async () => {
+  await using scene = await running({ a: [] });
+
+  await assert.rejects(engine.rerun(scene.run, 'me'), {
+    code: 'WF009',
+    message: `run ${scene.run} is still RUNNING`,
+  });
+});
+
+test('a run of which something still runs cannot be repeated from where it failed', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.take('b');
+  await scene.fail('a');
+
+  await assert.rejects(engine.rerun(scene.run, 'me', true), {
+    code: 'WF009',
+    message: `run ${scene.run} is FAILED, but b still runs`,
+  });
+});
+
+test('a run of which everything succeeded has nothing to repeat from where it failed', async () => {
+  await using scene = await running({ a: [] });
+  await scene.succeed('a');
+
+  await assert.rejects(engine.rerun(scene.run, 'me', true), /all tasks of run \d+ have succeeded/);
+});
+
+test('cancelling says who did it and when, and what has not begun will not', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+
+  assert.equal(await engine.cancelRun(scene.run, 'ann@desk'), true);
+
+  const run = await engine.readOverview(scene.run);
+  assert.deepEqual([run?.status, run?.reason], ['CANCELLED', 'cancelled by ann@desk']);
+  assert.ok(run?.finished_at);
+  assert.deepEqual(await scene.claim(10), []);
+});
+
+test('cancelling a run that has ended changes nothing', async () => {
+  await using scene = await running({ a: [] });
+  await scene.succeed('a');
+
+  assert.equal(await engine.cancelRun(scene.run, 'ann@desk'), false);
+
+  assert.equal(await scene.status(), 'COMPLETED');
+});
+
+test('a cancelled run can be repeated from where it stopped', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.succeed('a');
+  await engine.cancelRun(scene.run, 'me');
+
+  const again = await engine.rerun(scene.run, 'me', true);
+
+  assert.equal(await statesOf(again), 'a SUCCESS, b READY');
+});
+
+test('pruning deletes what ended long ago, so many at a time, and leaves what still runs', async () => {
+  const workflow = await draw({ a: [] });
+  const runner = await registerRunner();
+  const ids = await engine.startRuns(workflow, [{}, {}, {}, {}, {}]);
+  await finish(ids[0] ?? '', runner);
+  await finish(ids[4] ?? '', runner);
+  const [open] = await engine.startRuns(workflow, [{}]);
+  const expected = await engine.countPrunable('0 seconds');
+
+  const batches = [];
+  for await (const deleted of engine.prune('0 seconds', 2)) batches.push(deleted);
+
+  assert.ok(expected >= 5);
+  assert.equal(
+    batches.reduce((sum, one) => sum + one, 0),
+    expected,
+  );
+  assert.ok(batches.every((one) => one <= 2));
+  assert.equal(await engine.readStatus(ids[0] ?? ''), undefined);
+  assert.equal(await engine.readStatus(open ?? ''), 'RUNNING');
+  await engine.cancelRun(open ?? '', 'me');
+});
+
+test('a rerun outlives the run that it repeats', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.succeed('a');
+  await scene.fail('b');
+  const again = await engine.rerun(scene.run, 'me', true);
+
+  for await (const _ of engine.prune('0 seconds'));
+
+  const run = await engine.readOverview(again);
+  assert.deepEqual([run?.rerun_of, run?.tasks[0]?.reused_from], [scene.run, scene.run]);
+  await engine.cancelRun(again, 'me');
+});
+
+test('a PENDING task says which of its parents are missing, and what they wait for in the end', async () => {
+  await using scene = await running(DIAMOND);
+  await scene.succeed('a');
+  await scene.succeed('left');
+  await scene.take('right');
+
+  assert.equal(await reasonOf(scene.run, 'both'), 'it waits for right (RUNNING)');
+  assert.equal(await reasonOf(scene.run, 'end'), 'it waits for both (PENDING)');
+  const blockers = await engine.listBlockers(scene.run, 'end');
+  assert.deepEqual(
+    blockers.map(({ task, code }) => [task, code]),
+    [['right', 'RUNNING']],
+  );
+});
+
+test('a READY task says that no runner is alive', async () => {
+  await using scene = await running({ a: [] });
+  await scene.sql(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
+
+  assert.equal(await codeOf(scene.run, 'a'), 'NO_RUNNER');
+});
+
+test('a READY task says that all slots are taken, or that it is about to be claimed', async () => {
+  await using scene = await running({ a: [], b: [] }, { slots: 1 });
+  await using control = await scene.transaction();
+  await control.sql('select pg_advisory_xact_lock(sluice.runner_lock(), $runner)');
+  assert.equal(await codeOf(scene.run, 'b'), 'TO_BE_CLAIMED');
+
+  await scene.take('a');
+
+  assert.equal(await reasonOf(scene.run, 'b'), 'it could run, but all 1 slots of 1 runners are taken');
+});
+
+test('a task of a run that has stopped says which failure stopped it, or who', async () => {
+  await using failed = await running({ a: [], b: ['a'] });
+  await failed.fail('a');
+  await using cancelled = await running({ a: [], b: ['a'] });
+  await engine.cancelRun(cancelled.run, 'ann@desk');
+
+  assert.equal(await reasonOf(failed.run, 'b'), 'the run stopped when a failed: a broke');
+  assert.equal(await reasonOf(cancelled.run, 'a'), 'the run was cancelled by ann@desk');
+});
+
+test('a task whose condition did not hold says so', async () => {
+  const tasks = [
+    { name: 'a', connector: 'none', operation: 'none' },
+    {
+      name: 'b',
+      connector: 'none',
+      operation: 'none',
+      after: ['a'],
+      when: { value: { $output: ['a'] }, is: true },
+    },
+  ];
+  await pool.query('select from sluice.register_workflow($1, $2)', ['conditional', JSON.stringify(tasks)]);
+  const runner = await registerRunner();
+  const run = await engine.startRun('conditional');
+  await finish(run, runner, [false, { skipped: 'output a is false' }]);
+
+  assert.equal(await reasonOf(run, 'b'), 'it was skipped: output a is false');
+});
+
+test('runs are found by workflow, by status, by time, and page by page', async () => {
+  const workflow = await draw({ a: [] });
+  const ids = await engine.startRuns(workflow, [{}, {}, {}, {}]);
+  for (const id of ids.slice(0, 3)) await engine.cancelRun(id, 'me');
+
+  const idsOf = async (...given: Parameters<typeof engine.listRuns>) =>
+    (await engine.listRuns(...given)).map(({ id }) => id);
+  const [first, second, third, fourth] = ids;
+  assert.deepEqual(await idsOf('active', 10, { workflow }), [fourth]);
+  assert.deepEqual(await idsOf('ended', 2, { workflow }), [third, second]);
+  assert.deepEqual(await idsOf('ended', 2, { workflow, before: second ?? '' }), [first]);
+  assert.deepEqual(await idsOf('ended', 1, { statuses: ['CANCELLED'] }), [third]);
+  assert.deepEqual(await idsOf('ended', 9, { workflow, statuses: ['FAILED'] }), []);
+  assert.deepEqual(await idsOf('ended', 9, { workflow, since: new Date(Date.now() + 60_000) }), []);
+  await engine.cancelRun(fourth ?? '', 'me');
+});
+
+test('whoever follows a run sees how it ends, though no bell rings for that', async () => {
+  await using scene = await running({ a: [] });
+  const stop = new AbortController();
+  const seen: (string | undefined)[] = [];
+
+  for await (const status of engine.follow(() => engine.readStatus(scene.run), stop.signal)) {
+    seen.push(status);
+    if (status !== 'RUNNING') break;
+    if (seen.length === 1) await scene.succeed('a');
+  }
+
+  assert.deepEqual([seen[0], seen.at(-1)], ['RUNNING', 'COMPLETED']);
+});
+
+test('whoever follows a run waits out an outage, and is told of it once', async () => {
+  await using scene = await running({ a: [] });
+  const stop = new AbortController();
+  const told: (string | undefined)[] = [];
+  let looks = 0;
+  const look = async () => {
+    looks += 1;
+    if (looks === 2 || looks === 3) await pool.query(`select pg_terminate_backend(pg_backend_pid())`);
+    return engine.readStatus(scene.run);
+  };
+
+  for await (const _ of engine.follow(look, stop.signal, (line) => told.push(line))) if (looks >= 4) break;
+
+  assert.equal(told.length, 2);
+  assert.match(told[0] ?? '', /^127\.0\.0\.1:\d+: /);
+  assert.equal(told[1], undefined);
+});

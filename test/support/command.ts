@@ -1,0 +1,46 @@
+import { spawn } from 'node:child_process';
+import { cpSync, mkdtempSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { text } from 'node:stream/consumers';
+import { CHECKOUT } from '../../src/config.ts';
+
+export interface Spoken {
+  readonly code: number | null;
+  readonly stdout: string;
+  readonly stderr: string;
+}
+
+export interface CommandOptions {
+  /** Undefined: no DATABASE_URL, so the command would start the embedded database. */
+  readonly url?: string | undefined;
+  /** What it reads and writes files in. */
+  readonly folder?: string;
+  readonly env?: Readonly<Record<string, string>>;
+}
+
+const TSX = import.meta.resolve('tsx');
+
+/** Runs `npm run <command> -- <arguments>` without npm, into a pipe, and waits for its end. */
+export async function command(
+  args: readonly string[],
+  { url, folder = CHECKOUT, env = {} }: CommandOptions,
+): Promise<Spoken> {
+  const child = spawn(process.execPath, ['--import', TSX, join(CHECKOUT, 'src', 'cli.ts'), ...args], {
+    cwd: folder,
+    env: { PATH: process.env.PATH, ...(url !== undefined && { DATABASE_URL: url }), ...env },
+    stdio: ['ignore', 'pipe', 'pipe'],
+  });
+  const ended = new Promise<number | null>((resolve, reject) =>
+    child.once('close', resolve).once('error', reject),
+  );
+  const [code, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
+  return { code, stdout, stderr };
+}
+
+/** A folder with the samples in it, deleted when it goes out of scope. */
+export function workFolder(): { readonly path: string } & Disposable {
+  const path = mkdtempSync(join(tmpdir(), 'sluice work '));
+  cpSync(join(CHECKOUT, 'samples'), join(path, 'samples'), { recursive: true });
+  return { path, [Symbol.dispose]: () => rmSync(path, { recursive: true, force: true }) };
+}

@@ -1,0 +1,12 @@
+import assert from 'node:assert/strict';
+import type pg from 'pg';
+import { examine, report } from '../../src/doctor.ts';
+
+/** Everything that the database holds fits together. */
+export async function isSound(pool: pg.Pool): Promise<void> {
+  const findings = await examine(pool);
+  assert.ok(
+    findings.every(({ rows }) => rows.length === 0),
+    report(findings),
+  );
+}

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import { openEngine } from '../src/engine.ts';
 import { DefinitionError } from '../src/errors.ts';
 import { input, output } from '../src/references.ts';
-import { acting } from './support/engine.ts';
+import { acting } from './support/acting.ts';
 import { fileDatabase, type Graph, registerRunner, running, someoneWaitsForALock } from './support/scene.ts';
 
 const { pool, url } = await fileDatabase();
@@ -36,7 +36,7 @@ test('a cycle is refused with its path', async () => {
 
   await assert.rejects(register('cyclic', graph), {
     code: 'WF002',
-    message: 'workflow "cyclic" is not valid: its tasks wait for one another in a cycle: a -> c -> b -> a',
+    message: 'workflow "cyclic" is not valid: its tasks wait for one another in a cycle: a -> b -> c -> a',
     hint: /Nothing was registered/,
   });
 });
@@ -223,7 +223,7 @@ test('a cycle through 10,000 tasks is found in seconds', async () => {
   const [problem] = await problemsOf(ring);
   const took = performance.now() - began;
 
-  assert.match(problem ?? '', /in a cycle: t0 -> t9999 -> t9998 -> /);
+  assert.match(problem ?? '', /in a cycle: t0 -> t1 -> t2 -> .* -> t18 -> … 9981 more -> t0$/);
   assert.ok(took < 10_000, `${took} ms`);
 });
 

@@ -1,14 +1,12 @@
-import * as z from 'zod';
-import { Connector, type Operation, operation, type TaskContext } from '../../src/connector.ts';
 import { type Engine, openEngine } from '../../src/engine.ts';
 import type { RunDetails } from '../../src/inspect.ts';
-import type { Json, JsonObject } from '../../src/json.ts';
+import type { JsonObject } from '../../src/json.ts';
 import type { Log } from '../../src/log.ts';
 import type { Condition } from '../../src/references.ts';
+import { type Act, acting } from './acting.ts';
 import { fileDatabase } from './scene.ts';
 
-/** What a task of a test does, written where the test is. */
-export type Act = (parameters: Json, context: TaskContext) => unknown;
+export type { Act } from './acting.ts';
 
 export interface StagedTask {
   /** The act's name; the task's own if not given. */
@@ -25,28 +23,6 @@ export interface StageOptions {
   readonly slots?: number;
   readonly graceMs?: number;
   readonly log?: Log;
-}
-
-class ActingConnector extends Connector {
-  readonly operations: Readonly<Record<string, Operation<z.ZodType<Json>>>>;
-
-  constructor(acts: Readonly<Record<string, Act>>) {
-    super();
-    this.operations = Object.fromEntries(
-      Object.entries(acts).map(([name, act]) => [
-        name,
-        operation({
-          parameters: z.json(),
-          run: async (given, context) => (await act(given, context)) as Json,
-        }),
-      ]),
-    );
-  }
-}
-
-/** A connector whose operations are these functions. */
-export function acting(acts: Readonly<Record<string, Act>>): Connector {
-  return new ActingConnector(acts);
 }
 
 let staged = 0;
@@ -133,15 +109,6 @@ export class Stage implements AsyncDisposable {
     await this.stop();
     await this.engine[Symbol.asyncDispose]();
   }
-}
-
-/** Something that happens once; whoever waits for it goes on then. */
-export function event<T = void>(): { readonly happened: Promise<T>; readonly happens: (value: T) => void } {
-  let happens: (value: T) => void = () => {};
-  const happened = new Promise<T>((resolve) => {
-    happens = resolve;
-  });
-  return { happened, happens };
 }
 
 /** A task of a run that was read. */

@@ -1,6 +1,9 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Socket } from 'node:net';
 
+/** The statement as it is sent, and not the "read committed" of another one. */
+export const COMMIT = 'Q\0\0\0\x0bcommit\0';
+
 interface Pair {
   readonly client: Socket;
   readonly server: Socket;
@@ -57,9 +60,9 @@ export class TcpProxy implements AsyncDisposable {
     return new Promise((sprung) => this.#traps.push({ text, when, sprung }));
   }
 
-  /** Nothing gets through any more, and nobody is told. */
-  stall(): void {
-    this.#stalled = true;
+  /** Nothing gets through any more, and nobody is told; newcomers may be spared. */
+  stall({ newcomers = true } = {}): void {
+    this.#stalled = newcomers;
     for (const { client, server } of this.#pairs) for (const socket of [client, server]) socket.pause();
   }
 

@@ -1,0 +1,184 @@
+import assert from 'node:assert/strict';
+import { existsSync } from 'node:fs';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import { parseInput, runId, wholeNumber } from '../src/arguments.ts';
+import { command, type Spoken, workFolder } from './support/command.ts';
+import { createDatabase } from './support/database.ts';
+
+const folder = workFolder();
+const db = await createDatabase();
+after(async () => {
+  folder[Symbol.dispose]();
+  await db[Symbol.asyncDispose]();
+});
+
+function run(...args: readonly string[]): Promise<Spoken> {
+  return command(args, { url: db.url, folder: folder.path });
+}
+
+/** Without DATABASE_URL, so that the embedded database would be made in this folder. */
+const data = join(folder.path, 'data');
+function runAlone(...args: readonly string[]): Promise<Spoken> {
+  return command(args, { folder: folder.path, env: { SLUICE_DATA_DIR: data } });
+}
+
+const WRONG = [
+  [['strat-run'], /unknown command 'strat-run'[\s\S]*start-run/],
+  [['start-run'], /missing required argument 'workflow'/],
+  [['start-run', 'po_demo', '--ky', 'k'], /unknown option '--ky'[\s\S]*--key/],
+  [['runner', '--concurrency', '0'], /whole number from 1 to 1000, not "0"/],
+  [['runs', '\x1b[31mred'], /BAD_RUN_ID "\\x1b\[31mred" is not the number of a run/],
+] as const;
+const answers = WRONG.map(([args]) => runAlone(...args));
+
+for (const [index, [args, said]] of WRONG.entries()) {
+  test(`${JSON.stringify(args.join(' '))} is wrong usage: exit code 2, says why, and starts no database`, async () => {
+    const { code, stdout, stderr } = (await answers[index]) ?? {};
+
+    assert.equal(code, 2, stderr);
+    assert.match(stderr ?? '', said);
+    assert.equal(stdout, '');
+    assert.equal(existsSync(data), false);
+  });
+}
+
+for (const id of ['abc', '', '0', '-1', '1.5', '1e3', '9223372036854775808', '١']) {
+  test(`${JSON.stringify(id)} is not the number of a run`, () => {
+    assert.throws(() => runId(id), /BAD_RUN_ID/);
+  });
+}
+
+test('the number of a run may be as large as the database counts', () => {
+  assert.equal(runId('9223372036854775807'), '9223372036854775807');
+});
+
+for (const text of ['0', '-1', '1.5', 'many', '1e2', '1001', '', ' 5']) {
+  test(`${JSON.stringify(text)} is not a whole number from 1 to 1000`, () => {
+    assert.throws(() => wholeNumber(1, 1000)(text), /whole number from 1 to 1000/);
+  });
+}
+
+const PROPERTIES = {
+  type: 'object',
+  properties: { email: { type: 'string' }, days: { type: 'integer' }, deep: {} },
+};
+
+test('an input typed as key=value becomes what the workflow declares', () => {
+  assert.deepEqual(parseInput(['email=5', 'days=5', 'deep={"a": [1]}'], PROPERTIES), {
+    email: '5',
+    days: 5,
+    deep: { a: [1] },
+  });
+});
+
+test('what is typed later wins, and a value may hold an equals sign and line ends', () => {
+  assert.deepEqual(parseInput(['{"email": "a", "days": 1}', 'email=b=c\nd'], PROPERTIES), {
+    email: 'b=c\nd',
+    days: 1,
+  });
+});
+
+for (const [typed, said] of [
+  ['emial=x', /there is no input "emial"\. Did you mean "email"\?/],
+  ['days=soon', /days: soon is not a JSON value/],
+  ['email', /"email" is neither key=value nor/],
+  ['=x', /neither key=value nor/],
+  ['{"email": ', /is not JSON/],
+  ['@missing.json', /@missing\.json cannot be read/],
+  ['__proto__=1', /there is no input "__proto__"/],
+] as const) {
+  test(`${typed} is no input`, () => {
+    assert.throws(() => parseInput([typed], PROPERTIES), said);
+  });
+}
+
+test('--help says what there is, with exit code 0, and starts no database', async () => {
+  const { stdout } = await runAlone('--help');
+  const names = [...stdout.matchAll(/^ {2}([a-z][a-z-]*) /gm)].map(([, name]) => name ?? '');
+  for (const name of ['demo', 'runner', 'start-run', 'runs', 'migrate', 'db'])
+    assert.ok(names.includes(name), name);
+
+  const helps = await Promise.all(['start-run', 'db'].map((name) => runAlone(name, '--help')));
+
+  for (const { code, stdout: help } of helps) {
+    assert.equal(code, 0);
+    assert.match(help, /^Usage: npm run /);
+  }
+  assert.equal(existsSync(data), false);
+});
+
+test('a database that does not answer is exit code 3, with the next step and without the password', async () => {
+  const url = 'postgres://me:hunter2@127.0.0.1:1/nowhere';
+
+  const { code, stderr } = await command(['start-run', 'po_demo'], { url });
+
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /127\.0\.0\.1:1: .*ECONNREFUSED.*start Postgres/);
+  assert.doesNotMatch(stderr, /hunter2|\n\s+at /);
+});
+
+test('a DATABASE_URL that is none is exit code 2, and is not repeated', async () => {
+  const { code, stderr } = await command(['runs'], { url: 'postgres//me:hunter2@host/db' });
+
+  assert.equal(code, 2);
+  assert.match(stderr, /^BAD_DATABASE_URL scheme must be postgres:\/\//);
+  assert.doesNotMatch(stderr, /hunter2/);
+});
+
+test('a run that is not there is exit code 2', async () => {
+  const { code, stderr } = await run('runs', '42');
+
+  assert.equal(code, 2);
+  assert.match(stderr, /RUN_NOT_FOUND there is no run 42/);
+});
+
+test('a misspelt workflow is exit code 2, and says which there are', async () => {
+  const { code, stderr } = await run('start-run', 'po_dmeo');
+
+  assert.equal(code, 2);
+  assert.match(stderr, /po_dmeo[\s\S]*po_demo/);
+});
+
+for (const input of ['emial=x', 'as_of=2025-02-30']) {
+  test(`the input ${input} is wrong: exit code 2, it is said why, and nothing is started`, async () => {
+    const { code, stderr } = await run('start-run', 'po_demo', '--input', input);
+
+    assert.equal(code, 2);
+    assert.match(stderr, new RegExp(`^BAD_INPUT .*"${input.replace(/=.*/, '')}"`));
+    assert.equal((await db.pool.query('select from sluice.runs')).rowCount, 0);
+  });
+}
+
+test('into a pipe, a table is tab-separated, without titles and without colour', async () => {
+  const { rows } = await db.pool.query(
+    `select sluice.start_run('po_demo') as id where (select sluice.cancel_run(sluice.start_run('po_demo')))`,
+  );
+
+  const { code, stdout } = await run('runs');
+
+  assert.equal(code, 0);
+  assert.match(stdout, new RegExp(`^${rows[0].id}\\tpo_demo\\tRUNNING\\t`));
+  assert.match(stdout, /^\d+\tpo_demo\tCANCELLED\t.*$/m);
+  assert.ok(!stdout.includes('\x1b') && !stdout.includes('WORKFLOW'));
+});
+
+test('start-run --wait ends with exit code 1 when the run has failed', async () => {
+  const { rows } = await db.pool.query(
+    `select sluice.start_run('po_demo', '{"email": "x"}', 'waited') as id`,
+  );
+  await db.pool.query('select sluice.cancel_run($1)', [rows[0].id]);
+
+  const { code, stdout } = await run(
+    'start-run',
+    'po_demo',
+    '--key',
+    'waited',
+    '--input',
+    'email=x',
+    '--wait',
+  );
+
+  assert.equal(code, 1);
+  assert.match(stdout, /read_email/);
+});

@@ -1,0 +1,484 @@
+import assert from 'node:assert/strict';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { after, test } from 'node:test';
+import type { Connector, TaskContext } from '../src/connector.ts';
+import { DatabaseConnector } from '../src/connectors/database.ts';
+import { EmailConnector } from '../src/connectors/email.ts';
+import { FileConnector } from '../src/connectors/file.ts';
+import { PurchaseOrderConnector } from '../src/connectors/purchase_order.ts';
+import type { Json } from '../src/json.ts';
+import { contract } from './support/contract.ts';
+import { fileDatabase } from './support/scene.ts';
+import { taskContext } from './support/task_context.ts';
+
+const { pool, url } = await fileDatabase();
+await pool.query(`
+  create table things (
+    id integer primary key,
+    name text unique,
+    price numeric(20,4),
+    exact numeric,
+    big bigint,
+    day date,
+    moment timestamptz,
+    flag boolean default true,
+    data jsonb,
+    tags text[],
+    twice integer generated always as (id * 2) stored
+  );
+  create table numbered (number bigint generated always as identity, id integer, twice integer generated always as (id * 2) stored);
+  create table "Odd ""Name" (id integer);
+  create table odd ("a ""quoted"" column" text, "select" integer, "Ünï" text);
+  create view cheap as select id, price from things where price < 10;
+  create schema shop; create table shop.items (id integer primary key);
+  create table things_log (at timestamptz);`);
+
+const folder = mkdtempSync(join(tmpdir(), 'sluice connectors '));
+const elsewhere = mkdtempSync(join(tmpdir(), 'sluice elsewhere '));
+after(() => {
+  for (const path of [folder, elsewhere]) rmSync(path, { recursive: true });
+});
+
+/** As a task does it: one transaction, which is committed in the end or rolled back. */
+async function attempted<T>(
+  act: (context: TaskContext) => Promise<T>,
+  { commits, signal }: { commits: boolean; signal?: AbortSignal | undefined },
+): Promise<T> {
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    const transaction = async () => ({
+      query: (text: string, values?: readonly unknown[]) => client.query(text, values && [...values]),
+    });
+    const result = await act({ ...taskContext(signal), transaction });
+    await client.query(commits ? 'commit' : 'rollback');
+    return result;
+  } catch (error) {
+    await client.query('rollback');
+    throw error;
+  } finally {
+    client.release();
+  }
+}
+
+const undone = <T>(act: (context: TaskContext) => Promise<T>, signal?: AbortSignal) =>
+  attempted(act, { commits: false, signal });
+
+const database = new DatabaseConnector();
+const file = new FileConnector({ root: folder });
+const email = new EmailConnector({ root: folder });
+const orders = new PurchaseOrderConnector();
+
+// biome-ignore lint/suspicious/noExplicitAny: outputs are JSON of whatever shape the operation gives them.
+type Output = any;
+
+function run(connector: Connector, operation: string, parameters: Json): Promise<Output> {
+  return attempted((context) => connector.execute(operation, parameters, context), { commits: true });
+}
+
+writeFileSync(join(folder, 'mail.txt'), 'Subject: Order\nFrom: a@b.example\n\nPO Number: 7\n');
+const mail = await run(email, 'read', { path: 'mail.txt' });
+const { fields } = await run(orders, 'extract', { email: mail });
+
+contract('database', {
+  connector: database,
+  source: 'src/connectors/database.ts',
+  attempt: undone,
+  operations: {
+    create: {
+      good: { table: 'things', row: { id: 900, price: '1.5', data: { a: [1, null] } } },
+      bad: [{ table: 'a;b', row: {} }, /table: DB_BAD_IDENTIFIER/, /row: give at least one column/],
+      hopeless: { table: 'things', row: { id: 'no number' } },
+    },
+    upsert: {
+      good: { table: 'things', key: ['id'], row: { id: 901, name: 'upserted' } },
+      bad: [{ table: '', key: [], row: {} }, /table: /, /key: /, /row: /],
+      hopeless: { table: 'things', key: ['price'], row: { price: 1 } },
+    },
+    query: {
+      good: { table: 'things', where: { flag: true }, order_by: [{ column: 'id' }] },
+      bad: [
+        { table: 7, where: [], limit: 0, order_by: [{ column: 'a', direction: 'up' }] },
+        /table: /,
+        /where: /,
+        /limit: /,
+        /order_by\.0\.direction: /,
+      ],
+      hopeless: { table: 'no_such_table' },
+    },
+  },
+});
+
+contract('file', {
+  connector: file,
+  source: 'src/connectors/file.ts',
+  attempt: undone,
+  operations: {
+    writeJson: {
+      good: { path: 'contract/out.json', content: { a: [1, 'ä', null] } },
+      bad: [{ path: '', keys: 'a' }, /path: /, /keys: /],
+      hopeless: { path: '../out.json', content: 1 },
+    },
+  },
+});
+
+contract('email', {
+  connector: email,
+  source: 'src/connectors/email.ts',
+  attempt: undone,
+  operations: {
+    read: { good: { path: 'mail.txt' }, bad: [{ path: 7 }, /path: /], hopeless: { path: 'missing.txt' } },
+  },
+});
+
+contract('purchase_order', {
+  connector: orders,
+  source: 'src/connectors/purchase_order.ts',
+  attempt: undone,
+  operations: {
+    extract: {
+      good: { email: mail },
+      bad: [{ email: { ...mail, text: 1, sent_on: 'soon' } }, /email\.text: /, /email\.sent_on: /],
+    },
+    check: {
+      good: {
+        fields,
+        warnings: [],
+        subject: 'Order',
+        sent_on: null,
+        run_created_at: '2025-06-18T00:00:00Z',
+        amount_over: '10000.00',
+        due_within_days: 7,
+      },
+      bad: [
+        {
+          fields: { ...fields, total: 12.5, due_date: 'soon' },
+          warnings: [],
+          amount_over: '1e5',
+          due_within_days: -1,
+        },
+        /fields\.total: /,
+        /fields\.due_date: /,
+        /amount_over: expected a decimal/,
+        /due_within_days: /,
+      ],
+    },
+  },
+});
+
+test('create puts out the row as it was stored, defaults and generated values filled in', async () => {
+  const { row } = await run(database, 'create', { table: 'things', row: { id: 1, name: 'one' } });
+
+  assert.deepEqual([row.id, row.name, row.flag, row.twice, row.price], [1, 'one', true, 2, null]);
+});
+
+test('amounts, big numbers, days and moments are stored and read exactly', async () => {
+  const given = {
+    id: 2,
+    price: '12345678901234.5678',
+    exact: '0.1000000000000000000000000000000000000001',
+    big: '9007199254740993',
+    day: '2025-03-30',
+    moment: '2025-03-30T01:30:00.123456Z',
+    data: { nested: [{ n: 1.5 }, null, true, 'ä'] },
+    tags: ['a', 'b,c', '"d"'],
+  };
+
+  const { row } = await run(database, 'create', { table: 'things', row: given });
+
+  assert.deepEqual(
+    [row.price, row.exact, row.big, row.day, row.data, row.tags],
+    [given.price, given.exact, given.big, given.day, given.data, given.tags],
+  );
+  const { rows } = await pool.query(
+    `select exact::text, day::text, moment = $1 as same_moment from things where id = 2`,
+    [given.moment],
+  );
+  assert.deepEqual(rows, [{ exact: given.exact, day: given.day, same_moment: true }]);
+});
+
+test('upsert creates a row, then updates it, and says which', async () => {
+  const first = await run(database, 'upsert', {
+    table: 'things',
+    key: ['id'],
+    row: { id: 3, name: 'three', price: '1' },
+  });
+  const second = await run(database, 'upsert', { table: 'things', key: ['id'], row: { id: 3, price: '2' } });
+
+  assert.deepEqual([first.created, second.created], [true, false]);
+  assert.deepEqual([second.row.name, second.row.price], ['three', '2.0000']);
+});
+
+test('upsert of nothing but the key gives the row that is there', async () => {
+  await run(database, 'upsert', { table: 'things', key: ['id'], row: { id: 4, name: 'four' } });
+
+  const { created, row } = await run(database, 'upsert', { table: 'things', key: ['id'], row: { id: 4 } });
+
+  assert.deepEqual([created, row.name], [false, 'four']);
+});
+
+test('upsert needs a unique constraint on its key, and says so', async () => {
+  await assert.rejects(run(database, 'upsert', { table: 'things', key: ['price'], row: { price: '1' } }), {
+    code: 'DB_42P10',
+    message: /Add a unique constraint on exactly the key columns/,
+  });
+});
+
+test('upsert needs the key in its row, and says so', async () => {
+  await assert.rejects(
+    run(database, 'upsert', { table: 'things', key: ['id', 'name'], row: { price: '1' } }),
+    {
+      code: 'DB_KEY_MISSING',
+      message: 'things: the row has no id, name, which is its key',
+    },
+  );
+});
+
+test('query gives the rows with these values, in this order, with these columns, and no more than wanted', async () => {
+  for (const id of [10, 11, 12, 13]) {
+    const row = { id, name: `q${id}`, flag: id !== 12, price: `${id}.5` };
+    await run(database, 'upsert', { table: 'things', key: ['id'], row });
+  }
+
+  const result = await run(database, 'query', {
+    table: 'things',
+    where: { flag: true, price: '10.5' },
+    columns: ['id', 'price'],
+  });
+  const sorted = await run(database, 'query', {
+    table: 'things',
+    columns: ['id'],
+    order_by: [{ column: 'flag' }, { column: 'id', direction: 'desc' }],
+    limit: 2,
+  });
+
+  assert.deepEqual(result, { count: 1, rows: [{ id: 10, price: '10.5000' }] });
+  assert.deepEqual(sorted.rows, [{ id: 12 }, { id: 13 }]);
+});
+
+test('query finds rows that have no value, by null', async () => {
+  await run(database, 'upsert', { table: 'things', key: ['id'], row: { id: 20, name: null } });
+
+  const { rows } = await run(database, 'query', {
+    table: 'things',
+    where: { id: 20, name: null },
+    columns: ['id'],
+  });
+
+  assert.deepEqual(rows, [{ id: 20 }]);
+});
+
+test('query reads views, and tables of other schemas', async () => {
+  await run(database, 'create', { table: 'shop.items', row: { id: 1 } });
+
+  assert.deepEqual(await run(database, 'query', { table: 'shop.items' }), { count: 1, rows: [{ id: 1 }] });
+  assert.equal((await run(database, 'query', { table: 'cheap', where: { id: 3 } })).count, 1);
+});
+
+for (const [operation, parameters] of [
+  ['create', { table: 'things', row: { id: 5, nmae: 'x' } }],
+  ['upsert', { table: 'things', key: ['nmae'], row: { nmae: 'x' } }],
+  ['query', { table: 'things', where: { nmae: 'x' } }],
+  ['query', { table: 'things', columns: ['nmae'] }],
+  ['query', { table: 'things', order_by: [{ column: 'nmae' }] }],
+] as const) {
+  test(`a misspelt column in ${operation} ${Object.keys(parameters).at(-1)} gets a suggestion`, async () => {
+    await assert.rejects(run(database, operation, parameters as Json), {
+      code: 'DB_NO_COLUMN',
+      message: /^things has no column "nmae"\. Did you mean "name"\? There are: id, name, price/,
+    });
+  });
+}
+
+test('a misspelt table gets a suggestion', async () => {
+  await assert.rejects(run(database, 'query', { table: 'thnigs' }), {
+    code: 'DB_NO_TABLE',
+    message: /^there is no table thnigs in schema public\. Did you mean "things"\?/,
+  });
+});
+
+for (const table of [
+  'sluice.tasks',
+  'sluice.runs',
+  'pg_catalog.pg_class',
+  'information_schema.tables',
+  'graphile_migrate.migrations',
+  'pg_toast.x',
+]) {
+  test(`${table} is not for workflows`, async () => {
+    await assert.rejects(run(database, 'query', { table }), { code: 'DB_RESERVED_SCHEMA' });
+  });
+}
+
+for (const table of [
+  'things; drop table things',
+  '"things"',
+  'things --',
+  'a.b.c',
+  '',
+  "things'",
+  'things\0',
+  'Odd "Name',
+  'ünï',
+]) {
+  test(`${JSON.stringify(table)} is no name for a table`, async () => {
+    await assert.rejects(run(database, 'query', { table }), {
+      code: 'BAD_PARAMETERS',
+      message: /DB_BAD_IDENTIFIER/,
+    });
+  });
+}
+
+test('a column’s name is never SQL, whatever it holds', async () => {
+  for (const column of ['id; drop table things', 'id" = 1 --', '1=1', '*', 'ctid', 'xmin', 'constructor'])
+    await assert.rejects(
+      run(database, 'query', { table: 'things', where: { [column]: 1 } }),
+      { code: 'DB_NO_COLUMN' },
+      column,
+    );
+});
+
+test('columns with quotes, keywords and letters of all kinds for names are written and found', async () => {
+  const row = { 'a "quoted" column': 'x', select: 1, Ünï: 'y' };
+
+  const created = await run(database, 'create', { table: 'odd', row });
+  const found = await run(database, 'query', { table: 'odd', where: row });
+
+  assert.deepEqual([created.row, found.rows], [row, [row]]);
+});
+
+test('a value is never SQL, whatever it holds', async () => {
+  const name = `'); drop table things; -- \${x} $1 \\`;
+
+  await run(database, 'create', { table: 'things', row: { id: 30, name } });
+  const { rows } = await run(database, 'query', {
+    table: 'things',
+    where: { name },
+    columns: ['id', 'name'],
+  });
+
+  assert.deepEqual(rows, [{ id: 30, name }]);
+});
+
+test('a generated column is refused with its name', async () => {
+  for (const [column, value] of [
+    ['twice', 4],
+    ['number', 7],
+  ] as const) {
+    await assert.rejects(run(database, 'create', { table: 'numbered', row: { id: 31, [column]: value } }), {
+      code: 'DB_GENERATED_COLUMN',
+      message: `numbered: column "${column}" is generated; leave it out`,
+    });
+  }
+});
+
+test('a value that its column does not take fails with the code of Postgres, and without the row', async () => {
+  await run(database, 'upsert', { table: 'things', key: ['id'], row: { id: 40, name: 'secret' } });
+
+  await assert.rejects(
+    run(database, 'create', { table: 'things', row: { id: 40 } }),
+    (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'DB_23505');
+      assert.doesNotMatch(error.message, /secret|\(40\)/);
+      return true;
+    },
+  );
+  await assert.rejects(run(database, 'create', { table: 'things', row: { id: 41, price: 'much' } }), {
+    code: 'DB_22P02',
+  });
+  await assert.rejects(run(database, 'create', { table: 'things', row: { id: 41, day: '2025-02-30' } }), {
+    code: 'DB_22008',
+  });
+});
+
+test('with a URL of its own the connector works on that database, and not in the task’s transaction', async () => {
+  const other = new DatabaseConnector({ url });
+
+  await attempted((context) => other.execute('create', { table: 'things', row: { id: 50 } }, context), {
+    commits: false,
+  });
+
+  assert.equal((await pool.query('select from things where id = 50')).rowCount, 1);
+});
+
+test('a file holds the value as JSON, indented, with a line end', async () => {
+  await run(file, 'writeJson', { path: 'plain.json', content: { a: [1, 'ä'] } });
+
+  assert.equal(readFileSync(join(folder, 'plain.json'), 'utf8'), '{\n  "a": [\n    1,\n    "ä"\n  ]\n}\n');
+});
+
+test('keys come in the order that is asked for, wherever they occur, and others after them', async () => {
+  const content = { z: 1, b: { y: 1, a: 2 }, a: 3 };
+
+  await run(file, 'writeJson', { path: 'ordered.json', content, keys: ['a', 'b'] });
+
+  assert.equal(
+    JSON.stringify(JSON.parse(readFileSync(join(folder, 'ordered.json'), 'utf8'))),
+    '{"a":3,"b":{"a":2,"y":1},"z":1}',
+  );
+});
+
+test('folders on the way to a file are made', async () => {
+  const { path } = await run(file, 'writeJson', { path: 'deep/er/file.json', content: 1 });
+
+  assert.equal(path, 'deep/er/file.json');
+  assert.equal(readFileSync(join(folder, 'deep/er/file.json'), 'utf8'), '1\n');
+});
+
+test('a file is replaced as a whole: no draft stays behind', async () => {
+  await run(file, 'writeJson', { path: 'whole/file.json', content: 'a long text that was there before' });
+  await run(file, 'writeJson', { path: 'whole/file.json', content: 1 });
+
+  assert.deepEqual(readdirSync(join(folder, 'whole')), ['file.json']);
+  assert.equal(readFileSync(join(folder, 'whole/file.json'), 'utf8'), '1\n');
+});
+
+test('who has a file open goes on reading the former one while it is replaced', async () => {
+  await run(file, 'writeJson', { path: 'swap.json', content: 'before' });
+  const { openSync, closeSync } = await import('node:fs');
+  const open = openSync(join(folder, 'swap.json'), 'r');
+
+  await run(file, 'writeJson', { path: 'swap.json', content: 'after' });
+
+  assert.equal(readFileSync(open, 'utf8'), '"before"\n');
+  closeSync(open);
+});
+
+symlinkSync(elsewhere, join(folder, 'link'));
+writeFileSync(join(elsewhere, 'target.json'), 'untouched');
+symlinkSync(join(elsewhere, 'target.json'), join(folder, 'linked.json'));
+symlinkSync(join(elsewhere, 'nowhere'), join(folder, 'dangling'));
+mkdirSync(join(folder, 'folder.json'));
+writeFileSync(join(folder, 'plain.txt'), 'a file');
+
+for (const [path, code] of [
+  ['../out.json', 'PATH_OUTSIDE_ROOT'],
+  ['a/../../out.json', 'PATH_OUTSIDE_ROOT'],
+  ['/etc/out.json', 'PATH_OUTSIDE_ROOT'],
+  ['.', 'PATH_OUTSIDE_ROOT'],
+  ['link/out.json', 'PATH_OUTSIDE_ROOT'],
+  ['link/new/out.json', 'PATH_OUTSIDE_ROOT'],
+  ['dangling/out.json', 'PATH_OUTSIDE_ROOT'],
+  ['a\0b.json', 'PATH_OUTSIDE_ROOT'],
+  ['linked.json', 'FILE_IS_NO_FILE'],
+  ['folder.json', 'FILE_IS_NO_FILE'],
+  ['plain.txt/out.json', 'FILE_NOT_WRITTEN'],
+  [`${'x'.repeat(300)}.json`, 'FILE_NOT_WRITTEN'],
+] as const) {
+  test(`nothing is written to ${JSON.stringify(path.slice(0, 30))}`, async () => {
+    await assert.rejects(run(file, 'writeJson', { path, content: 1 }), { name: 'ConnectorError', code });
+
+    assert.deepEqual(readdirSync(elsewhere), ['target.json']);
+    assert.equal(readFileSync(join(elsewhere, 'target.json'), 'utf8'), 'untouched');
+  });
+}

@@ -1,0 +1,392 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import * as z from 'zod';
+import { openEngine } from '../src/engine.ts';
+import { UsageError } from '../src/errors.ts';
+import { draw, fileDatabase, someoneWaitsForALock } from './support/scene.ts';
+
+const { pool, url } = await fileDatabase();
+
+const SCHEMA = {
+  type: 'object',
+  properties: {
+    email: { type: 'string' },
+    limit: { type: 'number', default: 100 },
+    days: { type: 'integer', default: 7 },
+    strict: { type: 'boolean' },
+    tags: { type: 'array', default: ['a'] },
+  },
+  required: ['email'],
+  additionalProperties: false,
+};
+
+let registered = 0;
+
+/** A workflow of two tasks that declares its input. */
+async function declared(schema: unknown = SCHEMA): Promise<string> {
+  const name = `declared_${++registered}`;
+  const tasks = [
+    { name: 'a', connector: 'c', operation: 'o' },
+    { name: 'b', connector: 'c', operation: 'o', after: ['a'] },
+  ];
+  await pool.query('select from sluice.register_workflow($1, $2, $3)', [
+    name,
+    JSON.stringify(tasks),
+    JSON.stringify(schema),
+  ]);
+  return name;
+}
+
+async function start(workflow: string, input: unknown = {}, key: string | null = null): Promise<string> {
+  const { rows } = await pool.query('select sluice.start_run($1, $2, $3) as id', [
+    workflow,
+    JSON.stringify(input),
+    key,
+  ]);
+  return rows[0].id;
+}
+
+async function startMany(
+  workflow: string,
+  inputs: readonly unknown[],
+  keys: readonly (string | null)[] | null = null,
+) {
+  const { rows } = await pool.query('select run_id, is_new from sluice.start_runs($1, $2::jsonb[], $3)', [
+    workflow,
+    inputs.map((input) => JSON.stringify(input)),
+    keys,
+  ]);
+  return rows as { run_id: string; is_new: boolean }[];
+}
+
+async function runsOf(workflow: string): Promise<number> {
+  const { rows } = await pool.query('select count(*)::integer from sluice.runs where workflow = $1', [
+    workflow,
+  ]);
+  return rows[0].count;
+}
+
+async function inputOf(run: string): Promise<unknown> {
+  const { rows } = await pool.query('select input from sluice.runs where id = $1', [run]);
+  return rows[0].input;
+}
+
+test('a run is started from psql in one line, with its input', async () => {
+  const workflow = await declared();
+
+  const { rows } = await pool.query(`select sluice.start_run('${workflow}', '{"email": "a.txt"}')`);
+
+  const { rows: tasks } = await pool.query(
+    'select task_no, state from sluice.tasks where run_id = $1 order by 1',
+    [rows[0].start_run],
+  );
+  assert.deepEqual(tasks, [
+    { task_no: 1, state: 'READY' },
+    { task_no: 2, state: 'PENDING' },
+  ]);
+});
+
+test('a workflow that declares no input is started by its name alone', async () => {
+  const workflow = await draw({ a: [] });
+
+  const { rows } = await pool.query(`select sluice.start_run('${workflow}') as id`);
+
+  assert.deepEqual(await inputOf(rows[0].id), {});
+});
+
+test('a run is there when the caller’s transaction has committed, and not when it is rolled back', async () => {
+  const workflow = await draw({ a: [] });
+  const client = await pool.connect();
+
+  await client.query('begin');
+  await client.query('select sluice.start_run($1)', [workflow]);
+  assert.equal(await runsOf(workflow), 0);
+  await client.query('rollback');
+  assert.equal(await runsOf(workflow), 0);
+  await client.query('begin');
+  await client.query('select sluice.start_run($1)', [workflow]);
+  await client.query('commit');
+  client.release();
+
+  assert.equal(await runsOf(workflow), 1);
+});
+
+test('starting again with the same key gives the same run', async () => {
+  const workflow = await declared();
+
+  const first = await start(workflow, { email: 'a.txt' }, 'k');
+  const second = await start(workflow, { email: 'a.txt' }, 'k');
+
+  assert.equal(second, first);
+  assert.equal(await runsOf(workflow), 1);
+});
+
+test('saying a default or leaving it out is the same input', async () => {
+  const workflow = await declared();
+
+  const first = await start(workflow, { email: 'a.txt' }, 'k');
+
+  assert.equal(await start(workflow, { days: 7, email: 'a.txt', limit: 100 }, 'k'), first);
+});
+
+test('the same key with another input is refused, and the run that has it is named', async () => {
+  const workflow = await declared();
+  const first = await start(workflow, { email: 'a.txt' }, 'k');
+
+  await assert.rejects(start(workflow, { email: 'b.txt' }, 'k'), {
+    code: 'WF005',
+    message: `run ${first} of ${workflow} has the key "k" already, with another input`,
+    hint: /use another key, or the same input/,
+  });
+
+  assert.equal(await runsOf(workflow), 1);
+});
+
+test('the same key gives the same run after the workflow has changed', async () => {
+  const workflow = await declared();
+  const first = await start(workflow, { email: 'a.txt' }, 'k');
+
+  await pool.query('select from sluice.register_workflow($1, $2, $3)', [
+    workflow,
+    JSON.stringify([{ name: 'other', connector: 'c', operation: 'o' }]),
+    JSON.stringify({
+      ...SCHEMA,
+      properties: { ...SCHEMA.properties, days: { type: 'integer', default: 9 } },
+    }),
+  ]);
+
+  assert.equal(await start(workflow, { email: 'a.txt' }, 'k'), first);
+});
+
+test('a key is a workflow’s own', async () => {
+  const [one, other] = [await draw({ a: [] }), await draw({ a: [] })];
+
+  assert.notEqual(await start(one, {}, 'k'), await start(other, {}, 'k'));
+});
+
+test('two sessions that start with the same key at the same moment get the same run', async () => {
+  const workflow = await draw({ a: [] });
+  const client = await pool.connect();
+  await client.query('begin');
+
+  const { rows } = await client.query(`select sluice.start_run($1, '{}', 'k') as id`, [workflow]);
+  const second = start(workflow, {}, 'k');
+  await someoneWaitsForALock();
+  await client.query('commit');
+  client.release();
+
+  assert.equal(await second, rows[0].id);
+  assert.equal(await runsOf(workflow), 1);
+});
+
+test('a key whose first start was rolled back is free', async () => {
+  const workflow = await draw({ a: [] });
+  const client = await pool.connect();
+  await client.query('begin');
+
+  await client.query(`select sluice.start_run($1, '{}', 'k') as id`, [workflow]);
+  const second = start(workflow, {}, 'k');
+  await someoneWaitsForALock();
+  await client.query('rollback');
+  client.release();
+
+  assert.deepEqual(await inputOf(await second), {});
+  assert.equal(await runsOf(workflow), 1);
+});
+
+test('sessions that race with the same key start one run', async () => {
+  const workflow = await draw({ a: [] });
+
+  const ids = await Promise.all(Array.from({ length: 8 }, () => start(workflow, {}, 'k')));
+
+  assert.equal(new Set(ids).size, 1);
+  assert.equal(await runsOf(workflow), 1);
+});
+
+test('without a key every start is another run', async () => {
+  const workflow = await draw({ a: [] });
+
+  assert.notEqual(await start(workflow), await start(workflow));
+});
+
+test('a key is neither empty nor longer than 500 characters', async () => {
+  const workflow = await draw({ a: [] });
+
+  for (const key of ['', 'x'.repeat(501)])
+    await assert.rejects(start(workflow, {}, key), { constraint: 'keys_are_short' });
+  await start(workflow, {}, 'x'.repeat(500));
+});
+
+test('what is left out of an input gets its default', async () => {
+  const workflow = await declared();
+
+  assert.deepEqual(await inputOf(await start(workflow, { email: 'a.txt', days: 3 })), {
+    email: 'a.txt',
+    days: 3,
+    limit: 100,
+    tags: ['a'],
+  });
+});
+
+for (const [what, input, problem] of [
+  ['missing', {}, '"email" is missing'],
+  ['unknown', { email: 'a', emial: 'b' }, '"emial" is not known; there are: '],
+  ['of the wrong type', { email: 5 }, '"email" is of type number, it has to be of type string'],
+  ['null instead of text', { email: null }, '"email" is of type null, it has to be of type string'],
+  [
+    'text instead of a number',
+    { email: 'a', days: '7' },
+    '"days" is of type string, it has to be of type integer',
+  ],
+  [
+    'a fraction instead of a whole number',
+    { email: 'a', days: 1.5 },
+    '"days" is 1.5, it has to be of type integer',
+  ],
+  ['a list', ['a'], 'it is array, not an object'],
+  ['null', null, 'it is null, not an object'],
+  ['text', 'email', 'it is string, not an object'],
+] as const) {
+  test(`an input that is ${what} is refused, and nothing is started`, async () => {
+    const workflow = await declared();
+
+    await assert.rejects(start(workflow, input), (error: Error & { code?: string }) => {
+      assert.equal(error.code, 'WF004');
+      assert.ok(error.message.startsWith(`the input of ${workflow} is not valid: ${problem}`), error.message);
+      return true;
+    });
+
+    assert.equal(await runsOf(workflow), 0);
+  });
+}
+
+test('all that is wrong with an input is said at once', async () => {
+  const workflow = await declared();
+
+  await assert.rejects(start(workflow, { limit: 'x', strict: 1, other: true }), (error: Error) => {
+    for (const problem of [
+      '"email" is missing',
+      '"limit" is of type string',
+      '"strict" is of type number',
+      '"other" is not known',
+    ])
+      assert.ok(error.message.includes(problem), `${problem} is not in: ${error.message}`);
+    return true;
+  });
+});
+
+test('a workflow that is not there is refused, and what there is is said', async () => {
+  const workflow = await draw({ a: [] });
+
+  await assert.rejects(start('po_dmeo'), (error: Error & { code?: string; hint?: string }) => {
+    assert.deepEqual([error.code, error.message], ['WF003', 'there is no workflow "po_dmeo"']);
+    assert.ok(error.hint?.includes(workflow), error.hint);
+    return true;
+  });
+});
+
+test('many runs are started in one call, and their ids are in the order of the inputs', async () => {
+  const workflow = await declared({ type: 'object' });
+  const inputs = Array.from({ length: 200 }, (_, n) => ({ n }));
+
+  const runs = await startMany(workflow, inputs);
+
+  const { rows } = await pool.query('select id, input from sluice.runs where workflow = $1', [workflow]);
+  const inputs_of = new Map(rows.map(({ id, input }) => [id, input]));
+  assert.deepEqual(
+    runs.map(({ run_id }) => inputs_of.get(run_id)),
+    inputs,
+  );
+});
+
+test('keys and starts without one may be mixed in a call; each answer stands at the place of its input', async () => {
+  const workflow = await declared({ type: 'object' });
+  const [old] = await startMany(workflow, [{ n: 1 }], ['one']);
+
+  const runs = await startMany(
+    workflow,
+    [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }, { n: 2 }],
+    [null, 'one', 'two', null, 'two'],
+  );
+
+  const inputs = [];
+  for (const { run_id } of runs) inputs.push(await inputOf(run_id));
+  assert.deepEqual(inputs, [{ n: 0 }, { n: 1 }, { n: 2 }, { n: 3 }, { n: 2 }]);
+  assert.equal(runs[1]?.run_id, old?.run_id);
+  assert.equal(runs[4]?.run_id, runs[2]?.run_id);
+  assert.deepEqual(
+    runs.map(({ is_new }) => is_new),
+    [true, false, true, true, false],
+  );
+});
+
+test('one bad input among many starts none of them', async () => {
+  const workflow = await declared();
+
+  await assert.rejects(startMany(workflow, [{ email: 'a' }, {}, { email: 'c' }]), { code: 'WF004' });
+
+  assert.equal(await runsOf(workflow), 0);
+});
+
+test('one key with two inputs in one call starts none of them', async () => {
+  const workflow = await declared();
+
+  await assert.rejects(startMany(workflow, [{ email: 'a' }, { email: 'b' }], ['k', 'k']), { code: 'WF005' });
+
+  assert.equal(await runsOf(workflow), 0);
+});
+
+test('as many keys as inputs, or none at all', async () => {
+  const workflow = await declared();
+
+  await assert.rejects(startMany(workflow, [{ email: 'a' }, { email: 'b' }], ['k']), {
+    code: 'WF004',
+    message: /as many keys as inputs/,
+  });
+});
+
+test('starting no runs is fine', async () => {
+  assert.deepEqual(await startMany(await declared(), []), []);
+});
+
+test('calls that share keys in another order do not wait for one another in a circle', async () => {
+  const workflow = await declared({ type: 'object' });
+  const gate = await pool.connect();
+  await gate.query('begin');
+
+  // Both stop in the middle of their keys: whoever went another way would now hold what the other needs.
+  await gate.query(`select sluice.start_run($1, '{}', 'm')`, [workflow]);
+  const one = startMany(workflow, [{}, {}, {}], ['a', 'm', 'z']);
+  await someoneWaitsForALock(1);
+  const other = startMany(workflow, [{}, {}, {}], ['z', 'm', 'a']);
+  await someoneWaitsForALock(2);
+  await gate.query('commit');
+  gate.release();
+
+  const ids = (await one).map(({ run_id }) => run_id);
+  assert.deepEqual(
+    (await other).map(({ run_id }) => run_id),
+    ids.toReversed(),
+  );
+});
+
+test('the engine checks an input by its whole schema, and names the place', async () => {
+  const schema = z.toJSONSchema(z.strictObject({ day: z.iso.date(), amounts: z.array(z.number().max(10)) }), {
+    io: 'input',
+  });
+  const workflow = await declared(schema);
+  await using engine = openEngine({ connectionString: url, connectors: {} });
+
+  await assert.rejects(
+    engine.startRun(workflow, { input: { day: '2025-02-30', amounts: [1, 11] } }),
+    (error: unknown) => {
+      assert.ok(error instanceof UsageError);
+      assert.match(
+        error.message,
+        /^BAD_INPUT the input of declared_\d+ is not valid: "day": .*; "amounts\.1": .* Nothing was started\.$/,
+      );
+      return true;
+    },
+  );
+  assert.equal(await runsOf(workflow), 0);
+});

@@ -1,0 +1,212 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { draw, fileDatabase, type Graph, registerRunner, running, type Scene } from './support/scene.ts';
+
+const { pool } = await fileDatabase();
+
+/** psql's own frame: a blank on each side of a value, a bar between two. */
+function widthInPsql(fields: readonly { name: string }[], rows: readonly Record<string, unknown>[]): number {
+  const widths = fields.map(({ name }) =>
+    Math.max(name.length, ...rows.map((row) => shown(row[name]).length)),
+  );
+  return widths.reduce((sum, width) => sum + width + 2, 0) + widths.length - 1;
+}
+
+function shown(value: unknown): string {
+  if (value === null) return '';
+  return value instanceof Date ? value.toISOString().slice(0, 19) : String(value);
+}
+
+/** The row of this run. */
+async function rowOf(view: string, scene: Scene) {
+  const [row] = await scene.sql(`select * from ${view} where run = $run`);
+  return row;
+}
+
+async function columnsOf(view: string): Promise<string[]> {
+  return (await pool.query(`select * from ${view} limit 0`)).fields.map(({ name }) => name);
+}
+
+test('v_active_runs says what runs, how far it is, what it waits for and since when', async () => {
+  assert.deepEqual(await columnsOf('v_active_runs'), [
+    'run',
+    'workflow',
+    'version',
+    'status',
+    'progress',
+    'running',
+    'waiting_for',
+    'started',
+    'age',
+  ]);
+});
+
+test('v_run_history says how runs ended, when, how long they took, and why', async () => {
+  assert.deepEqual(await columnsOf('v_run_history'), [
+    'run',
+    'workflow',
+    'status',
+    'started',
+    'finished',
+    'duration',
+    'tasks',
+    'failed_task',
+    'error',
+  ]);
+});
+
+test('a run under way shows its progress and what is running', async () => {
+  await using scene = await running({ a: [], b: [], c: ['a'] });
+  await scene.succeed('a');
+  await scene.take('b');
+
+  const { run, workflow, version, status, progress, running: now } = await rowOf('v_active_runs', scene);
+
+  assert.deepEqual(
+    { run, workflow, version, status, progress, now },
+    { run: scene.run, workflow: scene.workflow, version: 1, status: 'RUNNING', progress: '1/3', now: 'b' },
+  );
+});
+
+test('a run whose tasks could run waits for a slot, or for a runner when there is none', async () => {
+  await using scene = await running({ a: [] });
+
+  const withRunner = await rowOf('v_active_runs', scene);
+  await scene.sql(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
+  const without = await rowOf('v_active_runs', scene);
+
+  assert.deepEqual([withRunner.waiting_for, without.waiting_for], ['a slot', 'a runner']);
+});
+
+test('a run that has all that it can have running waits for nothing', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.take('a');
+
+  assert.equal((await rowOf('v_active_runs', scene)).waiting_for, null);
+});
+
+test('a run is in one of the two views, never in both', async () => {
+  await using scene = await running({ a: [] });
+
+  assert.equal(await rowOf('v_run_history', scene), undefined);
+  await scene.succeed('a');
+
+  assert.equal(await rowOf('v_active_runs', scene), undefined);
+  assert.equal((await rowOf('v_run_history', scene)).run, scene.run);
+});
+
+test('a completed run shows how many of its tasks succeeded, and no error', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.succeed('a');
+  await scene.succeed('b');
+
+  const { status, tasks, failed_task, error, duration } = await rowOf('v_run_history', scene);
+
+  assert.deepEqual(
+    { status, tasks, failed_task, error },
+    { status: 'COMPLETED', tasks: '2/2', failed_task: null, error: null },
+  );
+  assert.match(duration, /^\d+ ms$|^\d+\.\d s$/);
+});
+
+test('a failed run shows the task at which it stopped, and why', async () => {
+  await using scene = await running({ a: [], b: ['a'], c: ['b'] });
+  await scene.succeed('a');
+  await scene.fail('b');
+
+  const { status, tasks, failed_task, error } = await rowOf('v_run_history', scene);
+
+  assert.deepEqual(
+    { status, tasks, failed_task, error },
+    { status: 'FAILED', tasks: '1/3', failed_task: 'b', error: 'b broke' },
+  );
+});
+
+test('a cancelled run shows by whom', async () => {
+  await using scene = await running({ a: [] });
+  await scene.sql(`select sluice.cancel_run($run, 'Ada')`);
+
+  const { status, failed_task, error } = await rowOf('v_run_history', scene);
+
+  assert.deepEqual(
+    { status, failed_task, error },
+    { status: 'CANCELLED', failed_task: null, error: 'cancelled by Ada' },
+  );
+});
+
+test('an error stays on one line, whatever it holds', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+  await scene.report([{ ...(await scene.claimOf('a')), error: { code: 'X', message: 'one\ntwo\r\tthree' } }]);
+
+  assert.equal((await rowOf('v_run_history', scene)).error, 'one two  three');
+});
+
+test('both views show the newest run first', async () => {
+  await using older = await running({ a: [] });
+  await using newer = await running({ a: [] });
+
+  const active = await newer.sql('select run from v_active_runs');
+  await older.succeed('a');
+  await newer.succeed('a');
+  const history = await newer.sql('select run from v_run_history limit 2');
+
+  assert.deepEqual(
+    active.map(({ run }) => run),
+    [newer.run, older.run],
+  );
+  assert.deepEqual(
+    history.map(({ run }) => run),
+    [newer.run, older.run],
+  );
+});
+
+test('both views fit into a psql of 120 columns, whatever names and errors are like', async () => {
+  const long = 'a_task_with_quite_a_long_name';
+  const graph: Graph = Object.fromEntries(Array.from({ length: 12 }, (_, n) => [`${long}_${n}`, []]));
+  await using active = await running(graph);
+  await using failed = await running(graph);
+  await active.claim(8);
+  await failed.take(`${long}_11`);
+  await failed.report([
+    { ...(await failed.claimOf(`${long}_11`)), error: { code: 'X', message: 'it broke '.repeat(50) } },
+  ]);
+
+  for (const view of ['v_active_runs', 'v_run_history']) {
+    const { fields, rows } = await pool.query(`select * from ${view}`);
+    assert.ok(rows.length > 0);
+    const width = widthInPsql(fields, rows);
+    assert.ok(width <= 120, `${view} is ${width} wide`);
+  }
+});
+
+for (const [seconds, words] of [
+  ['0.0842', '84 ms'],
+  ['0.9996', '1.0 s'],
+  ['1.25', '1.3 s'],
+  ['59.96', '1 min 0 s'],
+  ['200.9', '3 min 20 s'],
+  ['7500', '2 h 5 min'],
+]) {
+  test(`${seconds} seconds are ${words}`, async () => {
+    const { rows } = await pool.query('select sluice.duration($1) as words', [seconds]);
+
+    assert.equal(rows[0].words, words);
+  });
+}
+
+test('the views stay quick when there are many runs: twenty are read, not all', async () => {
+  const workflow = await draw({ a: [], b: [] });
+  await registerRunner();
+  await pool.query(`select sluice.start_runs($1, array_fill('{}'::jsonb, array[2000]))`, [workflow]);
+  await pool.query(`select sluice.cancel_run(id) from sluice.runs where workflow = $1`, [workflow]);
+
+  const { rows } = await pool.query('explain (analyze, format json) select * from v_run_history limit 20');
+
+  const looked: number[] = [];
+  JSON.stringify(rows[0], (key, value) => {
+    if (key === 'Actual Loops') looked.push(value);
+    return value;
+  });
+  assert.ok(Math.max(...looked) <= 40, `it looked ${Math.max(...looked)} times`);
+});

@@ -33,12 +33,13 @@ addDatabaseCommands(shell);
 addDoctorCommand(shell);
 
 function fail(error: unknown): number {
-  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   const line = (text: string) => say(text.split('\n').map(printable).join('\n'));
   if (error instanceof UsageError || error instanceof InvalidArgumentError) {
     line(error.message);
     return 2;
   }
+  // The others have been said by commander itself.
+  if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof DatabaseUnavailableError || isConnectionFailure(error) || isDatabaseExhausted(error)) {
     line(
       error instanceof DatabaseUnavailableError

@@ -120,7 +120,7 @@ export const checks: readonly Check[] = [
     name: 'Runs under way have something to do',
     sql: `select runs.id as run_id, runs.created_at
             from sluice.runs
-           where runs.status = 'RUNNING'
+           where runs.finished_at is null
              and not exists (select from sluice.tasks where tasks.run_id = runs.id and tasks.state in ('READY', 'RUNNING'))`,
   },
   {

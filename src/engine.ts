@@ -1,6 +1,11 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-import { createPool, describeConnectionFailure, isConnectionFailure } from './database/connect.ts';
+import {
+  createPool,
+  describeConnectionFailure,
+  isConnectionFailure,
+  isDatabaseExhausted,
+} from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
 import { DefinitionError, UsageError } from './errors.ts';
 import {
@@ -82,7 +87,7 @@ export class Engine implements AsyncDisposable {
         await this.#pool.query('select');
         return;
       } catch (error) {
-        if (!isConnectionFailure(error)) throw error;
+        if (!isConnectionFailure(error) && !isDatabaseExhausted(error)) throw error;
         if (!said)
           say(
             `${describeConnectionFailure(error, this.#options.connectionString)} Waiting for the database.`,

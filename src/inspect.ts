@@ -115,7 +115,7 @@ export async function listRuns(
   { workflow, statuses, since, before }: RunFilter = {},
 ): Promise<RunSummary[]> {
   const values: unknown[] = [limit];
-  const conditions = [which === 'active' ? `runs.status = 'RUNNING'` : `runs.status <> 'RUNNING'`];
+  const conditions = [`runs.finished_at is ${which === 'active' ? '' : 'not '}null`];
   const where = (condition: string, value: unknown) =>
     conditions.push(condition.replace('?', `$${values.push(value)}`));
   if (statuses) where('runs.status = any (?::sluice.run_status[])', statuses);
@@ -146,7 +146,7 @@ export async function listRuns(
 /** How many runs are under way. */
 export async function countActiveRuns(db: Connection): Promise<number> {
   const { rows } = await db.query(
-    `select count(*)::integer as count from sluice.runs where status = 'RUNNING'`,
+    `select count(*)::integer as count from sluice.runs where finished_at is null`,
   );
   return rows[0].count;
 }

@@ -1,5 +1,6 @@
 import type { TaskLog } from './connector.ts';
 import { messageOf } from './errors.ts';
+import { Figures } from './figures.ts';
 import type { Log } from './log.ts';
 import type { Claim, ClaimedTask, Hop, Result, StoredTask } from './store.ts';
 import { duration } from './terminal.ts';
@@ -18,6 +19,7 @@ interface Told {
 export class Narrator {
   readonly #log: Log;
   readonly #told = new Map<string, Told>();
+  readonly #figures = new Figures();
 
   constructor(log: Log) {
     this.#log = log;
@@ -69,7 +71,15 @@ export class Narrator {
     );
   }
 
-  tell({ answers, finished }: Hop): void {
+  /** Once in a while, if anything happened: how much. */
+  sumUp(): void {
+    const figures = this.#figures.take();
+    if (figures) this.#log.info(figures.fields, figures.line);
+  }
+
+  tell(hop: Hop): void {
+    const { answers, finished } = hop;
+    this.#figures.add(hop);
     for (const answer of answers) {
       const told = this.#told.get(keyOf(answer));
       this.#told.delete(keyOf(answer));

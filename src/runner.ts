@@ -36,6 +36,7 @@ export interface RunnerOptions {
 }
 
 const BEAT_MS = 1_000;
+const SUM_UP_MS = 60_000;
 const RECONNECT_MS = 250;
 const LISTEN_AGAIN_MS = 10_000;
 /** The task's transactions at a time; more slots than these share them. */
@@ -95,11 +96,13 @@ class Runner {
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
     const heart = setInterval(() => this.#beat(), BEAT_MS);
+    const minute = setInterval(() => this.#narrator.sumUp(), SUM_UP_MS);
     try {
       await Promise.race([this.#work(), this.#over]);
     } finally {
       this.#left = true;
       clearInterval(heart);
+      clearInterval(minute);
       signal.removeEventListener('abort', stop);
       this.#abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
       await Promise.all([this.#listening?.[Symbol.asyncDispose](), this.#leave()]);
@@ -132,6 +135,8 @@ class Runner {
     } catch (error) {
       return this.#recover(session, error);
     }
+    // The ring of a stop may have been answered above.
+    if (this.#isDone) return;
     await this.#bell.next();
     // Whatever finishes in this tick goes into the same hop.
     await immediate();
@@ -218,6 +223,7 @@ class Runner {
       const pulse = await session.beat();
       if (this.#session !== session) return;
       if (!pulse.alive) return this.#loseIdentity(session);
+      this.#trouble.over();
       if (pulse.claimable || this.#resting) this.#bell.ring();
       this.#resting = false;
       for (const id of pulse.lost_runners)
@@ -241,7 +247,6 @@ class Runner {
       this.#session = session;
       this.#runnerId = session.runnerId;
       this.#mustReconcile = !session.isNew;
-      this.#trouble.over();
       this.#bell.ring();
       // Somebody who comes anew has not been cut off: he may look at once who is dead.
       if (session.isNew) void this.#beat();
@@ -258,12 +263,11 @@ class Runner {
     this.#mustReconcile = true;
     if (codeOf(error) === 'WF006') {
       this.#loseIdentity(session);
-    } else if (isConnectionFailure(error)) {
+    } else if (isConnectionFailure(error) || isDatabaseExhausted(error)) {
       this.#trouble.say(error);
+      // A new session helps when the server has changed its mind about this one: it was read-only, say.
       this.#drop(session);
-    } else if (isDatabaseExhausted(error)) {
-      this.#trouble.say(error);
-      await delay(BEAT_MS);
+      if (isDatabaseExhausted(error)) await delay(BEAT_MS);
     } else if (!isConflict(error)) {
       throw error;
     }
@@ -324,9 +328,10 @@ class Runner {
         'NOTIFY does not arrive (is a pooler in transaction mode in between?): looking for work once a second instead',
       );
     } catch (error) {
-      if (this.#left) return;
+      // Once it listens, it looks after its connection itself.
+      if (this.#left || this.#listening) return;
       if (isFirst) log.warn({}, `cannot listen: ${messageOf(error)}; looking for work once a second instead`);
-      if (!this.#listening) setTimeout(() => this.#left || this.#listen(false), LISTEN_AGAIN_MS).unref();
+      setTimeout(() => this.#left || this.#listen(false), LISTEN_AGAIN_MS).unref();
     }
   }
 

@@ -40,7 +40,8 @@ export function colourOf(state: string): Colour {
 export function duration(ms: number): string {
   const seconds = ms / 1000;
   if (Math.round(ms) < 1000) return `${Math.round(ms)} ms`;
-  if (seconds < 60) return `${seconds.toFixed(1)} s`;
+  if (seconds < 59.95) return `${seconds.toFixed(1)} s`;
+  if (seconds < 60) return '1 min 0 s';
   if (seconds < 3600) return `${Math.floor(seconds / 60)} min ${Math.floor(seconds % 60)} s`;
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
@@ -89,13 +90,17 @@ export function withoutColour(text: string): string {
   return text.replace(COLOUR, '');
 }
 
-/** Broken into lines between words. */
+/** Broken into lines between words, and within words that are longer than a line. */
 export function wrap(text: string, columns: number): string {
   const lines = [''];
   for (const word of text.split(' ')) {
     const line = lines.at(-1) ?? '';
     if (line && width(line) + 1 + width(word) > columns) lines.push(word);
     else lines[lines.length - 1] = line ? `${line} ${word}` : word;
+    for (let last = lines.at(-1) ?? ''; width(last) > columns; last = lines.at(-1) ?? '') {
+      const start = cut(last, columns, '');
+      lines.splice(-1, 1, start, last.slice(start.length));
+    }
   }
   return lines.join('\n');
 }

@@ -1,15 +1,19 @@
-import { describeConnectionFailure } from './database/connect.ts';
+import { describeConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
 import { DatabaseUnavailableError } from './errors.ts';
 import type { Log } from './log.ts';
 
 const AGAIN_MS = 30_000;
 
-/** Says in one line what keeps us from working, once per trouble and then every half a minute; and when it is over. */
+/**
+ * Says in one line what keeps us from working, and when it is over. A server that goes away and comes back gives errors
+ * of many names; that is one trouble, which is told once, and again every half a minute.
+ */
 export class Trouble {
   readonly #log: Log;
   readonly #url: string;
   readonly #consequence: string;
   #since: number | undefined;
+  #isExhausted = false;
   #saidAt = Number.NEGATIVE_INFINITY;
 
   constructor(log: Log, url: string, consequence: string) {
@@ -20,9 +24,11 @@ export class Trouble {
 
   say(error: unknown): void {
     const now = performance.now();
-    const isNew = this.#since === undefined;
+    const isExhausted = isDatabaseExhausted(error);
+    const isNews = this.#since === undefined || isExhausted !== this.#isExhausted;
     this.#since ??= now;
-    if (!isNew && now - this.#saidAt < AGAIN_MS) return;
+    this.#isExhausted = isExhausted;
+    if (!isNews && now - this.#saidAt < AGAIN_MS) return;
     this.#saidAt = now;
     const what =
       error instanceof DatabaseUnavailableError ? error.message : describeConnectionFailure(error, this.#url);

@@ -1,6 +1,17 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
-import { link, mkdir, mkdtemp, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import {
+  appendFile,
+  link,
+  mkdir,
+  mkdtemp,
+  open,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  writeFile,
+} from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
@@ -114,6 +125,35 @@ test('a file that is too large is refused without reading it', async () => {
     code: 'EMAIL_TOO_LARGE',
     message: /2147483648 bytes; the limit is 10485760/,
   });
+});
+
+test('a file that changes while it is read is told, whether it grows, shrinks or is replaced', async (t) => {
+  const path = join(inbox, 'moving.txt');
+  const changes = {
+    grows: () => appendFile(path, 'more'),
+    shrinks: () => truncate(path, 5),
+    'is replaced': async () => {
+      await writeFile(`${path}.new`, ORDER);
+      await rename(`${path}.new`, path);
+    },
+    'is removed': () => rm(path),
+  };
+  await writeFile(path, ORDER);
+  await using handle = await open(path);
+  const prototype = Object.getPrototypeOf(handle);
+
+  for (const [name, change] of Object.entries(changes)) {
+    await writeFile(path, ORDER);
+    const original = prototype.read;
+    // Between the look at its size and the first byte.
+    const reading = t.mock.method(prototype, 'read', async function (this: unknown, ...args: unknown[]) {
+      reading.mock.restore();
+      await change();
+      return Reflect.apply(original, this, args);
+    });
+
+    await assert.rejects(read('moving.txt'), { code: 'EMAIL_CHANGED' }, name);
+  }
 });
 
 test('what is no text is refused', async () => {

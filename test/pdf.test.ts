@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { PDF_LIMITS, readPdf } from '../src/mail/pdf.ts';
 import { layoutPage } from '../src/mail/pdf_layout.ts';
 import { extractOrder } from '../src/purchase_order/extract.ts';
+import { encryptedPdf, packedPdf } from './support/hostile_pdf.ts';
 import { anyOrder, anyStyle, Choices, writeOrder } from './support/orders.ts';
 import { type Placed, placeLines, writeObjects, writePdf } from './support/pdf.ts';
 
@@ -128,11 +129,31 @@ test('a PDF without text says that it is a picture', async () => {
 });
 
 test('an encrypted PDF is told from a damaged one', async () => {
-  const password = '<28BF4E5E4E758A4164004E56FFFA01082E2E00B6D0683E802F0CA9FE6453697A>';
-  const trailer = `/Encrypt << /Filter /Standard /V 1 /R 2 /P -4 /O ${password} /U ${password} >> /ID [<00> <00>]`;
-  const objects = ['<< /Type /Catalog /Pages 2 0 R >>', '<< /Type /Pages /Count 1 /Kids [3 0 R] >>', PAGE];
+  for (const method of ['RC4', 'AESV2', 'AESV3'] as const)
+    assert.equal(await codeOf(encryptedPdf(method)), 'PDF_ENCRYPTED', method);
+});
 
-  assert.equal(await codeOf(writeObjects(objects, trailer)), 'PDF_ENCRYPTED');
+test('a small PDF that unpacks to a large one ends when it needs too much memory', async () => {
+  const bomb = packedPdf(Buffer.alloc(600e6, ' '));
+  assert.ok(bomb.length < 600_000);
+  const peak = await peakOf(async () => {
+    const limits = { memoryMegabytes: 150, milliseconds: 30_000 };
+    assert.match((await codeOf(bomb, limits)) ?? '', /^PDF_TOO_LARGE$/);
+  });
+
+  assert.ok(peak < 400e6, String(peak));
+});
+
+test('a flood of drawing or text ends within its limits of time, memory and text', async () => {
+  const texts = packedPdf(Buffer.from('BT /F1 9 Tf 1 0 0 1 40 40 Tm (x) Tj ET\n'.repeat(300_000)));
+  const states = packedPdf(Buffer.from('q '.repeat(2_000_000)));
+
+  const peak = await peakOf(async () => {
+    assert.equal(await codeOf(texts, { heapMegabytes: 64, milliseconds: 60_000 }), 'PDF_TOO_LARGE');
+    assert.equal(await codeOf(states, { milliseconds: 500 }), 'PDF_TIMEOUT');
+  });
+
+  assert.ok(peak < 300e6, String(peak));
 });
 
 test('a PDF that never ends is killed, and the thread that waits for it stays awake', async () => {
@@ -193,6 +214,16 @@ test('a PDF of one page takes well under half a second, its thread included', as
 
   assert.ok(Math.min(...times) < 500, times.join(', '));
 });
+
+/** By how much the process grew meanwhile, at most. */
+async function peakOf(work: () => Promise<void>): Promise<number> {
+  const before = process.memoryUsage.rss();
+  let peak = before;
+  const scales = setInterval(() => (peak = Math.max(peak, process.memoryUsage.rss())), 10);
+  await work();
+  clearInterval(scales);
+  return peak - before;
+}
 
 async function textOf(placed: readonly Placed[]): Promise<string> {
   return (await readPdf(writePdf([placed]), signal)).text ?? '';

@@ -5,7 +5,8 @@ import type { TaskContext } from '../src/connector.ts';
 import { ConnectorError } from '../src/errors.ts';
 import type { Json } from '../src/json.ts';
 import { input, output, run } from '../src/references.ts';
-import { type Act, event, stage, taskOf } from './support/engine.ts';
+import { type Act, event } from './support/acting.ts';
+import { stage, taskOf } from './support/engine.ts';
 import { fileDatabase } from './support/scene.ts';
 import { until } from './support/until.ts';
 

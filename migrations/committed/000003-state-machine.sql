@@ -1,5 +1,5 @@
---! Previous: sha1:03d6c526c19f3984bb18c92d927e0b843d34823f
---! Hash: sha1:2bb5d18c075878676da8e60f95341fe9a203c314
+--! Previous: sha1:ada0283724f469ffc830fafaa25af89b09e4f9de
+--! Hash: sha1:fb6f33375ae6f687bd64739c541d949877ec314d
 --! Message: state machine
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:2bb5d18c075878676da8e60f95341fe9a203c314
---! Hash: sha1:29b3eb55bee6e0fb8b2f39cb38b4b4354b266646
+--! Previous: sha1:fb6f33375ae6f687bd64739c541d949877ec314d
+--! Hash: sha1:68ef7eee6d144c2724f9fe606061522e1dd00805
 --! Message: register a workflow
 
 /*
@@ -84,31 +84,53 @@ begin
 end;
 $$;
 
-/* One cycle, as a path: from any task without a number, up to parents without one, until a task comes again. */
+/*
+ * One cycle, as a path: from any task without a number up to a parent without one, and so on, until a task comes again;
+ * and from there once round. A long one is cut.
+ */
 create function sluice.cycle_path(p_tasks jsonb, p_order integer[]) returns text
-  language sql immutable
-begin atomic
-  with recursive stuck as (
-    select task.value ->> 'name' as name, task.value -> 'after' as parents, task.position
+  language plpgsql immutable
+  set search_path = sluice, pg_temp
+as $$
+declare
+  v_most   constant integer := 20;
+  v_names  text[];
+  v_parent integer[];
+  v_seen   boolean[] := array_fill(false, array[cardinality(p_order)]);
+  v_task   integer   := array_position(p_order, null);
+  v_cycle  integer[] := '{}';
+begin
+  with stuck as (
+    select task.value ->> 'name' as name, task.value -> 'after' as parents, task.position::integer as position
       from jsonb_array_elements(p_tasks) with ordinality as task(value, position)
-     where p_order[task.position] is null
-  ), walk as (
-    (select stuck.name, array[stuck.name] as path from stuck order by stuck.position limit 1)
-    union all
-    select next.name, next.name || walk.path
-      from walk
-      join stuck on stuck.name = walk.name
-     cross join lateral (select stuck.name
-                           from jsonb_array_elements_text(stuck.parents) with ordinality as after(name, position)
-                           join stuck using (name)
-                          order by after.position
-                          limit 1) as next
-     where array_position(walk.path[2:], walk.name) is null
+      join unnest(p_order) with ordinality as placed(number, position) using (position)
+     where placed.number is null
+  ), waiting as (
+    select distinct on (child.position) child.position, parent.position as parent
+      from stuck as child
+     cross join jsonb_array_elements_text(child.parents) with ordinality as after(name, place)
+      join stuck as parent on parent.name = after.name
+     order by child.position, after.place
   )
-  select array_to_string(walk.path[1 : array_position(walk.path[2:], walk.name) + 1], ' -> ')
-    from walk
-   where array_position(walk.path[2:], walk.name) is not null;
+  select array_agg(task.value ->> 'name' order by task.position), array_agg(waiting.parent order by task.position)
+    into v_names, v_parent
+    from jsonb_array_elements(p_tasks) with ordinality as task(value, position)
+    left join waiting on waiting.position = task.position;
+
+  while not v_seen[v_task] loop
+    v_seen[v_task] := true;
+    v_task := v_parent[v_task];
+  end loop;
+  while cardinality(v_cycle) = 0 or v_cycle[cardinality(v_cycle)] <> v_task loop
+    v_cycle := v_cycle || v_parent[coalesce(v_cycle[cardinality(v_cycle)], v_task)];
+  end loop;
+
+  -- Collected from child to parent; shown in the order in which they would run, which is the other way.
+  return (select string_agg(case when cardinality(v_cycle) > v_most and place = v_most then format('… %s more', cardinality(v_cycle) - v_most + 1)
+                                 else v_names[v_cycle[cardinality(v_cycle) + 1 - place]] end, ' -> ' order by place)
+            from generate_series(1, least(cardinality(v_cycle), v_most)) as place) || ' -> ' || v_names[v_task];
 end;
+$$;
 
 /* All that is wrong with a definition, in words, in the order of its tasks; none when it can be registered. */
 create function sluice.workflow_problems(p_tasks jsonb, p_input_schema jsonb default '{"type": "object"}') returns setof text
@@ -245,6 +267,9 @@ begin
   end if;
 
   v_problems := array(select workflow_problems(p_tasks, p_input_schema));
+  if p_name !~ '^[a-z][a-z0-9_-]{0,62}$' then
+    v_problems := array['a workflow''s name is a small letter, then at most 62 small letters, digits, "_" or "-"'] || v_problems;
+  end if;
   if v_problems <> '{}' then
     raise exception using
       errcode = 'WF002',

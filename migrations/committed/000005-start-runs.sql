@@ -1,5 +1,5 @@
---! Previous: sha1:29b3eb55bee6e0fb8b2f39cb38b4b4354b266646
---! Hash: sha1:4b4d38d5ad39aa217c6214816e2b89d9544dcfc8
+--! Previous: sha1:68ef7eee6d144c2724f9fe606061522e1dd00805
+--! Hash: sha1:09184dc0adeef6398dbea28f4f65e1562bc20e78
 --! Message: start runs
 
 /*
@@ -33,7 +33,9 @@ begin
         v_problems := v_problems || format('"%s" is not known; there are: %s', v_name,
           (select string_agg(names.name, ', ') from jsonb_object_keys(v_properties) as names(name)));
       elsif v_type is not null and jsonb_typeof(v_value) <> replace(v_type, 'integer', 'number') then
-        v_problems := v_problems || format('"%s" is a %s, it has to be a %s', v_name, jsonb_typeof(v_value), v_type);
+        v_problems := v_problems || format('"%s" is of type %s, it has to be of type %s', v_name, jsonb_typeof(v_value), v_type);
+      elsif coalesce(v_type, '') = 'integer' and v_value::numeric % 1 <> 0 then
+        v_problems := v_problems || format('"%s" is %s, it has to be of type integer', v_name, v_value);
       end if;
     end loop;
   end if;
@@ -89,7 +91,8 @@ begin
                   where task.workflow_id = v_workflow.id
                     and not exists (select from workflow_edges as edge
                                      where edge.workflow_id = task.workflow_id and edge.parent_no = task.task_no)) as sinks
-     order by given.position
+     -- By key, so that calls which share keys never wait for one another in a circle.
+     order by given.key, given.position
         on conflict (workflow, key) where key is not null do nothing
     returning id
   )

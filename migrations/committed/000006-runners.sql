@@ -1,5 +1,5 @@
---! Previous: sha1:4b4d38d5ad39aa217c6214816e2b89d9544dcfc8
---! Hash: sha1:690b9fc2331eb0f07d1afb726584bbfc917c890c
+--! Previous: sha1:09184dc0adeef6398dbea28f4f65e1562bc20e78
+--! Hash: sha1:547db0d73d7c7bd0f063cd4bf7531b64a3e017fa
 --! Message: runners
 
 /*
@@ -273,15 +273,17 @@ $$;
 /*
  * Runners that are dead: the advisory lock is gone and a grace of 1.5 s has passed since the last beat and since Postgres
  * started (so that whoever was cut off has time to come back), or the last sign of life is 15 s old (the process is
- * stopped). A session may set `sluice.silence` to another patience.
+ * stopped). A session may set `sluice.silence` to another patience. Who was cut off himself says since when: he knows of
+ * nobody's silence from then on.
  */
-create function sluice.dead_runners() returns setof integer
+create function sluice.dead_runners(p_cut_off_since timestamptz default 'infinity') returns setof integer
   language sql volatile
 begin atomic
   select runners.id
     from sluice.runners
    cross join lateral (select clock_timestamp() - greatest(runners.beat_at, pg_postmaster_start_time()) as time) as silent
    where runners.ended_at is null
+     and runners.beat_at < p_cut_off_since - interval '1.5 s'
      and (silent.time > coalesce(nullif(current_setting('sluice.silence', true), ''), '15 s')::interval
           or (silent.time > interval '1.5 s'
               and not exists (select from pg_locks
@@ -319,14 +321,17 @@ create function sluice.beat(p_runner_id integer)
   set enable_seqscan = off
 as $$
 declare
-  v_was_cut_off boolean;
+  v_cut_off_since timestamptz;
 begin
   -- Who was cut off or stopped himself gives the others a beat to come back: they may have been so with him.
-  select runners.beat_at < clock_timestamp() - interval '2 s' into v_was_cut_off from runners where runners.id = p_runner_id;
+  select case when runners.beat_at < clock_timestamp() - interval '2 s' then runners.beat_at else 'infinity' end
+    into v_cut_off_since
+    from runners
+   where runners.id = p_runner_id;
   update runners set beat_at = clock_timestamp() where runners.id = p_runner_id and runners.ended_at is null;
   alive := found;
-  lost_runners := array(select dead.id from dead_runners() as dead(id)
-                         where dead.id <> p_runner_id and not v_was_cut_off and end_runner(dead.id, 'lost') is not null);
+  lost_runners := array(select dead.id from dead_runners(v_cut_off_since) as dead(id)
+                         where dead.id <> p_runner_id and end_runner(dead.id, 'lost') is not null);
   claimable := exists (select from tasks
                         where tasks.runner_id is null and tasks.state in ('READY', 'RUNNING') and not tasks.stopped);
   stopped_runs := array(select distinct runs.id
@@ -361,7 +366,7 @@ comment on function sluice.claim_tasks(integer, integer)             is 'Takes R
 comment on function sluice.report_and_claim(integer, jsonb, integer) is 'One hop of a runner: report, then claim_tasks, in one transaction.';
 comment on function sluice.session_name(bigint, integer, integer)    is 'The application_name of the session that holds a task''s transaction.';
 comment on function sluice.release_tasks(integer, text, jsonb)       is 'Takes from a runner all its tasks but those given, as LOST or GIVEN BACK; says how many.';
-comment on function sluice.dead_runners()                            is 'Runners that hold no lock any more, or have not given a sign of life for 15 s.';
+comment on function sluice.dead_runners(timestamptz)                 is 'Runners that hold no lock any more, or have not given a sign of life for 15 s.';
 comment on function sluice.end_runner(integer, text)                 is 'Ends a runner as stopped or lost and releases its tasks.';
 comment on function sluice.beat(integer)                             is 'A runner''s sign of life, once a second; takes over from dead runners meanwhile.';
 comment on function sluice.cancel_run(bigint, text)                  is 'Cancels a run; false when it had ended. Raises WF008 when there is none.';

@@ -1,5 +1,5 @@
---! Previous: sha1:690b9fc2331eb0f07d1afb726584bbfc917c890c
---! Hash: sha1:21ce0cd528dbec4d23c9bdbe7fb7b8224e8b1c66
+--! Previous: sha1:547db0d73d7c7bd0f063cd4bf7531b64a3e017fa
+--! Hash: sha1:ae32d762d5d952e86b9adb3ef6eb603ce2c575a5
 --! Message: views
 
 /*
@@ -9,10 +9,10 @@
 create function sluice.duration(p_seconds numeric) returns text
   language sql immutable
 begin atomic
-  select case when p_seconds < 1    then round(p_seconds * 1000) || ' ms'
-              when p_seconds < 60   then round(p_seconds, 1) || ' s'
-              when p_seconds < 3600 then floor(p_seconds / 60) || ' min ' || floor(p_seconds % 60) || ' s'
-              else                       floor(p_seconds / 3600) || ' h ' || floor(p_seconds % 3600 / 60) || ' min'
+  select case when p_seconds < 0.9995 then round(p_seconds * 1000) || ' ms'
+              when p_seconds < 59.95  then round(p_seconds, 1) || ' s'
+              when p_seconds < 3600   then floor(greatest(p_seconds, 60) / 60) || ' min ' || floor(greatest(p_seconds, 60) % 60) || ' s'
+              else                         floor(p_seconds / 3600) || ' h ' || floor(p_seconds % 3600 / 60) || ' min'
          end;
 end;
 
@@ -40,7 +40,7 @@ select runs.id                                         as run,
      join sluice.workflow_tasks as task on task.workflow_id = tasks.workflow_id and task.task_no = tasks.task_no
     where tasks.run_id = runs.id
  ) as tasks
- where runs.status = 'RUNNING'
+ where runs.finished_at is null
  order by runs.id desc;
 
 create view public.v_run_history as
@@ -51,8 +51,8 @@ select runs.id                                         as run,
        date_trunc('second', runs.finished_at)::time(0) as finished,
        sluice.duration(extract(epoch from runs.finished_at - runs.created_at)) as duration,
        tasks.succeeded || '/' || tasks.total           as tasks,
-       failed.name                                     as failed_task,
-       left(translate(runs.reason, E'\n\r\t', '   '), 22) as error
+       left(failed.name, 15)                           as failed_task,
+       left(translate(runs.reason, E'\n\r\t', '   '), 18) as error
   from sluice.runs
   left join sluice.workflow_tasks as failed on failed.workflow_id = runs.workflow_id and failed.task_no = runs.failed_task_no
  cross join lateral (
@@ -82,5 +82,5 @@ comment on column public.v_run_history.started        is 'When it was started, i
 comment on column public.v_run_history.finished       is 'The time of day at which it ended.';
 comment on column public.v_run_history.duration       is 'How long it took.';
 comment on column public.v_run_history.tasks          is 'Tasks that succeeded, of all.';
-comment on column public.v_run_history.failed_task    is 'The task at whose failure it stopped.';
-comment on column public.v_run_history.error          is 'Why it stopped, cut after 22 characters; sluice.runs.reason has it whole.';
+comment on column public.v_run_history.failed_task    is 'The task at whose failure it stopped, cut after 15 characters.';
+comment on column public.v_run_history.error          is 'Why it stopped, cut after 18 characters; sluice.runs.reason has it whole.';

@@ -1,5 +1,5 @@
---! Previous: sha1:21ce0cd528dbec4d23c9bdbe7fb7b8224e8b1c66
---! Hash: sha1:338404739374089a36003c44ba61f1f2578d1cac
+--! Previous: sha1:ae32d762d5d952e86b9adb3ef6eb603ce2c575a5
+--! Hash: sha1:86ef75b0edfb8aca171df0df2ee32a8e0ba62eda
 --! Message: purchase orders
 
 /*

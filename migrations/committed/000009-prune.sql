@@ -1,5 +1,5 @@
---! Previous: sha1:338404739374089a36003c44ba61f1f2578d1cac
---! Hash: sha1:f2a84ceca1cf86d0db975db6530c4f34572ef2f4
+--! Previous: sha1:86ef75b0edfb8aca171df0df2ee32a8e0ba62eda
+--! Hash: sha1:eb985c29de87403f22f197aaa11994526b4008de
 --! Message: prune
 
 /*
@@ -14,11 +14,16 @@ select runs.id, runs.finished_at
 create function sluice.prune(p_older_than interval, p_limit integer default 1000) returns bigint
   language plpgsql volatile
   set search_path = sluice, pg_temp
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+  set enable_material = off
 as $$
 declare
   v_runs bigint[];
 begin
   perform set_config('sluice.pruning', 'on', true);
+  -- Run by run, as the settings make it: otherwise all tasks are read for each batch.
   v_runs := array(select prunable_runs.id
                     from prunable_runs
                    where prunable_runs.finished_at < statement_timestamp() - p_older_than

@@ -1,5 +1,5 @@
---! Previous: sha1:f2a84ceca1cf86d0db975db6530c4f34572ef2f4
---! Hash: sha1:a3a7811b9e364746f82eed0afcba02795e36f273
+--! Previous: sha1:eb985c29de87403f22f197aaa11994526b4008de
+--! Hash: sha1:d9a2c5fa2739e6319d61e694e74abea5ca5429cf
 --! Message: rerun
 
 /*

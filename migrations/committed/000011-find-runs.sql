@@ -1,5 +1,5 @@
---! Previous: sha1:a3a7811b9e364746f82eed0afcba02795e36f273
---! Hash: sha1:af26e7625b55ba0ebcb4e02ce0b60f5c1c9dbb7d
+--! Previous: sha1:d9a2c5fa2739e6319d61e694e74abea5ca5429cf
+--! Hash: sha1:a3ed6693ef513087320f7648e0e26e110068eff2
 --! Message: find runs
 
 /*

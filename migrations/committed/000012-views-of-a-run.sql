@@ -1,5 +1,5 @@
---! Previous: sha1:af26e7625b55ba0ebcb4e02ce0b60f5c1c9dbb7d
---! Hash: sha1:868ef7aa8923823693beb66f209b77d52db4f3e3
+--! Previous: sha1:a3ed6693ef513087320f7648e0e26e110068eff2
+--! Hash: sha1:86482998c64cd7ce3811613342c3528d5f0c5a5d
 --! Message: views of a run
 
 /*

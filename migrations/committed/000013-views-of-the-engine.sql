@@ -1,5 +1,5 @@
---! Previous: sha1:868ef7aa8923823693beb66f209b77d52db4f3e3
---! Hash: sha1:6b7c6e64a866540760fd6529fde441deb10d9480
+--! Previous: sha1:86482998c64cd7ce3811613342c3528d5f0c5a5d
+--! Hash: sha1:c8ab3b1677b32f29fc3d42a7a2bf3b80fd8ca12c
 --! Message: views of the engine
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:6b7c6e64a866540760fd6529fde441deb10d9480
---! Hash: sha1:c85e99b76befef22725dac4041a56a6a8c54a153
+--! Previous: sha1:c8ab3b1677b32f29fc3d42a7a2bf3b80fd8ca12c
+--! Hash: sha1:fd065fc5e2b0845d27ace901447542af80606e08
 --! Message: why
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:c85e99b76befef22725dac4041a56a6a8c54a153
---! Hash: sha1:b2f0b1a010be258bc9f4677b365ef511804920d8
+--! Previous: sha1:fd065fc5e2b0845d27ace901447542af80606e08
+--! Hash: sha1:2dd2cbeb5f3063b55dce4b4ae45780698e8272b2
 --! Message: subjects
 
 /*
@@ -12,8 +12,10 @@ begin atomic
   select string_agg(part.words, ', ' order by part.position)
     from (
       select reference.position,
-             coalesce(runs.input   #>> array(select jsonb_array_elements_text(reference.value -> '$input')),
-                      tasks.output #>> array(select jsonb_array_elements_text((reference.value -> '$output') - 0))) as words
+             case when reference.value ? '$input'
+                  then runs.input   #>> array(select jsonb_array_elements_text(reference.value -> '$input'))
+                  else tasks.output #>> array(select jsonb_array_elements_text((reference.value -> '$output') - 0))
+             end as words
         from sluice.runs
         join sluice.workflows on workflows.id = runs.workflow_id
        cross join lateral jsonb_array_elements(workflows.subject) with ordinality as reference(value, position)

@@ -1,5 +1,5 @@
---! Previous: sha1:b2f0b1a010be258bc9f4677b365ef511804920d8
---! Hash: sha1:410f7eb80b741dd15db1b399d5d48accda45b501
+--! Previous: sha1:2dd2cbeb5f3063b55dce4b4ae45780698e8272b2
+--! Hash: sha1:069ac7956408c2f4a68e3c6af7742f1e113988ec
 --! Message: inbox
 
 /*

@@ -29,7 +29,7 @@ export class FileConnector extends Connector {
       }),
       run: async ({ path: template, names, content, keys }, { signal }) => {
         const path = fillPath(template, names);
-        const target = await this.#locate(path);
+        const target = await this.#locate(path).catch((error) => notWritten(path, error));
         const text = `${JSON.stringify(content, (_, value) => inOrder(value, keys), 2)}\n`;
         // Written aside and renamed, so that a crash never leaves half a file behind.
         const draft = join(dirname(target), `.${basename(target)}.${randomUUID()}.draft`);
@@ -39,12 +39,8 @@ export class FileConnector extends Connector {
           await file.sync();
           await rename(draft, target);
         } catch (error) {
-          await rm(draft, { force: true });
-          throw new ConnectorError(
-            'FILE_NOT_WRITTEN',
-            `${printable(path)} could not be written: ${messageOf(error)}`,
-            { cause: error },
-          );
+          await rm(draft, { force: true }).catch(() => {});
+          notWritten(path, error);
         }
         return { path, bytes: Buffer.byteLength(text) };
       },
@@ -63,7 +59,8 @@ export class FileConnector extends Connector {
     // Looked at before it is made: a link on the way must not have folders made elsewhere.
     let existing = dirname(target);
     while (!(await exists(existing))) existing = dirname(existing);
-    if (!isInside(await realpath(this.#root), await realpath(existing))) throw outside;
+    const real = await realpath(existing).catch(() => undefined);
+    if (real === undefined || !isInside(await realpath(this.#root), real)) throw outside;
     await mkdir(dirname(target), { recursive: true });
     const found = await lstat(target).catch(() => undefined);
     if (found && !found.isFile())
@@ -73,6 +70,15 @@ export class FileConnector extends Connector {
       );
     return join(await realpath(dirname(target)), basename(target));
   }
+}
+
+/** The system's own message names the whole path, which is nobody's business. */
+function notWritten(path: string, error: unknown): never {
+  if (error instanceof ConnectorError) throw error;
+  const why = (error as NodeJS.ErrnoException).code ?? messageOf(error);
+  throw new ConnectorError('FILE_NOT_WRITTEN', `${printable(path)} could not be written: ${why}`, {
+    cause: error,
+  });
 }
 
 function isInside(root: string, path: string): boolean {

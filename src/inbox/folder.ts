@@ -10,8 +10,12 @@ export interface File {
   readonly stamp: string;
 }
 
-/** A name in the folder: such a file, or why it is none. */
-export type Entry = File | { readonly name: string; readonly problem: string };
+/** What no run is started for, and why. Somebody has to look at it, unless it may well lie beside mails. */
+export interface Other {
+  readonly name: string;
+  readonly problem: string;
+  readonly isHarmless?: boolean;
+}
 
 const MAIL = /\.(?:txt|eml)$/i;
 /** What programs call files that they have not finished, and what systems leave in folders. */
@@ -19,7 +23,7 @@ const UNFINISHED =
   /^[.~]|~$|\.(?:part|partial|filepart|tmp|temp|crdownload|download|draft|swp|lock)$|^(?:thumbs\.db|desktop\.ini)$/i;
 
 /** What lies in the folder, so many at a time, however many there are. */
-export async function* listFolder(folder: string, atATime: number): AsyncGenerator<Entry[]> {
+export async function* listFolder(folder: string, atATime: number): AsyncGenerator<(File | Other)[]> {
   let names: string[] = [];
   for await (const { name } of await opendir(folder, { bufferSize: atATime })) {
     if (UNFINISHED.test(name)) continue;
@@ -31,13 +35,13 @@ export async function* listFolder(folder: string, atATime: number): AsyncGenerat
   yield await examineAll(folder, names);
 }
 
-async function examineAll(folder: string, names: readonly string[]): Promise<Entry[]> {
+async function examineAll(folder: string, names: readonly string[]): Promise<(File | Other)[]> {
   const entries = await Promise.all(names.map((name) => examine(folder, name)));
   return entries.filter((entry) => entry !== undefined);
 }
 
 /** Undefined when there is nothing to say of it: it has gone, or is a folder. */
-export async function examine(folder: string, name: string): Promise<Entry | undefined> {
+export async function examine(folder: string, name: string): Promise<File | Other | undefined> {
   const stats = await lstat(join(folder, name), { bigint: true }).catch(() => undefined);
   if (!stats) {
     const unnameable = name.includes('\ufffd') && `${shown(name)} is not UTF-8; give it another name.`;
@@ -46,7 +50,8 @@ export async function examine(folder: string, name: string): Promise<Entry | und
   if (stats.isDirectory()) return undefined;
   if (stats.isSymbolicLink()) return { name, problem: `${shown(name)} is a link; put the file itself here.` };
   if (!stats.isFile()) return { name, problem: `${shown(name)} is not a regular file.` };
-  if (!MAIL.test(name)) return { name, problem: `${shown(name)} starts no run: only .txt and .eml do.` };
+  if (!MAIL.test(name))
+    return { name, problem: `${shown(name)} starts no run: only .txt and .eml do.`, isHarmless: true };
   if (stats.size === 0n) return { name, problem: `${shown(name)} is empty; waiting for its content.` };
   return { name, stamp: `${stats.size} ${stats.mtimeNs} ${stats.ino}` };
 }

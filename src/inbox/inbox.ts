@@ -1,16 +1,13 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import type { Pool } from 'pg';
-import { createPool, isConflict, isConnectionFailure, isDatabaseExhausted } from '../database/connect.ts';
 import { ConnectorError, messageOf } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import { shown } from '../mail/message.ts';
-import { Trouble } from '../trouble.ts';
 import { type Content, isPassing, readContent } from './content.ts';
-import { type File, FolderBell, listFolder } from './folder.ts';
+import { type File, FolderBell, listFolder, type Other } from './folder.ts';
 import { remove } from './place.ts';
-import { countEnded, countOpen, type Mail, readStamps, takeFiles } from './records.ts';
+import { type Mail, Records } from './records.ts';
 
 export interface InboxOptions {
   /** Of the database that holds everything. */
@@ -52,36 +49,30 @@ interface Seen {
 const AT_A_TIME = 100;
 const SETTLE_MS = 1_000;
 const POLL_MS = 2_000;
-const RETRY_MS = 250;
 /** However often it rings, looking takes no more than this part of our time. */
 const SHARE = 4;
 
 /** Starts one run for every mail in a folder, until the signal aborts. */
 export async function runInbox(options: InboxOptions): Promise<Tally> {
-  const pool = createPool(options.url, { name: 'inbox', max: 1 });
-  try {
-    return await new Inbox(pool, options).run();
-  } finally {
-    await pool.end();
-  }
+  const { url, workflow, log, signal } = options;
+  await using records = new Records(url, workflow, log, signal);
+  return await new Inbox(records, options).run();
 }
 
 class Inbox {
-  readonly #pool: Pool;
+  readonly #records: Records;
   readonly #options: InboxOptions;
-  readonly #trouble: Trouble;
   readonly #seen = new Map<string, Seen>();
-  /** What was said of names that are left alone: said once. */
-  readonly #refused = new Map<string, string>();
+  /** What is left alone: said once. */
+  readonly #others = new Map<string, Other>();
   #absent = false;
   #firstRun: string | undefined;
   #started = 0;
   #known = 0;
 
-  constructor(pool: Pool, options: InboxOptions) {
-    this.#pool = pool;
+  constructor(records: Records, options: InboxOptions) {
+    this.#records = records;
     this.#options = options;
-    this.#trouble = new Trouble(options.log, options.url, 'Waiting for the database.');
   }
 
   async run(): Promise<Tally> {
@@ -97,7 +88,7 @@ class Inbox {
         await this.#sleep(Math.min(settleMs, took * SHARE));
         await this.#rungOrAfter(waiting > 0 ? settleMs : POLL_MS, bell);
       }
-      if (mostOpen !== undefined) await this.#room(0);
+      if (mostOpen !== undefined) await this.#records.room(0);
     } catch (error) {
       if (!signal.aborted) throw error;
     }
@@ -115,7 +106,7 @@ class Inbox {
         const settled: File[] = [];
         for (const entry of entries) {
           present.add(entry.name);
-          if ('problem' in entry) this.#refuse(entry.name, entry.problem);
+          if ('problem' in entry) this.#refuse(entry);
           else {
             const seen = this.#see(entry);
             if (seen.taken) continue;
@@ -136,7 +127,7 @@ class Inbox {
     if (this.#absent) log.info({}, `${shown(folder)} is back`);
     this.#absent = false;
     for (const name of this.#seen.keys()) if (!present.has(name)) this.#seen.delete(name);
-    for (const name of this.#refused.keys()) if (!present.has(name)) this.#refused.delete(name);
+    for (const name of this.#others.keys()) if (!present.has(name)) this.#others.delete(name);
     return waiting;
   }
 
@@ -150,10 +141,10 @@ class Inbox {
 
   /** Starts what is new of these; says how many have to be looked at again. */
   async #take(files: readonly File[]): Promise<number> {
-    const { workflow, folder, moveTo, mostOpen, input, signal } = this.#options;
+    const { folder, moveTo, mostOpen, input, signal } = this.#options;
     if (files.length === 0) return 0;
     const paths = files.map(({ name }) => join(folder, name));
-    const stamps = await this.#insist(() => readStamps(this.#pool, workflow, paths));
+    const stamps = await this.#records.stamps(paths);
     const mails: (Mail & { readonly file: File; readonly moves: boolean })[] = [];
     let again = 0;
     for (const [index, file] of files.entries()) {
@@ -172,14 +163,17 @@ class Inbox {
       }
     }
     if (mails.length === 0) return again;
-    if (mostOpen !== undefined) await this.#room(Math.max(0, mostOpen - mails.length));
-    const runs = await this.#insist(() => takeFiles(this.#pool, workflow, mails));
+    if (mostOpen !== undefined) await this.#records.room(Math.max(0, mostOpen - mails.length));
+    const runs = await this.#records.take(mails);
     for (const [index, { file, path, moves }] of mails.entries()) {
       const { runId = '', isNew = false } = runs[index] ?? {};
       this.#settle(file);
-      this.#refused.delete(file.name);
+      this.#others.delete(file.name);
       this.#tell(path, runId, isNew);
-      if (moves) await remove(folder, file).catch((error) => this.#refuse(file.name, messageOf(error)));
+      if (!moves) continue;
+      await remove(folder, file).catch((error) =>
+        this.#refuse({ name: file.name, problem: messageOf(error) }),
+      );
     }
     return again;
   }
@@ -190,7 +184,7 @@ class Inbox {
     } catch (error) {
       if (!(error instanceof ConnectorError)) throw error;
       if (isPassing(error)) return 'passing';
-      this.#refuse(file.name, error.message);
+      this.#refuse({ name: file.name, problem: error.message });
       return 'refused';
     }
   }
@@ -203,39 +197,18 @@ class Inbox {
   #tell(path: string, run: string, isNew: boolean): void {
     const { log, once, workflow } = this.#options;
     if (isNew) {
-      this.#firstRun ??= run;
+      if (this.#firstRun === undefined || BigInt(run) < BigInt(this.#firstRun)) this.#firstRun = run;
       this.#started++;
     } else this.#known++;
     const line = isNew ? `${path} started run ${run} of ${workflow}` : `${path} is known: see run ${run}`;
     log[once ? 'debug' : 'info']({ file: path, run, is_new: isNew }, line);
   }
 
-  #refuse(name: string, problem: string): void {
-    if (this.#refused.get(name) === problem) return;
-    this.#refused.set(name, problem);
-    this.#options.log.warn({ file: name }, `left alone: ${problem}`);
-  }
-
-  /** Waits until at most so many runs of mails are under way. */
-  async #room(most: number): Promise<void> {
-    const { workflow } = this.#options;
-    while ((await this.#insist(() => countOpen(this.#pool, workflow))) > most) await this.#sleep(20);
-  }
-
-  /** Waits out whatever keeps the database from answering. */
-  async #insist<T>(ask: () => Promise<T>): Promise<T> {
-    for (;;) {
-      this.#options.signal.throwIfAborted();
-      try {
-        const answer = await ask();
-        this.#trouble.over();
-        return answer;
-      } catch (error) {
-        if (!isConnectionFailure(error) && !isDatabaseExhausted(error) && !isConflict(error)) throw error;
-        this.#trouble.say(error);
-        await this.#sleep(RETRY_MS);
-      }
-    }
+  #refuse(other: Other): void {
+    const { name, problem, isHarmless = false } = other;
+    if (this.#others.get(name)?.problem === problem) return;
+    this.#others.set(name, other);
+    this.#options.log[isHarmless ? 'info' : 'warn']({ file: name }, `left alone: ${problem}`);
   }
 
   #sleep(ms: number): Promise<void> {
@@ -244,7 +217,8 @@ class Inbox {
 
   async #rungOrAfter(ms: number, bell: FolderBell): Promise<void> {
     const nap = new AbortController();
-    const signal = AbortSignal.any([this.#options.signal, nap.signal]);
+    const { signal } = nap;
+    this.#options.signal.addEventListener('abort', () => nap.abort(), { signal });
     try {
       await Promise.race([bell.next(), delay(ms, undefined, { signal })]);
     } finally {
@@ -253,13 +227,12 @@ class Inbox {
   }
 
   async #tally(): Promise<Tally> {
-    const [started, known, refused] = [this.#started, this.#known, this.#refused.size];
-    const { workflow, signal } = this.#options;
+    const refused = [...this.#others.values()].filter(({ isHarmless }) => !isHarmless).length;
     const ended =
-      this.#firstRun === undefined || signal.aborted
+      this.#firstRun === undefined || this.#options.signal.aborted
         ? { completed: 0, failed: 0 }
-        : await countEnded(this.#pool, workflow, this.#firstRun);
-    return { started, known, refused, ...ended };
+        : await this.#records.ended(this.#firstRun);
+    return { started: this.#started, known: this.#known, refused, ...ended };
   }
 }
 

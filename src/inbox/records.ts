@@ -1,7 +1,9 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import type { Pool, QueryResult } from 'pg';
+import { createPool, isConflict, isConnectionFailure, isDatabaseExhausted } from '../database/connect.ts';
 import type { JsonObject } from '../json.ts';
-import type { Connection } from '../store.ts';
-
-/* The statements of the inbox. */
+import type { Log } from '../log.ts';
+import { Trouble } from '../trouble.ts';
 
 /** A mail that is to become a run. */
 export interface Mail {
@@ -12,67 +14,92 @@ export interface Mail {
   readonly input: JsonObject;
 }
 
-/** Which of these files have been taken as they are: path to stamp. */
-export async function readStamps(
-  db: Connection,
-  workflow: string,
-  paths: readonly string[],
-): Promise<Map<string, string>> {
-  const { rows } = await db.query({
-    name: 'inbox_stamps',
-    text: `select distinct on (path) path, stamp
-             from sluice.inbox_files
-            where workflow = $1 and path = any ($2)
-            order by path, seen_at desc`,
-    values: [workflow, paths],
-  });
-  return new Map(rows.map(({ path, stamp }) => [path, stamp]));
-}
+const RETRY_MS = 250;
+/** A batch takes milliseconds: a connection that does not answer is given up. */
+const ANSWER_MS = 10_000;
+const OPEN_MS = 20;
 
-/** Starts a run for each content that is new and records all files, in one transaction; in the order given. */
-export async function takeFiles(
-  db: Connection,
-  workflow: string,
-  mails: readonly Mail[],
-): Promise<{ runId: string; isNew: boolean }[]> {
-  const { rows } = await db.query({
-    name: 'take_files',
-    text: 'select run_id, is_new from sluice.take_files($1, $2, $3, $4, $5::jsonb[])',
-    values: [
-      workflow,
-      mails.map(({ path }) => path),
-      mails.map(({ sha256 }) => sha256),
-      mails.map(({ stamp }) => stamp),
-      mails.map(({ input }) => JSON.stringify(input)),
-    ],
-  });
-  return rows.map(({ run_id, is_new }) => ({ runId: run_id, isNew: is_new }));
-}
+/** What the database knows of the mails of one workflow. Whatever keeps it from answering is waited out. */
+export class Records implements AsyncDisposable {
+  readonly #pool: Pool;
+  readonly #workflow: string;
+  readonly #signal: AbortSignal;
+  readonly #trouble: Trouble;
 
-/** How many runs of mails are under way. */
-export async function countOpen(db: Connection, workflow: string): Promise<number> {
-  const { rows } = await db.query({
-    name: 'inbox_open',
-    text: `select count(*)::integer as count
-             from sluice.runs
-            where status = 'RUNNING' and workflow = $1 and key like 'sha256 %'`,
-    values: [workflow],
-  });
-  return rows[0].count;
-}
+  constructor(url: string, workflow: string, log: Log, signal: AbortSignal) {
+    this.#pool = createPool(url, { name: 'inbox', max: 1, queryTimeoutMs: ANSWER_MS });
+    this.#workflow = workflow;
+    this.#signal = signal;
+    this.#trouble = new Trouble(log, url, 'Waiting for the database.');
+  }
 
-/** How runs of mails have ended, from this one on. */
-export async function countEnded(
-  db: Connection,
-  workflow: string,
-  firstRun: string,
-): Promise<{ completed: number; failed: number }> {
-  const { rows } = await db.query(
-    `select count(*) filter (where status = 'COMPLETED')::integer               as completed,
-            count(*) filter (where status in ('FAILED', 'CANCELLED'))::integer as failed
-       from sluice.runs
-      where workflow = $1 and id >= $2 and key like 'sha256 %'`,
-    [workflow, firstRun],
-  );
-  return rows[0];
+  /** The stamps under which these files were taken last: by path. */
+  async stamps(paths: readonly string[]): Promise<Map<string, string>> {
+    const { rows } = await this.#ask(
+      `select distinct on (path) path, stamp
+         from sluice.inbox_files
+        where workflow = $1 and path = any ($2)
+        order by path, seen_at desc`,
+      [paths],
+    );
+    return new Map(rows.map(({ path, stamp }) => [path, stamp]));
+  }
+
+  /** Starts a run for each content that is new and records all files, in one transaction; in the order given. */
+  async take(mails: readonly Mail[]): Promise<{ runId: string; isNew: boolean }[]> {
+    const { rows } = await this.#ask(
+      'select run_id, is_new from sluice.take_files($1, $2, $3, $4, $5::jsonb[])',
+      [
+        mails.map(({ path }) => path),
+        mails.map(({ sha256 }) => sha256),
+        mails.map(({ stamp }) => stamp),
+        mails.map(({ input }) => JSON.stringify(input)),
+      ],
+    );
+    return rows.map(({ run_id, is_new }) => ({ runId: run_id, isNew: is_new }));
+  }
+
+  /** Resolves when at most so many runs of mails are under way. */
+  async room(most: number): Promise<void> {
+    for (;;) {
+      const { rows } = await this.#ask(
+        `select count(*)::integer as open
+           from sluice.runs
+          where finished_at is null and workflow = $1 and key like 'sha256 %'`,
+      );
+      if (rows[0].open <= most) return;
+      await delay(OPEN_MS, undefined, { signal: this.#signal });
+    }
+  }
+
+  /** How runs of mails have ended, from this one on. */
+  async ended(firstRun: string): Promise<{ completed: number; failed: number }> {
+    const { rows } = await this.#ask(
+      `select count(*) filter (where status = 'COMPLETED')::integer               as completed,
+              count(*) filter (where status in ('FAILED', 'CANCELLED'))::integer as failed
+         from sluice.runs
+        where workflow = $1 and id >= $2 and key like 'sha256 %'`,
+      [firstRun],
+    );
+    return rows[0];
+  }
+
+  async #ask(text: string, values: readonly unknown[] = []): Promise<QueryResult> {
+    for (;;) {
+      this.#signal.throwIfAborted();
+      try {
+        const answer = await this.#pool.query(text, [this.#workflow, ...values]);
+        this.#trouble.over();
+        return answer;
+      } catch (error) {
+        if (!isConnectionFailure(error) && !isDatabaseExhausted(error) && !isConflict(error)) throw error;
+        this.#trouble.say(error);
+        await delay(RETRY_MS, undefined, { signal: this.#signal });
+      }
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.#pool.end();
+  }
 }

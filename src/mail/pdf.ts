@@ -9,7 +9,10 @@ export interface PdfLimits {
   readonly pages: number;
   readonly texts: number;
   readonly milliseconds: number;
+  /** Of objects. */
   readonly heapMegabytes: number;
+  /** Of everything, unpacked streams among it: what the process may grow by meanwhile. */
+  readonly memoryMegabytes: number;
 }
 
 export const PDF_LIMITS: PdfLimits = {
@@ -18,6 +21,7 @@ export const PDF_LIMITS: PdfLimits = {
   texts: 200_000,
   milliseconds: 10_000,
   heapMegabytes: 256,
+  memoryMegabytes: 512,
 };
 
 /** The text of a PDF, or why it has none. `note` says that not all of it was read. */
@@ -53,6 +57,8 @@ export async function readPdf(
   return queued(() => parse(bytes, signal, limits));
 }
 
+const WEIGH_MS = 50;
+
 let last: Promise<unknown> = Promise.resolve();
 
 /** One PDF at a time: each may take up to its limit of memory. */
@@ -65,6 +71,8 @@ async function queued<T>(work: () => Promise<T>): Promise<T> {
 async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits): Promise<PdfResult> {
   signal.throwIfAborted();
   const settled = new AbortController();
+  const before = process.memoryUsage.rss();
+  let scales: NodeJS.Timeout | undefined;
   const worker = new Worker(new URL('./pdf_worker.js', import.meta.url), {
     workerData: new Uint8Array(bytes),
     execArgv: [],
@@ -80,6 +88,11 @@ async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits):
         () => resolve(failed('PDF_TIMEOUT', `it could not be read within ${limits.milliseconds / 1000} s`)),
         () => {},
       );
+      // A thread's own limit does not count what it unpacks. One PDF is read at a time, so the growth is its own.
+      scales = setInterval(() => {
+        if (process.memoryUsage.rss() - before > limits.memoryMegabytes * 2 ** 20)
+          resolve(tooMuchMemory(limits.memoryMegabytes));
+      }, WEIGH_MS);
       const pages: Page[] = [];
       let texts = 0;
       worker.on('message', (message: FromWorker) => {
@@ -96,11 +109,7 @@ async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits):
       });
       worker.on('error', (error: NodeJS.ErrnoException) => {
         const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-        resolve(
-          outOfMemory
-            ? failed('PDF_TOO_LARGE', `it needs more than ${limits.heapMegabytes} MB of memory`)
-            : explain(String(error)),
-        );
+        resolve(outOfMemory ? tooMuchMemory(limits.heapMegabytes) : explain(String(error)));
       });
       worker.on('exit', () =>
         resolve(failed('PDF_DAMAGED', 'it is damaged: it has no pages that can be read')),
@@ -108,6 +117,7 @@ async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits):
     });
   } finally {
     settled.abort();
+    clearInterval(scales);
     await worker.terminate();
   }
 }
@@ -130,6 +140,10 @@ function explain(problem: string): PdfResult {
     return failed('PDF_ENCRYPTED', 'it is protected by a password or by an encryption that is not supported');
   }
   return failed('PDF_DAMAGED', `it is damaged (${shown(problem.replace(/^(?:Error: )+/, ''))})`);
+}
+
+function tooMuchMemory(megabytes: number): PdfResult {
+  return failed('PDF_TOO_LARGE', `it needs more than ${megabytes} MB of memory`);
 }
 
 function failed(code: string, message: string): PdfResult {

@@ -1,7 +1,7 @@
 import type { RunOverview, TaskOverview } from '../inspect.ts';
 import { type Column, table } from '../table.ts';
 import { colourOf, cut, duration, pad, printable, width, wrap } from '../terminal.ts';
-import { brief, type Display, mark, timestamp } from './display.ts';
+import { brief, type Display, glyphs, mark, timestamp } from './display.ts';
 import { progressBar } from './runs.ts';
 import { timelineScreen } from './timeline.ts';
 import { drawTree, type Line, summarise } from './tree.ts';
@@ -16,9 +16,10 @@ export function runScreen(run: RunOverview, display: Display): string {
 /** The same while it is under way: never longer than the terminal, so that it can be redrawn in place. */
 export function liveScreen(run: RunOverview, display: Display): string {
   const { paint, height } = display;
-  const head = runHead(run, display).split('\n');
+  const isLow = height < 16;
+  const head = (isLow ? runSentence : runHead)(run, display).split('\n');
   const bar = `${paint(progressBar(run.succeeded, run.total, Math.min(40, display.width - 20), display), 'cyan')} ${run.succeeded}/${run.total}`;
-  const room = Math.max(3, height - head.length - 4);
+  const room = Math.max(2, height - head.length - (isLow ? 3 : 4));
   let tree: string[] = [];
   // Folded more and more until it fits; what runs or has failed is folded last.
   for (const siblings of [12, 6, 3]) {
@@ -27,38 +28,40 @@ export function liveScreen(run: RunOverview, display: Display): string {
   }
   if (tree.length > room) tree = underWay(run, display, room);
   const lines = [...head, bar, '', ...tree, ''];
-  const left = height - lines.length - 5;
+  const left = height - lines.length - 6;
   const timeline = left >= 3 ? timelineScreen(run, display, left).split('\n') : [];
   return [...lines, ...timeline].slice(0, height - 1).join('\n');
 }
 
-function runHead(run: RunOverview, { paint, now, width: columns, unicode }: Display): string {
+function runSentence(run: RunOverview, { paint, now, width: columns }: Display): string {
   const took = duration(Math.max(0, (run.finished_at ?? now).getTime() - run.created_at.getTime()));
   const status = paint(run.status, colourOf(run.status));
   const progress = `${run.succeeded} of ${run.total} tasks succeeded`;
   const when = `started ${timestamp(run.created_at)} UTC, ${run.finished_at ? `took ${took}` : `${took} ago`}`;
   const sentence = `run ${run.id} of ${run.workflow} (version ${run.version}) is ${status}: ${progress}, ${when}`;
+  return wrap(sentence, columns);
+}
+
+function runHead(run: RunOverview, display: Display): string {
+  const { paint, width: columns } = display;
   const fact = (name: string, value: string) =>
-    `${paint(pad(name, 9), 'dim')}${cut(printable(value), Math.max(20, columns - 9), unicode ? '…' : '...')}`;
+    `${paint(pad(name, 9), 'dim')}${brief(value, columns - 9, display)}`;
   const facts = [];
   if (run.key !== null) facts.push(fact('key', run.key));
+  if (run.subject !== null) facts.push(fact('about', run.subject));
   facts.push(fact('input', JSON.stringify(run.input)));
   if (run.rerun_of !== null)
     facts.push(fact('rerun of', `run ${run.rerun_of}${run.from_failed ? ', from where it failed' : ''}`));
   if (run.reruns.length > 0) facts.push(fact('rerun by', `run ${run.reruns.join(', ')}`));
   if (run.finished_at && run.status === 'CANCELLED')
     facts.push(fact('stopped', `${timestamp(run.finished_at)} UTC`));
-  const reason =
-    run.reason === null
-      ? []
-      : [
-          '',
-          paint(
-            `${run.failed_task ? `${run.failed_task}: ` : ''}${printable(run.reason)}`,
-            colourOf(run.status),
-          ),
-        ];
-  return [wrap(sentence, columns), '', ...facts, ...reason, ''].join('\n');
+  const cause = run.failed_task ? `${run.failed_task}: ${run.reason}` : `${run.reason}`;
+  const reason = wrap(printable(cause), columns)
+    .split('\n')
+    .map((line) => paint(line, colourOf(run.status)));
+  return [runSentence(run, display), '', ...facts, ...(run.reason === null ? [] : ['', ...reason]), ''].join(
+    '\n',
+  );
 }
 
 function runTree(run: RunOverview, display: Display, siblings?: number): string {
@@ -87,7 +90,8 @@ function treeLine(
   const name = pad(brief(task.name, room, display), room);
   const left = `${paint(branches, 'dim')}${mark(task, display)} ${name}  ${facts}`;
   const note = brief(noteOfTask(run, task), Math.max(0, columns - width(left) - 2), display);
-  return `${left}  ${task.state === 'FAILED' ? paint(note, 'red') : note}`.trimEnd();
+  const line = `${left}  ${task.state === 'FAILED' ? paint(note, 'red') : note}`;
+  return cut(line.trimEnd(), columns, glyphs(display).ellipsis);
 }
 
 /** When the tree is too long for the terminal: what runs or has failed, and how many of the others there are. */

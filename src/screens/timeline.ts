@@ -105,7 +105,7 @@ function longestChain(run: RunOverview, bars: readonly Bar[], end: number, displ
     bar = last(bar.task.after.map((name) => byName.get(name)).filter((one) => one !== undefined));
   }
   const ran = chain.reduce((sum, { began, ended }) => sum + ended - began, 0);
-  const names = chain.map(({ task }) => task.name);
+  const names = chain.map(({ task }) => brief(task.name, 24, display));
   const path =
     names.length > 6 ? [...names.slice(0, 3), display.unicode ? '…' : '...', ...names.slice(-2)] : names;
   const arrow = display.unicode ? ' → ' : ' > ';

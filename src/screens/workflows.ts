@@ -25,6 +25,7 @@ function columns({ isTerminal, now }: Display): Column<WorkflowStatistics>[] {
       title: 'LAST RUN',
       value: ({ last_run, last_started_at }) =>
         last_started_at ? `${last_run}, ${time(last_started_at)}` : '',
+      shrinks: true,
     },
   ];
 }

@@ -1,0 +1,44 @@
+import { embeddedStatus, stopEmbedded } from '../database/embedded.ts';
+import { type Shell, say, show, showJson } from '../shell.ts';
+
+/** Commands about the database itself: migrate, and db for the embedded one. */
+export function addDatabaseCommands(shell: Shell): void {
+  shell
+    .command('migrate', 'brings the database up to date')
+    .option('--json', 'as JSON')
+    .action(
+      shell.action(async ({ json }: { json?: boolean }) => {
+        const engine = await shell.openDatabase({ migrates: false });
+        const applied = await engine.migrate(say);
+        if (json) showJson({ applied });
+        else show(applied.length > 0 ? `Done: ${applied.join(', ')}` : 'The database is up to date.');
+      }),
+    );
+
+  const db = shell.command('db', 'the embedded database: url, status, stop');
+  db.command('url')
+    .description('prints its URL, and starts it if it is not running')
+    .action(shell.action(async () => show(await shell.databaseUrl())));
+  db.command('status')
+    .description('says whether it runs, and where it lies')
+    .option('--json', 'as JSON')
+    .action(
+      shell.action(async ({ json }: { json?: boolean }) => {
+        const { state, folder, log } = await embeddedStatus(shell.config.dataFolder);
+        if (json)
+          return showJson({ state, folder, log: log ?? null, used: shell.config.databaseUrl === undefined });
+        show(`${state} in ${folder}${log ? `, log in ${log}` : ''}`);
+        if (shell.config.databaseUrl !== undefined)
+          show('DATABASE_URL is set, so the commands use that one instead.');
+      }),
+    );
+  db.command('stop')
+    .description('stops it; refuses while others are connected')
+    .option('--force', 'cut them off')
+    .action(
+      shell.action(async ({ force = false }: { force?: boolean }) => {
+        const stopped = await stopEmbedded(shell.config.dataFolder, { force });
+        show(stopped ? 'The embedded database is stopped.' : 'The embedded database was not running.');
+      }),
+    );
+}

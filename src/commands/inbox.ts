@@ -1,0 +1,161 @@
+import { mkdir, stat } from 'node:fs/promises';
+import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { collectInput, parseInput, wholeNumber } from '../arguments.ts';
+import { EmailConnector } from '../connectors/email.ts';
+import { connectors } from '../connectors/index.ts';
+import type { Engine } from '../engine.ts';
+import { messageOf, UsageError } from '../errors.ts';
+import { runInbox, type Tally } from '../inbox/inbox.ts';
+import type { JsonObject } from '../json.ts';
+import type { Log } from '../log.ts';
+import { onShutdown, type Shell, show } from '../shell.ts';
+import { printable } from '../terminal.ts';
+
+interface Options {
+  readonly once?: boolean;
+  readonly workflow: string;
+  readonly input: string[];
+  readonly moveTo?: string;
+  readonly alerts: string;
+  readonly runner: boolean;
+  readonly concurrency: number;
+}
+
+/** With a runner of our own: others who start a run do not wait until ten thousand mails have been read. */
+const MOST_OPEN = 200;
+/** A task that Ctrl-C interrupts runs again, so there is no need to wait long. */
+const GRACE_MS = 2_000;
+/** As a shell says it of a program that Ctrl-C ended. */
+const INTERRUPTED = 130;
+
+export function addInboxCommand(shell: Shell): void {
+  shell
+    .command(
+      'inbox',
+      'starts a run for every .txt and .eml in a folder, now and as they arrive, and runs them',
+    )
+    .argument('<folder>', 'where mails arrive')
+    .option('--once', 'take what lies there, wait until it is done, and end')
+    .option('--workflow <name>', 'the workflow to start; has to have an input "email"', 'po_demo')
+    .option('--input <key=value>', 'further input of each run; may be repeated', collectInput, [])
+    .option('--move-to <folder>', 'mails leave the inbox for this folder when their run has been started')
+    .option('--alerts <folder>', 'where alerts are written to, each in a file of its own', 'alerts')
+    .option('--no-runner', 'start runs only: a runner elsewhere runs them')
+    .option('--concurrency <slots>', 'how many tasks run at once', wholeNumber(1, 1000), 20)
+    .action(
+      shell.action(async (given: string, options: Options) => {
+        const { workflow, once = false, runner, concurrency } = options;
+        const folder = await existingFolder(given);
+        const moveTo = options.moveTo === undefined ? undefined : await targetFolder(options.moveTo, folder);
+        const alerts = alertFolder(options.alerts);
+        const root = [process.cwd(), ...[folder, moveTo].filter((one) => one !== undefined)];
+        const log = runner ? withoutTasks(shell.log) : shell.log;
+        const engine = await shell.openDatabase({
+          connectors: { ...connectors, email: new EmailConnector({ root }) },
+          log,
+        });
+        const stop = new AbortController();
+        using _ = onShutdown(stop);
+        await engine.waitForDatabase(stop.signal, (line) => log.warn({}, line));
+        if (stop.signal.aborted) return 0;
+        await engine.register();
+        const input = await inputOf(engine, workflow, options.input, alerts);
+        if (!once) log.info({ folder }, `waiting for mails in ${folder}. Ctrl-C stops it`);
+
+        const end = new AbortController();
+        const signal = AbortSignal.any([stop.signal, end.signal]);
+        const running = runner
+          ? engine.run({ slots: concurrency, graceMs: GRACE_MS, signal })
+          : Promise.resolve();
+        // Should the runner fail, the inbox must not go on alone.
+        running.catch(() => end.abort());
+        const url = await shell.databaseUrl();
+        const tally = await runInbox({
+          url,
+          folder,
+          workflow,
+          input,
+          once,
+          signal,
+          log,
+          ...(moveTo !== undefined && { moveTo }),
+          ...(runner && { mostOpen: MOST_OPEN }),
+        }).finally(() => end.abort());
+        await running;
+        if (!once) return 0;
+        if (stop.signal.aborted) return INTERRUPTED;
+        show(summary(tally));
+        return tally.failed + tally.refused > 0 ? 1 : 0;
+      }),
+    );
+}
+
+async function inputOf(
+  engine: Engine,
+  workflow: string,
+  given: readonly string[],
+  alerts: string,
+): Promise<JsonObject> {
+  const schema = await engine.inputSchema(workflow);
+  if (!schema) throw new UsageError(`WORKFLOW_NOT_FOUND there is no workflow "${printable(workflow)}".`);
+  const properties = (schema.properties ?? {}) as JsonObject;
+  if (!Object.hasOwn(properties, 'email'))
+    throw new UsageError(`BAD_WORKFLOW ${workflow} has no input "email": it is not about mails.`);
+  const input = {
+    ...(Object.hasOwn(properties, 'alert_path') && { alert_path: join(alerts, '{po_number}-{run}.json') }),
+    ...parseInput(given, schema),
+  };
+  await engine.checkInputs(workflow, [{ ...input, email: 'a.eml' }]);
+  return input;
+}
+
+/** As runs are to be told of it: from the folder in which we are, if it lies inside. */
+function fromHere(folder: string): string {
+  const way = relative(process.cwd(), resolve(folder));
+  return isOutside(way) ? resolve(folder) : way || '.';
+}
+
+function isOutside(way: string): boolean {
+  return way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way);
+}
+
+async function existingFolder(given: string): Promise<string> {
+  const found = await stat(given).catch((error) => {
+    throw new UsageError(`INBOX_NOT_FOUND ${messageOf(error)}. Make the folder, or name another.`);
+  });
+  if (!found.isDirectory()) throw new UsageError(`INBOX_NOT_A_FOLDER ${printable(given)} is not a folder.`);
+  return fromHere(given);
+}
+
+async function targetFolder(given: string, inbox: string): Promise<string> {
+  const folder = fromHere(given);
+  if (folder === inbox)
+    throw new UsageError(`BAD_MOVE_TO ${printable(given)} is the inbox itself. Name another folder.`);
+  await mkdir(folder, { recursive: true }).catch((error) => {
+    throw new UsageError(`BAD_MOVE_TO ${printable(given)} cannot be made: ${messageOf(error)}`);
+  });
+  return folder;
+}
+
+function alertFolder(given: string): string {
+  const folder = fromHere(given);
+  if (isAbsolute(folder) || /[{}]/.test(folder))
+    throw new UsageError(`BAD_ALERTS ${printable(given)} has to be a folder inside ${process.cwd()}.`);
+  return folder;
+}
+
+/** Tells of runs, of mails and of what goes wrong; not of every move of every task. */
+function withoutTasks(log: Log): Log {
+  return {
+    debug: (fields, phrase) => log.debug(fields, phrase),
+    info: (fields, phrase) => log[fields.task === undefined ? 'info' : 'debug'](fields, phrase),
+    warn: (fields, phrase) => log.warn(fields, phrase),
+    error: (fields, phrase) => log.error(fields, phrase),
+  };
+}
+
+function summary({ started, known, refused, completed, failed }: Tally): string {
+  const files = started + known + refused;
+  const ends = completed + failed > 0 ? ` ${completed} COMPLETED, ${failed} FAILED.` : '';
+  return `${files} files: ${started} started a run, ${known} known before, ${refused} left alone.${ends} See: npm run runs`;
+}

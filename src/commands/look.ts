@@ -1,0 +1,201 @@
+import { collectStatuses, oneOf, pointInTime, runId, wholeNumber } from '../arguments.ts';
+import type { Engine } from '../engine.ts';
+import { UsageError } from '../errors.ts';
+import type { Graph } from '../explain.ts';
+import type { RunDetails, RunFilter, RunStatus } from '../inspect.ts';
+import { eventsScreen } from '../screens/events.ts';
+import { GRAPH_FORMATS, type GraphFormat, graphScreen } from '../screens/graph.ts';
+import { runScreen } from '../screens/run.ts';
+import { runsScreen } from '../screens/runs.ts';
+import { outputsScreen, taskScreen } from '../screens/task.ts';
+import { whyScreen, whyTaskScreen } from '../screens/why.ts';
+import { workflowsScreen } from '../screens/workflows.ts';
+import { noSuchRun, type Shell, show, showJson } from '../shell.ts';
+import { printable } from '../terminal.ts';
+import { didYouMean } from '../workflow.ts';
+
+interface RunsOptions {
+  readonly workflow?: string;
+  readonly status?: RunStatus[];
+  readonly since?: Date;
+  readonly before?: string;
+  readonly limit: number;
+  readonly task?: string;
+  readonly outputs?: boolean;
+  readonly events?: boolean;
+  readonly json?: boolean;
+}
+
+/** Commands that only look: runs, why, graph, workflows. */
+export function addLookCommands(shell: Shell): void {
+  shell
+    .command('runs', 'shows what runs and what ran, or one run')
+    .argument('[run]', 'the number of a run', runId)
+    .option('--workflow <name>', 'only runs of this workflow')
+    .option('--status <status>', 'only these: running, completed, failed, cancelled', collectStatuses)
+    .option('--since <when>', 'started since: 2h (ago), 7d, 2026-11-22', pointInTime)
+    .option('--before <run>', 'only runs older than this one', runId)
+    .option('--limit <count>', 'how many that have ended', wholeNumber(1, 10_000), 20)
+    .option('--task <task>', 'of one run: a task with its attempts, error and output')
+    .option('--outputs', 'of one run: what its tasks put out')
+    .option('--events', 'of one run: all that happened')
+    .option('--json', 'as JSON')
+    .action(
+      shell.action(async (id: string | undefined, options: RunsOptions) => {
+        const engine = await shell.openDatabase();
+        if (id === undefined) await showRuns(shell, engine, options);
+        else await showRun(shell, engine, id, options);
+      }),
+    );
+
+  shell
+    .command('why', 'says why a task, or each task of a run, has not run')
+    .argument('<run>', 'the number of a run', runId)
+    .argument('[task]', 'the name of a task')
+    .option('--json', 'as JSON')
+    .action(
+      shell.action(async (id: string, name: string | undefined, { json }: { json?: boolean }) => {
+        const engine = await shell.openDatabase();
+        const run = await engine.readOverview(id);
+        if (!run) throw noSuchRun(id);
+        const reasons = await engine.explain(id);
+        if (name === undefined) {
+          return json ? showJson(reasons) : show(whyScreen(run, reasons, shell.display()));
+        }
+        const reason = reasons.find(({ task }) => task === name) ?? noSuchTask(run, name);
+        const blockers = reason.code === 'WAITS_FOR_PARENTS' ? await engine.listBlockers(id, name) : [];
+        if (json) showJson({ ...reason, blockers });
+        else show(whyTaskScreen(reason, blockers, shell.display()));
+      }),
+    );
+
+  shell
+    .command('graph', 'draws a workflow, or a run with its states')
+    .argument('<workflow or run>', 'the name of a workflow, or the number of a run')
+    .option('--format <format>', GRAPH_FORMATS.join(', '), oneOf(GRAPH_FORMATS), 'tree')
+    .option('--json', 'as JSON')
+    .action(
+      shell.action(async (subject: string, { format, json }: { format: GraphFormat; json?: boolean }) => {
+        const engine = await shell.openDatabase();
+        const graph = /^\d+$/.test(subject)
+          ? await graphOfRun(engine, runId(subject))
+          : await graphOfWorkflow(engine, subject);
+        if (json) showJson(graph);
+        else show(graphScreen(graph, format, shell.display()));
+      }),
+    );
+
+  shell
+    .command('workflows', 'lists the workflows and how they have been going')
+    .option('--json', 'as JSON')
+    .action(
+      shell.action(async ({ json }: { json?: boolean }) => {
+        const engine = await shell.openDatabase();
+        const workflows = await engine.listWorkflows();
+        if (json) showJson(workflows);
+        else show(workflowsScreen(workflows, shell.display()));
+      }),
+    );
+}
+
+async function showRuns(shell: Shell, engine: Engine, options: RunsOptions): Promise<void> {
+  const { workflow, status, since, before, limit, json, task, outputs, events } = options;
+  if (task !== undefined || outputs || events)
+    throw new UsageError('--task, --outputs and --events are about one run: npm run runs -- <run> …');
+  const filter: RunFilter = {
+    ...(workflow !== undefined && { workflow }),
+    ...(status && { statuses: status }),
+    ...(since && { since }),
+    ...(before !== undefined && { before }),
+  };
+  const filtered = Object.keys(filter).length > 0;
+  const [active, ended, activeTotal] = await Promise.all([
+    engine.listRuns('active', Math.max(limit, 20), filter),
+    engine.listRuns('ended', limit, filter),
+    filtered ? undefined : engine.countActiveRuns(),
+  ]);
+  if (json) return showJson([...active, ...ended]);
+  const last = ended.at(-1);
+  const older = ended.length === limit && last ? commandFor(options, last.id) : undefined;
+  show(
+    runsScreen(
+      {
+        active,
+        ended,
+        filtered,
+        ...(activeTotal !== undefined && { activeTotal }),
+        ...(older !== undefined && { older }),
+      },
+      shell.display(),
+    ),
+  );
+}
+
+/** The command that goes on from there. */
+function commandFor({ workflow, status, since, limit }: RunsOptions, before: string): string {
+  const options = [
+    workflow === undefined ? '' : ` --workflow ${printable(workflow)}`,
+    status ? ` --status ${status.join(',').toLowerCase()}` : '',
+    since ? ` --since ${since.toISOString().slice(0, 19)}` : '',
+    limit === 20 ? '' : ` --limit ${limit}`,
+  ];
+  return `npm run runs --${options.join('')} --before ${before}`;
+}
+
+async function showRun(shell: Shell, engine: Engine, id: string, options: RunsOptions): Promise<void> {
+  const { task: name, outputs, events, json } = options;
+  const display = shell.display();
+  if (events) {
+    if (!(await engine.readStatus(id))) throw noSuchRun(id);
+    const all = await engine.listEvents(id);
+    return json ? showJson(all) : show(eventsScreen(all, display));
+  }
+  if (name === undefined && !outputs && !json) {
+    const run = await engine.readOverview(id);
+    if (!run) throw noSuchRun(id);
+    return show(runScreen(run, display));
+  }
+  const run = await engine.readRun(id);
+  if (!run) throw noSuchRun(id);
+  if (name !== undefined) {
+    const task = run.tasks.find((one) => one.name === name) ?? noSuchTask(run, name);
+    const attempts = run.attempts.filter((attempt) => attempt.task === name);
+    return json ? showJson({ ...task, attempts }) : show(taskScreen(run, task, display));
+  }
+  if (outputs) {
+    const done = run.tasks.filter(({ state }) => state === 'SUCCESS');
+    return json
+      ? showJson(Object.fromEntries(done.map((task) => [task.name, task.output])))
+      : show(outputsScreen(run, display));
+  }
+  showJson(run);
+}
+
+function noSuchTask(
+  { id, tasks }: Pick<RunDetails, 'id'> & { tasks: readonly { name: string }[] },
+  name: string,
+): never {
+  const names = tasks.map((task) => task.name);
+  throw new UsageError(
+    `TASK_NOT_FOUND run ${id} has no task "${printable(name)}".${didYouMean(name, names)}`,
+  );
+}
+
+async function graphOfRun(engine: Engine, id: string): Promise<Graph> {
+  const run = await engine.readOverview(id);
+  if (!run) throw noSuchRun(id);
+  return { workflow: run.workflow, version: run.version, run: id, tasks: run.tasks };
+}
+
+async function graphOfWorkflow(engine: Engine, name: string): Promise<Graph> {
+  const known = await engine.readGraph(name);
+  if (known) return known;
+  // Perhaps nobody has registered it yet.
+  await engine.register();
+  const graph = await engine.readGraph(name);
+  if (graph) return graph;
+  const names = (await engine.listWorkflows()).map(({ workflow }) => workflow);
+  throw new UsageError(
+    `WORKFLOW_NOT_FOUND there is no workflow "${printable(name)}".${didYouMean(name, names)}`,
+  );
+}

@@ -1,0 +1,120 @@
+import { readFile } from 'node:fs/promises';
+import { collectInput, parseInput, wholeNumber } from '../arguments.ts';
+import type { RunDetails } from '../inspect.ts';
+import { runScreen } from '../screens/run.ts';
+import { exitCodeOf, onShutdown, type Shell, show, showJson } from '../shell.ts';
+import { printable } from '../terminal.ts';
+import { workflows } from '../workflows/index.ts';
+import { watchRun } from './watch.ts';
+
+/** Commands that make something run: demo, runner, start-run. */
+export function addRunCommands(shell: Shell): void {
+  shell
+    .command('demo', 'reads the sample order, writes its row and its alert, and shows what happened')
+    .option('--input <key=value>', 'input of the run; may be repeated', collectInput, [])
+    .action(
+      shell.action(async ({ input }: { input: string[] }) => {
+        const engine = await shell.openDatabase({ mayMigrate: true });
+        await engine.register();
+        const stop = new AbortController();
+        using _ = onShutdown(stop);
+        const running = engine.run({ signal: stop.signal });
+        const id = await engine.startRun('po_demo', {
+          input: parseInput(input, await engine.inputSchema('po_demo')),
+        });
+        const run = await Promise.race([engine.waitForRun(id, stop.signal), running.then(() => undefined)]);
+        stop.abort();
+        await running;
+        if (!run) return 0;
+        show('');
+        show(runScreen(run, shell.display()));
+        await showAlert(run);
+        show(whatNext(run.id));
+        return exitCodeOf(run);
+      }),
+    );
+
+  shell
+    .command('runner', 'runs tasks until it is stopped')
+    .option('--concurrency <slots>', 'how many tasks run at once', wholeNumber(1, 1000), 20)
+    .option(
+      '--grace <seconds>',
+      'how long running tasks may take to end once it is stopped',
+      wholeNumber(0, 3600),
+      10,
+    )
+    .action(
+      shell.action(async ({ concurrency, grace }: { concurrency: number; grace: number }) => {
+        const engine = await shell.openDatabase();
+        const stop = new AbortController();
+        using _ = onShutdown(stop);
+        await engine.waitForDatabase(stop.signal, (line) => shell.log.warn({}, line));
+        if (stop.signal.aborted) return 0;
+        const registered = await engine.register();
+        const { host, pathname } = new URL(await shell.databaseUrl());
+        const database = `${host}${decodeURIComponent(pathname)}`;
+        const names = registered
+          .map(({ workflow, version }) => `${workflow} (version ${version})`)
+          .join(', ');
+        const onReady = (id: number) =>
+          shell.log.info(
+            { runner: id, slots: concurrency, database },
+            `runner ${id} is ready: ${concurrency} slots. Ctrl-C stops it. Database ${database}, workflows ${names}`,
+          );
+        await engine.run({ slots: concurrency, graceMs: grace * 1000, signal: stop.signal, onReady });
+        return 0;
+      }),
+    );
+
+  shell
+    .command('start-run', 'starts a run of a workflow')
+    .argument('<workflow>', `one of: ${workflows.map(({ name }) => name).join(', ')}`)
+    .option(
+      '--input <key=value>',
+      'input of the run; may be repeated. Also {"key": …} or @file.json',
+      collectInput,
+      [],
+    )
+    .option('--key <key>', 'starting again with the same key gives the same run')
+    .option('--wait', 'wait until it has ended, and show it')
+    .option('--json', 'as JSON')
+    .action(
+      shell.action(
+        async (
+          workflow: string,
+          { input, key, wait, json }: { input: string[]; key?: string; wait?: boolean; json?: boolean },
+        ) => {
+          const engine = await shell.openDatabase();
+          await engine.register();
+          const id = await engine.startRun(workflow, {
+            input: parseInput(input, await engine.inputSchema(workflow)),
+            ...(key !== undefined && { key }),
+          });
+          if (wait) return await watchRun(shell, engine, id, { json, quiet: true });
+          if (json) showJson({ run: id, workflow });
+          else if (process.stdout.isTTY)
+            show(`run ${id} of ${workflow} is started. See it: npm run runs -- ${id}`);
+          else show(id);
+          return 0;
+        },
+      ),
+    );
+}
+
+function whatNext(id: string): string {
+  return `What next:
+  npm run runs                                   what runs and what ran
+  npm run runs -- ${id}${' '.repeat(Math.max(1, 31 - id.length))}this run again
+  npm run runner                                 run tasks until Ctrl-C; and in another terminal:
+  npm run start-run -- po_demo --input email=samples/sample_po_email.txt --wait
+  psql "$(npm run -s db -- url)" -c 'select * from v_run_history'`;
+}
+
+async function showAlert(run: RunDetails): Promise<void> {
+  const written = run.tasks.find(({ name }) => name === 'write_alert')?.output;
+  const path =
+    typeof written === 'object' && written !== null && 'path' in written ? written.path : undefined;
+  if (typeof path !== 'string') return show('Nothing needs attention: no alert was written.\n');
+  const alert = await readFile(path, 'utf8');
+  show(`${printable(path)}:\n${alert.split('\n').map(printable).join('\n')}`);
+}

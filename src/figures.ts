@@ -1,0 +1,34 @@
+import type { Fields } from './log.ts';
+import type { Hop } from './store.ts';
+
+/** What a runner did since it was last asked. */
+export class Figures {
+  #succeeded = 0;
+  #failed = 0;
+  #retried = 0;
+  #runs = 0;
+  #since = performance.now();
+
+  add({ answers, finished }: Hop): void {
+    for (const { answer } of answers) {
+      if (answer === 'SUCCESS') this.#succeeded += 1;
+      else if (answer === 'FAILED') this.#failed += 1;
+      else if (answer === 'RETRY') this.#retried += 1;
+    }
+    this.#runs += finished.length;
+  }
+
+  /** One line, and the count begins anew; undefined when nothing happened. */
+  take(): { fields: Fields; line: string } | undefined {
+    const [succeeded, failed, retried, runs] = [this.#succeeded, this.#failed, this.#retried, this.#runs];
+    const seconds = Math.max(1, Math.round((performance.now() - this.#since) / 1000));
+    this.#succeeded = this.#failed = this.#retried = this.#runs = 0;
+    this.#since = performance.now();
+    if (succeeded + failed + retried + runs === 0) return undefined;
+    const rate = ((succeeded + failed) / seconds).toFixed(1);
+    return {
+      fields: { succeeded, failed, retried, runs, seconds },
+      line: `in ${seconds} s: ${succeeded} tasks succeeded, ${failed} failed, ${retried} attempts were tried again, ${runs} runs ended; ${rate} tasks/s`,
+    };
+  }
+}

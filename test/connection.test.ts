@@ -1,0 +1,263 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { DatabaseConnector } from '../src/connectors/database.ts';
+import { openEngine } from '../src/engine.ts';
+import type { RunDetails } from '../src/inspect.ts';
+import type { Log } from '../src/log.ts';
+import { Fleet } from './support/fleet.ts';
+import { COMMIT, TcpProxy } from './support/proxy.ts';
+import { until } from './support/until.ts';
+import { TortureConnector } from './torture/connector.ts';
+
+const fleet = await Fleet.open();
+after(() => fleet[Symbol.asyncDispose]());
+
+interface Wired extends AsyncDisposable {
+  readonly proxy: TcpProxy;
+  /** Warnings and errors. */
+  readonly warnings: string[];
+  readonly runnerId: number;
+  stop(): Promise<void>;
+}
+
+/** A runner in this process, which reaches the database through a proxy. */
+async function wired(
+  prepare: (proxy: TcpProxy) => void = () => {},
+  { graceMs = 2_000, slots = 4 } = {},
+): Promise<Wired> {
+  const proxy = await TcpProxy.open(fleet.url);
+  prepare(proxy);
+  const warnings: string[] = [];
+  const warn = (_: unknown, phrase: string) => void warnings.push(phrase);
+  const log: Log = { debug: () => {}, info: () => {}, warn, error: warn };
+  const connectors = { database: new DatabaseConnector(), torture: new TortureConnector(fleet.pool) };
+  const engine = openEngine({ connectionString: proxy.url, connectors, log });
+  const abort = new AbortController();
+  let running: Promise<void> = Promise.resolve();
+  const runnerId = await new Promise<number>((onReady, onFailure) => {
+    running = engine.run({ slots, graceMs, signal: abort.signal, onReady });
+    running.catch(onFailure);
+  });
+  const stop = async () => {
+    abort.abort();
+    await running;
+  };
+  return {
+    ...{ proxy, warnings, runnerId, stop },
+    [Symbol.asyncDispose]: async () => {
+      await stop();
+      await engine[Symbol.asyncDispose]();
+      await proxy[Symbol.asyncDispose]();
+    },
+  };
+}
+
+function outcomes({ attempts }: RunDetails): string[] {
+  return attempts.map(({ attempt, outcome }) => `${attempt} ${outcome}`);
+}
+
+/** Our database changes its mind for everybody who is not a superuser. */
+async function alter(what: string): Promise<void> {
+  await fleet.pool.query(
+    `do $$ begin execute format('alter database %I ${what}', current_database()); end $$`,
+  );
+}
+
+test('a COMMIT that succeeds but whose answer is lost is not done again', async () => {
+  await using runner = await wired();
+
+  const sprung = runner.proxy.cutOn(COMMIT, 'after');
+  const run = await fleet.start({ a: ['row'], b: ['nothing', 'a'] });
+  await sprung;
+  const details = await fleet.ended(run);
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.equal(await fleet.count('effects', run), 1);
+  assert.deepEqual(outcomes(details), []);
+});
+
+test('a COMMIT that never arrives is rolled back, and the task runs again at no cost', async () => {
+  await using runner = await wired();
+
+  const sprung = runner.proxy.cutOn(COMMIT, 'before');
+  const run = await fleet.start({ a: ['row'], b: ['nothing', 'a'] });
+  await sprung;
+  const details = await fleet.ended(run);
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.equal(await fleet.count('effects', run), 1);
+  assert.deepEqual(outcomes(details), ['1 GIVEN BACK']);
+});
+
+for (const when of ['before', 'after'] as const) {
+  test(`a hop that is cut ${when} the server has done it neither loses a result nor strands what it claimed`, async () => {
+    await using runner = await wired();
+
+    for (let hop = 1; hop <= 4; hop++) {
+      const sprung = runner.proxy.cutOn('report_and_claim', when);
+      const run = await fleet.start({ a: ['call'], b: ['call', 'a'], c: ['nothing', 'b'] });
+      await sprung;
+      const details = await fleet.ended(run);
+
+      assert.equal(details.status, 'COMPLETED');
+      assert.ok(details.tasks.every(({ attempt }) => attempt === 1));
+      assert.ok(details.attempts.every(({ outcome }) => outcome === 'GIVEN BACK'));
+    }
+  });
+}
+
+test('a runner whose connections are all cut keeps its identity and its tasks', async () => {
+  await using runner = await wired();
+  const run = await fleet.start({ a: ['held'], b: ['nothing', 'a'] });
+  await fleet.held(run);
+
+  for (let cut = 1; cut <= 3; cut++) {
+    runner.proxy.cut();
+    await until(() => runner.proxy.connections >= 3, 'the runner to come back');
+  }
+  await fleet.openGate(run);
+  const details = await fleet.ended(run);
+
+  assert.deepEqual(outcomes(details), []);
+  assert.equal(details.tasks[0]?.runner_id, runner.runnerId);
+  assert.equal(await fleet.count('calls', run), 1);
+});
+
+test('a transaction whose session is ended by somebody costs no attempt, and its effect happens once', async () => {
+  await using _ = await wired();
+  const run = await fleet.start({ a: ['held_row'], b: ['nothing', 'a'] });
+  await fleet.held(run);
+
+  await fleet.pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name like 'sluice task ${run}/%'`,
+  );
+  await fleet.openGate(run);
+  const details = await fleet.ended(run);
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.deepEqual(outcomes(details), ['1 GIVEN BACK']);
+  assert.deepEqual([await fleet.count('calls', run), await fleet.count('effects', run)], [2, 1]);
+});
+
+test('connections that say nothing any more are given up, and the work goes on', async () => {
+  await using runner = await wired();
+  const run = await fleet.start({ a: ['held'], b: ['nothing', 'a'] });
+  await fleet.held(run);
+
+  runner.proxy.stall({ newcomers: false });
+  await fleet.openGate(run);
+  const details = await fleet.ended(run);
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.ok(details.tasks.every(({ attempt }) => attempt === 1));
+});
+
+test('where NOTIFY does not arrive it says so, names a pooler, and finds its work by looking', async () => {
+  await using runner = await wired((proxy) => {
+    proxy.dropsNotifications = true;
+  });
+
+  const details = await fleet.ended(await fleet.start({ a: ['nothing'], b: ['nothing', 'a'] }));
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.deepEqual(runner.warnings, [
+    'NOTIFY does not arrive (is a pooler in transaction mode in between?): looking for work once a second instead',
+  ]);
+});
+
+test('where NOTIFY works, nothing is said about it', async () => {
+  await using runner = await wired();
+
+  await fleet.ended(await fleet.start({ a: ['nothing'] }));
+
+  assert.deepEqual(runner.warnings, []);
+});
+
+test('a database that turns read-only is one line, and the runner goes on when it can be written again', async () => {
+  await using runner = await wired();
+  await alter('set default_transaction_read_only = on');
+  runner.proxy.cut();
+  const told = () => runner.warnings.filter((line) => /This server is read-only/.test(line)).length;
+  await until(() => told() > 0, 'the runner to notice');
+  await alter('reset default_transaction_read_only');
+
+  const details = await fleet.ended(await fleet.start({ a: ['nothing'] }));
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.equal(told(), 1);
+});
+
+test('a database that takes no more connections is one line; tasks wait and lose no attempt', async () => {
+  await using runner = await wired();
+  await alter('connection limit 0');
+  await fleet.pool.query(
+    `select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'sluice task'`,
+  );
+  const run = await fleet.start({ a: ['row'], b: ['nothing', 'a'] });
+  await until(() => runner.warnings.length > 0, 'the runner to notice').finally(() =>
+    alter('connection limit -1'),
+  );
+
+  const details = await fleet.ended(run);
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.ok(details.attempts.every(({ outcome }) => outcome === 'GIVEN BACK'));
+  assert.equal(await fleet.count('effects', run), 1);
+  assert.equal(runner.warnings.length, 1, runner.warnings.join('\n'));
+  assert.match(runner.warnings[0] ?? '', /too many connections .* Tasks that need it are interrupted/);
+});
+
+test('a runner that is started when there is no connection left waits for one', async () => {
+  await alter('connection limit 0');
+  const late = fleet.spawn();
+  await late
+    .says(/too many connections .* Waiting for the database/)
+    .finally(() => alter('connection limit -1'));
+
+  await late.ready();
+  const { status } = await fleet.ended(await fleet.start({ a: ['nothing'] }));
+  await late.stop();
+
+  assert.equal(status, 'COMPLETED');
+  assert.equal(late.lines.filter((line) => /Waiting for the database/.test(line)).length, 1);
+});
+
+test('a disk that is full is one line, and the runner goes on when there is room again', async () => {
+  await using runner = await wired();
+  await fleet.pool.query(`
+    create function full_disk() returns trigger language plpgsql as $$
+      begin raise exception using errcode = '53100', message = 'could not extend file: No space left on device'; end $$;
+    create trigger full_disk before update on sluice.tasks execute function full_disk()`);
+  const run = await fleet.start({ a: ['nothing'], b: ['nothing', 'a'] });
+  await until(() => runner.warnings.length > 0, 'the runner to notice');
+  await fleet.pool.query('drop function full_disk cascade');
+
+  const details = await fleet.ended(run);
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.deepEqual(outcomes(details), []);
+  assert.equal(runner.warnings.length, 1, runner.warnings.join('\n'));
+  assert.match(
+    runner.warnings[0] ?? '',
+    /No space left on device. The server is out of disk.* Waiting for the database/,
+  );
+});
+
+test('a runner that is asked to stop while it cannot reach the database ends within its grace', async () => {
+  const runner = await wired(undefined, { graceMs: 500 });
+  const run = await fleet.start({ a: ['held'] });
+  await fleet.held(run);
+  runner.proxy.refusing = true;
+  runner.proxy.cut();
+
+  const asked = performance.now();
+  await runner.stop();
+  const took = performance.now() - asked;
+  await runner[Symbol.asyncDispose]();
+  await using _ = await wired();
+  await fleet.openGate(run);
+  const { status } = await fleet.ended(run);
+
+  assert.ok(took < 3_000, `it took ${Math.round(took)} ms`);
+  assert.equal(status, 'COMPLETED');
+});

@@ -1,0 +1,174 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import type { RunDetails } from '../src/inspect.ts';
+import { Fleet } from './support/fleet.ts';
+import { until } from './support/until.ts';
+
+function outcomes({ attempts }: RunDetails): string[] {
+  return attempts.map(({ attempt, outcome }) => `${attempt} ${outcome}`);
+}
+
+/** Who holds how many tasks. */
+async function held({ pool }: Fleet): Promise<Map<number, number>> {
+  const { rows } = await pool.query(
+    `select runner_id, count(*)::integer as tasks
+       from sluice.tasks where state = 'RUNNING' and runner_id is not null group by runner_id`,
+  );
+  return new Map(rows.map(({ runner_id, tasks }) => [runner_id, tasks]));
+}
+
+test('when a runner is killed, one that stands by runs its tasks within 4 s, and it costs them no attempt', async () => {
+  await using fleet = await Fleet.open();
+  const victim = await fleet.launch();
+  const run = await fleet.start({ a: ['held_row'], b: ['held'], c: ['nothing', 'a', 'b'] });
+  await fleet.held(run, 2);
+  await fleet.launch();
+
+  const killed = performance.now();
+  await victim.kill();
+  await fleet.held(run, 4);
+  const took = performance.now() - killed;
+  await fleet.openGate(run);
+  const details = await fleet.ended(run);
+
+  assert.ok(took < 4_000, `it took ${Math.round(took)} ms`);
+  assert.equal(details.status, 'COMPLETED');
+  assert.deepEqual(outcomes(details), ['1 LOST', '1 LOST']);
+  assert.ok(details.tasks.every(({ attempt }) => attempt === 1));
+  assert.equal(await fleet.count('effects', run), 1);
+});
+
+test('when the only runner is killed and started again, it runs its tasks within 4 s of being ready', async () => {
+  await using fleet = await Fleet.open();
+  const victim = await fleet.launch();
+  const run = await fleet.start({ a: ['held_row'], b: ['nothing', 'a'] });
+  await fleet.held(run);
+
+  await victim.kill();
+  const next = await fleet.launch();
+  await fleet.held(run, 2);
+  const took = Date.now() - (next.readyAt ?? 0);
+  await fleet.openGate(run);
+  const details = await fleet.ended(run);
+
+  assert.ok(took < 4_000, `it took ${took} ms`);
+  assert.deepEqual(outcomes(details), ['1 LOST']);
+  assert.equal(await fleet.count('effects', run), 1);
+});
+
+test('a task that takes its runner down five times is FAILED as poison, and its run ends', async () => {
+  await using fleet = await Fleet.open();
+  const run = await fleet.start({ deadly: ['deadly'], after: ['nothing', 'deadly'] }, 3);
+
+  for (let crash = 1; crash <= 5; crash++) {
+    const runner = fleet.spawn();
+    await until(() => !runner.isAlive, `runner ${crash} to die`);
+  }
+  await fleet.launch();
+  const details = await fleet.ended(run);
+
+  assert.deepEqual([details.status, details.failed_task], ['FAILED', 'deadly']);
+  assert.match(details.reason ?? '', /5 times its runner was lost while it ran this task/);
+  assert.deepEqual(outcomes(details), Array(5).fill('1 LOST'));
+});
+
+test('a runner that is only stopped is overtaken; when it wakes it changes nothing and goes on as somebody else', async () => {
+  await using fleet = await Fleet.open();
+  const url = new URL(fleet.url);
+  url.searchParams.set('options', '-c sluice.silence=3s');
+  const sleeper = await fleet.launch({ url: url.href });
+  const former = sleeper.runnerId;
+  const run = await fleet.start({ a: ['held_row'], b: ['held'], c: ['nothing', 'a', 'b'] });
+  await fleet.held(run, 2);
+  const standby = await fleet.launch({ url: url.href });
+
+  sleeper.signal('SIGSTOP');
+  await fleet.held(run, 4);
+  await fleet.openGate(run);
+  const overtaken = await fleet.ended(run);
+  sleeper.signal('SIGCONT');
+  const line = await sleeper.says(/was thought dead/);
+
+  assert.equal(overtaken.status, 'COMPLETED');
+  assert.equal(await fleet.count('effects', run), 1);
+  assert.match(
+    line,
+    new RegExp(`runner ${former} was thought dead: its tasks were taken over, and it goes on`),
+  );
+  await standby.stop();
+  const next = await fleet.ended(await fleet.start({ a: ['held_row'], b: ['nothing', 'a'] }).then(open));
+  const [task] = next.tasks;
+  assert.equal(next.status, 'COMPLETED');
+  assert.notEqual(task?.runner_id, former);
+  assert.deepEqual(await fleet.ended(run), overtaken);
+  assert.equal(sleeper.lines.filter((one) => /thought dead/.test(one)).length, 1);
+  assert.equal(await fleet.count('effects', run), 1);
+
+  async function open(id: string): Promise<string> {
+    await fleet.openGate(id);
+    return id;
+  }
+});
+
+test('two runners share the work, and neither claims more than it has slots for', async () => {
+  await using fleet = await Fleet.open();
+  const [first, second] = await Promise.all([fleet.launch({ slots: 5 }), fleet.launch({ slots: 3 })]);
+  const plan = Object.fromEntries(Array.from({ length: 20 }, (_, n) => [`t${n}`, ['held'] as const]));
+
+  const run = await fleet.start(plan);
+  await fleet.held(run, 8);
+  const busy = await held(fleet);
+  await fleet.openGate(run);
+  const details = await fleet.ended(run);
+
+  assert.deepEqual(
+    busy,
+    new Map(
+      [
+        [first.runnerId, 5],
+        [second.runnerId, 3],
+      ].toSorted() as [number, number][],
+    ),
+  );
+  assert.equal(await fleet.count('calls', run), 20);
+  assert.deepEqual(new Set(details.tasks.map(({ runner_id }) => runner_id)).size, 2);
+});
+
+test('a clean shutdown gives back within its grace what does not end, ends with 0, and costs no attempt', async () => {
+  await using fleet = await Fleet.open();
+  const runner = await fleet.launch({ graceMs: 200 });
+  const run = await fleet.start({ a: ['held_row'] });
+  await fleet.held(run);
+
+  const asked = performance.now();
+  await runner.stop();
+  const took = performance.now() - asked;
+  await fleet.launch();
+  await fleet.openGate(run);
+  const details = await fleet.ended(run);
+
+  assert.ok(took < 3_000, `it took ${Math.round(took)} ms`);
+  assert.equal(runner.exitCode, 0);
+  assert.deepEqual(outcomes(details), ['1 GIVEN BACK']);
+  assert.equal(await fleet.count('effects', run), 1);
+});
+
+for (const [what, operation, message] of [
+  ['an exception in a timer', 'stray', 'thrown in a timer'],
+  ['a promise that is rejected and that nobody awaits', 'stray_promise', 'a promise that nobody awaits'],
+] as const) {
+  test(`${what} fails the task in which it happened, never the runner`, async () => {
+    await using fleet = await Fleet.open();
+    const runner = await fleet.launch();
+    const beside = await fleet.start({ a: ['held'] });
+    await fleet.held(beside);
+
+    const details = await fleet.ended(await fleet.start({ a: [operation] }));
+    await fleet.openGate(beside);
+    const other = await fleet.ended(beside);
+
+    assert.deepEqual([details.status, details.reason], ['FAILED', message]);
+    assert.equal(other.status, 'COMPLETED');
+    assert.ok(runner.isAlive);
+  });
+}

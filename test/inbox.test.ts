@@ -1,0 +1,469 @@
+import assert from 'node:assert/strict';
+import { execFileSync, spawn } from 'node:child_process';
+import { createHash } from 'node:crypto';
+import { once } from 'node:events';
+import {
+  appendFile,
+  chmod,
+  mkdir,
+  readdir,
+  readFile,
+  rename,
+  rm,
+  symlink,
+  truncate,
+  utimes,
+  writeFile,
+} from 'node:fs/promises';
+import { join } from 'node:path';
+import { test } from 'node:test';
+import { CHECKOUT } from '../src/config.ts';
+import { FileConnector } from '../src/connectors/file.ts';
+import { fileName } from '../src/connectors/file_name.ts';
+import { openEngine } from '../src/index.ts';
+import { command, workFolder } from './support/command.ts';
+import { createDatabase } from './support/database.ts';
+import { isRoot } from './support/embedded.ts';
+import { Desk } from './support/inbox.ts';
+import { TcpProxy } from './support/proxy.ts';
+import { fileDatabase } from './support/scene.ts';
+import { taskContext } from './support/task_context.ts';
+import { until } from './support/until.ts';
+
+const order = (number: number) => `Subject: order ${number}\n\nPO Number: ${number}\n`;
+
+test('every mail that lies in the folder starts one run, whatever else lies there', async () => {
+  await using desk = await Desk.open();
+  for (const name of ['a.txt', 'b.EML', 'c d ✉ {x}.eml']) await desk.drop(name, `mail ${name}`);
+  await desk.drop('order.pdf', 'no mail');
+  await mkdir(desk.path('folder.eml'));
+
+  const tally = await desk.once();
+
+  assert.deepEqual(tally, { started: 3, known: 0, refused: 0, completed: 0, failed: 0 });
+  assert.deepEqual(
+    (await desk.runs()).toSorted(),
+    ['a.txt', 'b.EML', 'c d ✉ {x}.eml'].map((name) => desk.path(name)),
+  );
+  assert.deepEqual(desk.said, ['info left alone: "order.pdf" starts no run: only .txt and .eml do.']);
+});
+
+test('mails that arrive start their runs as they come', async () => {
+  await using desk = await Desk.open();
+  await desk.watch();
+
+  for (const number of [1, 2, 3]) {
+    await desk.drop(`${number}.txt`, order(number));
+    await desk.untilRuns(number);
+  }
+
+  assert.deepEqual(
+    await desk.runs(),
+    [1, 2, 3].map((number) => desk.path(`${number}.txt`)),
+  );
+  assert.match(desk.said[0] ?? '', /^info .*\/in\/1\.txt started run \d+ of desk_/);
+});
+
+test('the same content is one run under any name, and another content under an old name is another', async () => {
+  await using desk = await Desk.open();
+  await desk.drop('a.txt', order(1));
+  await desk.drop('b.txt', order(1));
+  await desk.once();
+
+  await desk.drop('a.txt', order(2));
+  const tally = await desk.once();
+
+  assert.deepEqual([tally.started, tally.known], [1, 1]);
+  const files = await desk.files();
+  const [first, second] = [...new Set(files.map(([, run]) => run))];
+  assert.deepEqual(files, [
+    ['a.txt', first],
+    ['b.txt', first],
+    ['a.txt', second],
+  ]);
+});
+
+test('after a restart nothing starts again, and what has not changed is not read again', async () => {
+  await using desk = await Desk.open();
+  await desk.drop('a.txt', order(1));
+  await utimes(desk.path('a.txt'), 1_700_000_000, 1_700_000_000);
+  await desk.once();
+  await writeFile(desk.path('a.txt'), order(2));
+  await utimes(desk.path('a.txt'), 1_700_000_000, 1_700_000_000);
+
+  const tally = await desk.once();
+
+  assert.deepEqual([tally.started, tally.known], [0, 1]);
+});
+
+test('a mail whose run was pruned does not start again', async () => {
+  const { pool } = await fileDatabase();
+  await using desk = await Desk.open();
+  await desk.drop('a.txt', order(1));
+  await desk.once();
+  const [[, run] = ['', '']] = await desk.files();
+  await pool.query('select sluice.cancel_run($1)', [run]);
+  await pool.query(`select sluice.prune('0 s')`);
+  assert.deepEqual(await desk.runs(), []);
+
+  await desk.drop('again.txt', order(1));
+  const tally = await desk.once();
+
+  assert.deepEqual([tally.started, tally.known], [0, 2]);
+});
+
+test('a file that is still being written is waited for', async () => {
+  await using desk = await Desk.open();
+  await writeFile(desk.path('slow.eml'), 'Subject: slow\n\n');
+  await desk.watch({ settleMs: 300 });
+  const bell = setInterval(() => void appendFile(desk.path('slow.eml'), 'one more line\n'), 20);
+  await until(async () => (await readFile(desk.path('slow.eml'), 'utf8')).length > 500, 'some lines');
+
+  assert.deepEqual(await desk.runs(), []);
+  clearInterval(bell);
+  await desk.untilRuns(1);
+  await desk.stop();
+
+  const whole = await readFile(desk.path('slow.eml'));
+  const { pool } = await fileDatabase();
+  const { rows } = await pool.query('select key from sluice.runs where workflow = $1', [desk.workflow]);
+  assert.deepEqual(rows, [{ key: `sha256 ${createHash('sha256').update(whole).digest('hex')}` }]);
+});
+
+test('names of unfinished files are passed over until they are renamed', async () => {
+  await using desk = await Desk.open();
+  const names = ['.a.eml', 'b.eml.part', 'c.tmp', '~d.txt', 'e.eml.crdownload', 'f.txt~'];
+  for (const name of names) await writeFile(desk.path(name), `mail ${name}`);
+  await desk.drop('real.txt', order(1));
+  await desk.watch();
+  await desk.untilRuns(1);
+
+  await rename(desk.path('b.eml.part'), desk.path('b.eml'));
+  await desk.untilRuns(2);
+
+  assert.deepEqual(await desk.runs(), [desk.path('real.txt'), desk.path('b.eml')]);
+  assert.equal(
+    desk.said.some((line) => line.includes('left alone')),
+    false,
+  );
+});
+
+test('an empty file is told about, and taken when it has content', async () => {
+  await using desk = await Desk.open();
+  await writeFile(desk.path('a.txt'), '');
+  await desk.watch();
+  await desk.untilSaid(/"a\.txt" is empty/);
+
+  await writeFile(desk.path('a.txt'), order(1));
+
+  await desk.untilRuns(1);
+});
+
+test('what cannot be taken gets one line each, and does not hold up the rest', async () => {
+  await using desk = await Desk.open();
+  await writeFile(join(desk.root, 'secret.txt'), 'secret');
+  await symlink(join(desk.root, 'secret.txt'), desk.path('link.txt'));
+  execFileSync('mkfifo', [desk.path('pipe.eml')]);
+  await writeFile(desk.path('huge.txt'), '');
+  await truncate(desk.path('huge.txt'), 2 ** 31);
+  await writeFile(desk.path('esc\u001b[31m.eml'), '');
+  if (!isRoot) {
+    await writeFile(desk.path('locked.txt'), 'locked');
+    await chmod(desk.path('locked.txt'), 0);
+  }
+  await desk.drop('z.txt', order(1));
+  const before = process.memoryUsage.rss();
+  await desk.watch();
+  await desk.untilRuns(1);
+  await desk.untilSaid(/huge/);
+
+  await desk.drop('later.txt', order(2));
+  await desk.untilRuns(2);
+
+  assert.deepEqual(desk.said.filter((line) => line.startsWith('warn')).toSorted(), [
+    'warn left alone: "esc\\u001b[31m.eml" is empty; waiting for its content.',
+    'warn left alone: "huge.txt" has 2147483648 bytes; the limit is 10485760. Save it without its large attachments.',
+    'warn left alone: "link.txt" is a link; put the file itself here.',
+    ...(isRoot ? [] : ['warn left alone: "locked.txt" cannot be read: permission denied.']),
+    'warn left alone: "pipe.eml" is not a regular file.',
+  ]);
+  assert.ok(process.memoryUsage.rss() - before < 100e6);
+});
+
+test('the folder may go away and come back', async () => {
+  await using desk = await Desk.open();
+  await desk.drop('a.txt', order(1));
+  await desk.watch();
+  await desk.untilRuns(1);
+
+  await rm(desk.folder, { recursive: true });
+  await desk.untilSaid(/cannot be read: .* Waiting for it\./);
+  await mkdir(desk.folder);
+  await desk.drop('a.txt', order(1));
+  await desk.drop('b.txt', order(2));
+  await desk.untilRuns(2);
+  await desk.untilSaid(/is back/);
+  await desk.drop('c.txt', order(3));
+  await desk.untilRuns(3);
+
+  assert.equal((await desk.runs()).length, 3);
+});
+
+test('a mail that is moved lies in the other folder by the time its run looks for it, and no other is replaced', async () => {
+  await using desk = await Desk.open();
+  const moveTo = join(desk.root, 'done');
+  await mkdir(moveTo);
+  await writeFile(join(moveTo, 'a.txt'), 'an older mail of that name');
+  await writeFile(join(moveTo, 'b.txt'), order(2));
+  for (const [index, name] of ['a.txt', 'b.txt', 'c.txt'].entries()) await desk.drop(name, order(index + 1));
+
+  const { started } = await desk.once({ moveTo });
+
+  assert.equal(started, 3);
+  assert.deepEqual(await readdir(desk.folder), []);
+  const runs = (await desk.runs()).toSorted();
+  assert.match(runs[0] ?? '', /done\/a-[0-9a-f]{8}\.txt$/);
+  assert.deepEqual(await Promise.all(runs.map((path) => readFile(path, 'utf8'))), [
+    order(1),
+    order(2),
+    order(3),
+  ]);
+  assert.equal(await readFile(join(moveTo, 'a.txt'), 'utf8'), 'an older mail of that name');
+  assert.equal((await readdir(moveTo)).length, 4);
+});
+
+test('what was started before it could be moved is moved by the next one, without another run', async () => {
+  await using desk = await Desk.open();
+  const moveTo = join(desk.root, 'done');
+  await mkdir(moveTo);
+  await desk.drop('a.txt', order(1));
+  await desk.once();
+
+  const { started, known } = await desk.once({ moveTo });
+
+  assert.deepEqual([started, known], [0, 1]);
+  assert.deepEqual(await readdir(desk.folder), []);
+  assert.deepEqual(await readdir(moveTo), ['a.txt']);
+});
+
+test('a mail that names PDFs beside it stays beside them', async () => {
+  await using desk = await Desk.open();
+  const moveTo = join(desk.root, 'done');
+  await mkdir(moveTo);
+  await desk.drop('a.txt', `Subject: x\nAttachment: order.pdf\n\nsee attached`);
+
+  await desk.once({ moveTo });
+
+  assert.deepEqual(await desk.runs(), [desk.path('a.txt')]);
+  assert.deepEqual(await readdir(desk.folder), ['a.txt']);
+});
+
+test('a flood of mails is started bit by bit, so that never too many runs are under way', async () => {
+  const { pool } = await fileDatabase();
+  await using desk = await Desk.open();
+  for (let number = 0; number < 500; number++)
+    await writeFile(desk.path(`${String(number).padStart(3, '0')}.txt`), order(number));
+  const cancel = 'select count(sluice.cancel_run(id)) from sluice.runs where workflow = $1 and status = $2';
+  let ended = false;
+  let most = 0;
+
+  const taking = desk.once({ mostOpen: 150 }).finally(() => {
+    ended = true;
+  });
+  while (!ended) {
+    const { rows } = await pool.query(cancel, [desk.workflow, 'RUNNING']);
+    most = Math.max(most, Number(rows[0].count));
+  }
+
+  assert.deepEqual(await taking, { started: 500, known: 0, refused: 0, completed: 0, failed: 500 });
+  assert.ok(most > 0 && most <= 150, String(most));
+});
+
+test('several inboxes on one folder start each mail once', async () => {
+  await using desk = await Desk.open();
+  for (let number = 0; number < 50; number++) await writeFile(desk.path(`${number}.txt`), order(number % 25));
+
+  const tallies = await Promise.all([desk.once(), desk.once(), desk.once()]);
+
+  assert.equal((await desk.runs()).length, 25);
+  assert.equal(
+    tallies.reduce((sum, { started }) => sum + started, 0),
+    25,
+  );
+});
+
+test('while the database is away files wait, and a lost answer starts nothing twice', async () => {
+  const { url } = await fileDatabase();
+  await using proxy = await TcpProxy.open(url);
+  await using desk = await Desk.open();
+  const lost = proxy.cutOn('take_files', 'after');
+  await desk.drop('a.txt', order(1));
+  await desk.watch({ url: proxy.url });
+  await lost;
+  await desk.untilSaid(/^info the database is back/);
+  assert.equal((await desk.runs()).length, 1);
+
+  proxy.refusing = true;
+  proxy.cut();
+  await desk.drop('b.txt', order(2));
+  await until(
+    () => desk.said.filter((line) => /Waiting for the database/.test(line)).length === 2,
+    'trouble',
+  );
+  proxy.refusing = false;
+
+  await desk.untilRuns(2);
+});
+
+test('it stops at once, also while it waits for the database', async () => {
+  await using desk = await Desk.open();
+  await desk.drop('a.txt', order(1));
+  await desk.watch({ url: 'postgres://nobody@127.0.0.1:9/x' });
+  await desk.untilSaid(/Waiting for the database/);
+  const asked = performance.now();
+
+  await desk.stop();
+
+  assert.ok(performance.now() - asked < 500);
+  assert.deepEqual(await desk.runs(), []);
+});
+
+test('runs say which mail and which order they are about', async () => {
+  const { pool, url } = await fileDatabase();
+  await using engine = openEngine({ connectionString: url, connectors: {} });
+  const tasks = [{ name: 'extract', connector: 'none', operation: 'none' }];
+  await pool.query('select from sluice.register_workflow($1, $2, $3, $4)', [
+    'about',
+    JSON.stringify(tasks),
+    JSON.stringify({ type: 'object' }),
+    JSON.stringify([
+      { $input: ['email'] },
+      { $output: ['extract', 'fields', 'po_number'] },
+      { $input: ['none'] },
+    ]),
+  ]);
+  const id = await engine.startRun('about', { input: { email: 'in/a.eml' } });
+  const subject = async () => (await engine.listRuns('active', 1))[0]?.subject;
+
+  assert.equal(await subject(), 'in/a.eml');
+  await pool.query(
+    `update sluice.tasks set state = 'RUNNING', runner_id = sluice.register_runner('test', 1, 1), token = 1, attempt = 1, started_at = now()
+      where run_id = $1`,
+    [id],
+  );
+  await pool.query('select from sluice.report($1)', [
+    JSON.stringify([{ run_id: id, task_no: 1, token: 1, output: { fields: { po_number: 'PO 7' } } }]),
+  ]);
+
+  assert.equal((await engine.listRuns('ended', 1))[0]?.subject, 'in/a.eml, PO 7');
+  await pool.query(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
+});
+
+test('any order number becomes a harmless part of a file name', () => {
+  const names = {
+    'PO-2025-0472': 'PO-2025-0472',
+    'BRK/2024/031': 'BRK-2024-031',
+    '../../x': 'x',
+    '..': 'unknown',
+    '': 'unknown',
+    'a\0b\nc\u202e': 'a-b-c',
+    'C:\\x': 'C-x',
+    Größe: 'Größe',
+    [`${'é'.repeat(1000)}`]: 'é'.repeat(40),
+    '😀 7': '7',
+  };
+
+  for (const [text, name] of Object.entries(names)) assert.equal(fileName(text), name);
+});
+
+test('alerts of several orders lie beside each other, in the folder that was named', async () => {
+  using work = workFolder();
+  const connector = new FileConnector({ root: work.path });
+  const write = (po_number: string | null, run: string) =>
+    connector.execute(
+      'writeJson',
+      { path: 'alerts/{po_number}-{run}.json', names: { po_number, run }, content: {} },
+      taskContext(),
+    );
+
+  for (const [number, run] of [
+    ['7', '1'],
+    ['7', '2'],
+    ['../../x', '3'],
+    [null, '4'],
+  ] as const)
+    await write(number, run);
+
+  assert.deepEqual((await readdir(join(work.path, 'alerts'))).toSorted(), [
+    '7-1.json',
+    '7-2.json',
+    'unknown-4.json',
+    'x-3.json',
+  ]);
+  await assert.rejects(
+    connector.execute('writeJson', { path: '{po}.json', names: { run: '1' }, content: {} }, taskContext()),
+    { code: 'FILE_BAD_PATH', message: '{po} is not known; there are: {run}' },
+  );
+});
+
+test('npm run inbox does it all, once', async () => {
+  await using db = await createDatabase();
+  using work = workFolder();
+
+  const first = await command(['inbox', 'samples', '--once'], { url: db.url, folder: work.path });
+  const second = await command(['inbox', 'samples', '--once'], { url: db.url, folder: work.path });
+
+  assert.match(
+    first.stdout,
+    /2 files: 2 started a run, 0 known before, 0 left alone. 2 COMPLETED, 0 FAILED/,
+    first.stderr,
+  );
+  assert.equal(first.code, 0);
+  assert.match(second.stdout, /2 files: 0 started a run, 2 known before/);
+  const alerts = await readdir(join(work.path, 'alerts'));
+  assert.match(alerts.join(), /^PO-2025-0472-\d+\.json$/);
+  const alert = JSON.parse(await readFile(join(work.path, 'alerts', alerts[0] ?? ''), 'utf8'));
+  assert.deepEqual(Object.keys(alert), ['po_number', 'reasons', 'fields', 'timestamp']);
+  const { stdout } = await command(['runs'], { url: db.url, folder: work.path });
+  assert.match(stdout, /samples\/sample_po_email\.txt, PO-2025-0472/);
+});
+
+test('npm run inbox waits for mails until Ctrl-C, and then ends at once', async () => {
+  await using db = await createDatabase();
+  using work = workFolder();
+  const child = spawn(
+    process.execPath,
+    ['--import', import.meta.resolve('tsx'), join(CHECKOUT, 'src', 'cli.ts'), 'inbox', 'samples'],
+    {
+      cwd: work.path,
+      env: { PATH: process.env.PATH, DATABASE_URL: db.url },
+      stdio: ['ignore', 'pipe', 'inherit'],
+    },
+  );
+  let said = '';
+  child.stdout.setEncoding('utf8').on('data', (text) => {
+    said += text;
+  });
+  await until(() => (said.match(/COMPLETED/g) ?? []).length === 2, 'two runs');
+  const asked = performance.now();
+
+  child.kill('SIGINT');
+  const [code] = await once(child, 'close');
+
+  assert.equal(code, 0);
+  assert.ok(performance.now() - asked < 2_000);
+  assert.match(said, /samples\/sample_po_email\.txt started run \d+ of po_demo/);
+});
+
+test('a folder or a workflow that will not do is refused before anything starts', async () => {
+  await using db = await createDatabase();
+  using work = workFolder();
+  const refused = async (...args: string[]) =>
+    (await command(['inbox', ...args], { url: db.url, folder: work.path })).stderr.split(' ')[0];
+
+  assert.equal(await refused('nowhere'), 'INBOX_NOT_FOUND');
+  assert.equal(await refused('samples/sample_po_email.txt'), 'INBOX_NOT_A_FOLDER');
+  assert.equal(await refused('samples', '--move-to', './samples/'), 'BAD_MOVE_TO');
+  assert.equal(await refused('samples', '--alerts', '../x'), 'BAD_ALERTS');
+  assert.equal(await refused('samples', '--workflow', 'none'), 'WORKFLOW_NOT_FOUND');
+});

@@ -1,0 +1,211 @@
+import assert from 'node:assert/strict';
+import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_process';
+import { EventEmitter } from 'node:events';
+import { test } from 'node:test';
+import { CHECKOUT } from '../src/config.ts';
+import { LiveScreen, sizeOf } from '../src/live.ts';
+import { cut, painter, printable, width, withoutColour, wrap } from '../src/terminal.ts';
+import { draw, fileDatabase, running } from './support/scene.ts';
+import { until } from './support/until.ts';
+
+/** As much of a terminal as a live screen needs: what stands on it, after everything that was written. */
+class Paper extends EventEmitter {
+  columns: number;
+  rows: number;
+  written = 0;
+  #lines: string[] = [];
+  #saved: string[] = [];
+  #row = 0;
+
+  constructor(columns: number, rows: number) {
+    super();
+    this.columns = columns;
+    this.rows = rows;
+  }
+
+  write(text: string): void {
+    this.written += 1;
+    // biome-ignore lint/suspicious/noControlCharactersInRegex: escape sequences begin with one.
+    for (const [token] of text.matchAll(/\x1b\[\??[\d;]*[A-Za-z]|\r\n|[^\x1b\r]+/g)) {
+      if (token === '\x1b[?1049h') [this.#saved, this.#lines] = [this.#lines, []];
+      else if (token === '\x1b[?1049l') this.#lines = this.#saved;
+      else if (token === '\x1b[H') this.#row = 0;
+      else if (token === '\x1b[J') this.#lines.length = this.#row + 1;
+      else if (token === '\r\n') this.#row += 1;
+      else if (token === '\x1b[K') this.#lines[this.#row] = (this.#lines[this.#row] ?? '').trimEnd();
+      else if (!token.startsWith('\x1b')) this.#lines[this.#row] = token;
+    }
+    assert.ok(this.#row < this.rows, 'the terminal would scroll');
+  }
+
+  get text(): string {
+    return this.#lines.join('\n');
+  }
+}
+
+test('a live screen is drawn over itself, and what stood there before comes back', () => {
+  const paper = new Paper(20, 5);
+  paper.write('$ npm run watch');
+  let text = 'one\ntwo\nthree';
+  {
+    using screen = new LiveScreen(paper, () => text);
+    screen.redraw();
+    assert.equal(paper.text, 'one\ntwo\nthree');
+
+    text = 'only';
+    screen.redraw();
+    assert.equal(paper.text, 'only');
+  }
+
+  assert.equal(paper.text, '$ npm run watch');
+});
+
+test('a live screen writes nothing when nothing has changed', () => {
+  const paper = new Paper(20, 5);
+  using screen = new LiveScreen(paper, () => 'the same');
+  screen.redraw();
+  const { written } = paper;
+
+  screen.redraw();
+
+  assert.equal(paper.written, written);
+});
+
+test('a live screen is drawn again for the new size when the terminal is resized, and never scrolls it', () => {
+  const paper = new Paper(30, 8);
+  const lines = Array.from({ length: 20 }, (_, index) => `line ${index} ${'x'.repeat(40)}`);
+  using screen = new LiveScreen(paper, () => lines.join('\n'));
+  screen.redraw();
+  assert.equal(paper.text.split('\n').length, 8);
+
+  [paper.columns, paper.rows] = [22, 5];
+  paper.emit('resize');
+
+  assert.deepEqual(paper.text.split('\n').map(width), [22, 22, 22, 22, 22]);
+});
+
+test('a terminal that does not know its size, or says something absurd, is drawn on all the same', () => {
+  assert.deepEqual(sizeOf({}), { width: 80, height: 24 });
+  assert.deepEqual(sizeOf({ columns: 0, rows: 0 }), { width: 80, height: 24 });
+  assert.deepEqual(sizeOf({ columns: 1, rows: 1 }), { width: 20, height: 5 });
+  assert.deepEqual(sizeOf({ columns: 100_000, rows: 40 }), { width: 400, height: 40 });
+});
+
+test('text is as wide as a terminal shows it', () => {
+  assert.deepEqual(['abc', 'é', 'e\u0301', '漢字', '🚀', '✓●'].map(width), [3, 1, 1, 4, 2, 2]);
+  assert.equal(width(painter(true)('red', 'red')), 3);
+});
+
+test('text is cut by columns, and its colours end', () => {
+  assert.equal(cut('漢字漢字', 5), '漢字…');
+  assert.equal(cut('abcdef', 4, '...'), 'a...');
+  assert.equal(cut('abcdef', 2, '...'), '');
+  assert.equal(cut(painter(true)('abcdef', 'red'), 4), '\x1b[31mabc…\x1b[0m');
+});
+
+test('lines are broken between words, and within words that are too long', () => {
+  assert.equal(wrap('one two three', 8), 'one two\nthree');
+  assert.equal(wrap('a verylongword', 4), 'a\nvery\nlong\nword');
+});
+
+test('what a terminal would act on is escaped', () => {
+  assert.equal(printable('a\x1b[31m\tb\n\u009b\u202e\ufeff'), 'a\\x1b[31m\\tb\\n\\x9b\\u202e\\ufeff');
+});
+
+/** A command in a real terminal, as `script` makes one. */
+class Terminal implements Disposable {
+  readonly #child: ChildProcess;
+  output = '';
+  readonly ended: Promise<number | null>;
+
+  constructor(command: string, env: Record<string, string>) {
+    const inside = `tty; stty cols 80 rows 24; exec ${process.execPath} --import tsx src/cli.ts ${command}`;
+    this.#child = spawn('script', ['-qefc', inside, '/dev/null'], {
+      cwd: CHECKOUT,
+      env: { ...process.env, TERM: 'xterm', LC_ALL: 'C.UTF-8', ...env },
+    });
+    this.#child.stdout?.setEncoding('utf8').on('data', (text) => {
+      this.output += text;
+    });
+    this.ended = new Promise((resolve) => this.#child.once('close', resolve));
+  }
+
+  type(keys: string): void {
+    this.#child.stdin?.write(keys);
+  }
+
+  resize(columns: number, rows: number): void {
+    const name = this.output.match(/\/dev\/\S+/)?.[0] ?? '';
+    execFileSync('stty', ['-F', name, 'cols', `${columns}`, 'rows', `${rows}`]);
+  }
+
+  /** Resolves when it does; its colours do not matter. */
+  async shows(pattern: RegExp): Promise<void> {
+    await until(() => pattern.test(this.plain), `the terminal to show ${pattern}`).catch((error) => {
+      throw new Error(`${error.message}, in\n${printable(this.output.slice(-2000))}`);
+    });
+  }
+
+  get plain(): string {
+    return withoutColour(this.output);
+  }
+
+  [Symbol.dispose](): void {
+    this.#child.kill('SIGKILL');
+  }
+}
+
+/** What is shown once the live screen has been given back. */
+function afterScreen({ plain }: Terminal): string {
+  const end = plain.lastIndexOf('\x1b[?1049l');
+  assert.ok(end > plain.indexOf('\x1b[?1049h'), printable(plain));
+  return plain.slice(end);
+}
+
+const isUtilLinux = /util-linux/.test(`${spawnSync('script', ['--version']).stdout}`);
+const skip = isUtilLinux ? false : 'needs the `script` of util-linux to make a terminal';
+
+test('in a real terminal, watch draws, follows, is resized, and ends with the exit code of the run', {
+  skip,
+}, async () => {
+  await using scene = await running({ first: [], second: ['first'] });
+  const { url } = await fileDatabase();
+  using terminal = new Terminal(`watch ${scene.run}`, { DATABASE_URL: url });
+
+  await terminal.shows(/0 of 2 tasks succeeded[\s\S]*◎ first/);
+  await scene.succeed('first');
+  await terminal.shows(/1 of 2 tasks succeeded[\s\S]*✓ first/);
+  terminal.resize(40, 12);
+  // The sentence breaks earlier now.
+  await terminal.shows(/is RUNNING:\P{L}*K\r/u);
+  await scene.fail('second');
+
+  assert.equal(await terminal.ended, 1);
+  assert.match(afterScreen(terminal), /is FAILED[\s\S]*✗ second/);
+});
+
+test('in a real terminal, Ctrl-C ends watch, gives the screen back, and leaves the run alone', {
+  skip,
+}, async () => {
+  await using scene = await running({ only: [] });
+  const { url } = await fileDatabase();
+  using terminal = new Terminal(`watch ${scene.run}`, { DATABASE_URL: url });
+  await terminal.shows(/◎ only/);
+
+  terminal.type('\x03');
+
+  assert.equal(await terminal.ended, 130);
+  assert.match(afterScreen(terminal), /No longer waiting for run \d+, which goes on/);
+  assert.equal(await scene.status(), 'RUNNING');
+});
+
+test('in a real terminal without colour and Unicode, screens are plain', { skip }, async () => {
+  const { url } = await fileDatabase();
+  const workflow = await draw({ only: [], next: ['only'] });
+  const env = { DATABASE_URL: url, NO_COLOR: '1', LC_ALL: 'C' };
+  using terminal = new Terminal(`graph ${workflow}`, env);
+
+  assert.equal(await terminal.ended, 0);
+  assert.match(terminal.output, /\* only {2}none\.none\r\n\* next {2}none\.none\r\n/);
+  assert.ok(!terminal.output.includes('\x1b'));
+});

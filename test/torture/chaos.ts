@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Folder } from '../support/embedded.ts';
+import { COMMIT } from '../support/proxy.ts';
 import { restartServer, stopServer } from '../support/server.ts';
 import type { Crew } from './crew.ts';
 import type { Random } from './random.ts';
@@ -32,17 +33,13 @@ export interface ChaosOptions {
   readonly pauseMs: number;
   /** A frozen runner is thought dead after that long. */
   readonly silenceMs: number;
+  /** Told what is done to whom. */
+  readonly onEvent: (event: string) => void;
 }
 
 /** Does one harmful thing after the other; counts them. */
-export async function chaos({
-  random,
-  crew,
-  folder,
-  until,
-  pauseMs,
-  silenceMs,
-}: ChaosOptions): Promise<Counts> {
+export async function chaos(options: ChaosOptions): Promise<Counts> {
+  const { random, crew, folder, until, pauseMs, silenceMs, onEvent } = options;
   const counts = Object.fromEntries(Object.keys(EVENTS).map((name) => [name, 0])) as Counts;
   while (Date.now() < until) {
     await delay(random.between(50, pauseMs));
@@ -50,6 +47,7 @@ export async function chaos({
     const post = crew.free.length > 0 ? random.pick(crew.free) : undefined;
     if (!post) continue;
     counts[event]++;
+    onEvent(`${event} ${post.runner.pid}`);
     switch (event) {
       case 'kill':
         crew.kill(post, random.between(0, 3_000));
@@ -67,7 +65,7 @@ export async function chaos({
         post.proxy.cut(() => random.chance(0.5));
         break;
       case 'swallow_commit':
-        void post.proxy.cutOn('commit', 'after');
+        void post.proxy.cutOn(COMMIT, 'after');
         break;
       case 'swallow_hop':
         void post.proxy.cutOn('report_and_claim', 'after');

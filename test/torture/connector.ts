@@ -4,11 +4,17 @@ import * as z from 'zod';
 import { Connector, operation } from '../../src/connector.ts';
 import { ConnectorError } from '../../src/errors.ts';
 
-const parameters = z.strictObject({ run: z.string(), task: z.string(), ms: z.int(), fails: z.int() });
+const parameters = z.strictObject({
+  run: z.string(),
+  task: z.string(),
+  ms: z.int().default(0),
+  fails: z.int().default(0),
+});
 
 /** The tables in which tasks leave their traces. Nothing in them keeps a second row of the same task out. */
 export const TABLES = `
   create table public.effects (run bigint not null, task text not null, at timestamptz not null default clock_timestamp());
+  create table public.gates   (run bigint not null);
   create table public.calls   (run bigint not null, task text not null, at timestamptz not null default clock_timestamp());
 `;
 
@@ -39,13 +45,13 @@ export class TortureConnector extends Connector {
       },
     }),
 
-    slow_row: operation({
+    row: operation({
       parameters,
       run: async ({ run, task, ms }, { transaction }) => {
         const db = await transaction();
         await db.query('insert into public.effects (run, task) values ($1, $2)', [run, task]);
         await delay(ms);
-        return 'slowly';
+        return 'written';
       },
     }),
 
@@ -59,6 +65,52 @@ export class TortureConnector extends Connector {
       },
     }),
 
+    /** Leaves a row, and waits until the gate of its run is open. */
+    held_row: operation({
+      parameters,
+      run: async ({ run, task }, { transaction, signal }) => {
+        const db = await transaction();
+        await db.query('insert into public.effects (run, task) values ($1, $2)', [run, task]);
+        await this.#gate(run, task, signal);
+        return 'through';
+      },
+    }),
+
+    held: operation({
+      parameters,
+      run: async ({ run, task }, { signal }) => {
+        await this.#gate(run, task, signal);
+        return 'through';
+      },
+    }),
+
+    /** Takes its runner with it. */
+    deadly: operation({
+      parameters,
+      run: async () => process.kill(process.pid, 'SIGKILL'),
+    }),
+
+    /** Throws where nobody catches it, and goes on. */
+    stray: operation({
+      parameters,
+      run: async (_, { signal }) => {
+        setTimeout(() => {
+          throw new Error('thrown in a timer');
+        });
+        await delay(60_000, undefined, { signal });
+        return null;
+      },
+    }),
+
+    stray_promise: operation({
+      parameters,
+      run: async (_, { signal }) => {
+        void Promise.reject(new Error('a promise that nobody awaits'));
+        await delay(60_000, undefined, { signal });
+        return null;
+      },
+    }),
+
     doomed: operation({
       parameters,
       run: async () => {
@@ -66,6 +118,16 @@ export class TortureConnector extends Connector {
       },
     }),
   };
+
+  /** Says that it is there, and waits. */
+  async #gate(run: string, task: string, signal: AbortSignal) {
+    await this.#call(run, task, signal);
+    for (;;) {
+      const { rowCount } = await this.#outside.query('select from public.gates where run = $1', [run]);
+      if (rowCount) return;
+      await delay(20, undefined, { signal });
+    }
+  }
 
   async #call(run: string, task: string, signal: AbortSignal) {
     // The world outside is there when Postgres is: what it cannot take now, it takes a little later.

@@ -62,6 +62,7 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
     const counts = await chaos({
       ...{ random, crew, folder, until: end, pauseMs },
       silenceMs: silenceMs ?? 15_000,
+      onEvent: (event) => onLine(`${new Date().toISOString()} ${event}`),
     });
     const wanted = await feeding;
     await crew.calmDown();

@@ -44,17 +44,18 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
   return [titles, ...lines].map((line) => `${line.join('  ').trimEnd()}\n`).join('');
 }
 
-/** What is too wide is taken from the columns that shrink, the last one first; none gets narrower than its title. */
+/** What is too wide is taken from the columns that shrink, the widest first; none gets narrower than its title. */
 function fit<Row>(columns: readonly Column<Row>[], widths: readonly number[], total: number): number[] {
-  let excess = widths.reduce((sum, one) => sum + one + 2, -2) - total;
-  return widths
-    .map((_, index) => widths.length - 1 - index)
-    .map((index) => {
+  const fitted = widths.map((wide, index) => (columns[index]?.shrinks ? Math.min(wide, total) : wide));
+  for (let excess = fitted.reduce((sum, one) => sum + one + 2, -2) - total; excess > 0; excess--) {
+    const slack = (index: number) => {
       const { shrinks, title = '' } = columns[index] ?? {};
-      const wide = widths[index] ?? 0;
-      const less = shrinks ? Math.max(0, Math.min(excess, wide - title.length)) : 0;
-      excess -= less;
-      return wide - less;
-    })
-    .reverse();
+      const wide = fitted[index] ?? 0;
+      return shrinks && wide > title.length ? wide : 0;
+    };
+    const widest = fitted.reduce((best, _, index) => (slack(index) >= slack(best) ? index : best), 0);
+    if (slack(widest) === 0) break;
+    fitted[widest] = (fitted[widest] ?? 0) - 1;
+  }
+  return fitted;
 }

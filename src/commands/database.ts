@@ -18,7 +18,14 @@ export function addDatabaseCommands(shell: Shell): void {
   const db = shell.command('db', 'the embedded database: url, status, stop');
   db.command('url')
     .description('prints its URL, and starts it if it is not running')
-    .action(shell.action(async () => show(await shell.databaseUrl())));
+    .option('--json', 'as JSON')
+    .action(
+      shell.action(async ({ json }: { json?: boolean }) => {
+        const url = await shell.databaseUrl();
+        if (json) showJson({ url });
+        else show(url);
+      }),
+    );
   db.command('status')
     .description('says whether it runs, and where it lies')
     .option('--json', 'as JSON')
@@ -35,10 +42,12 @@ export function addDatabaseCommands(shell: Shell): void {
   db.command('stop')
     .description('stops it; refuses while others are connected')
     .option('--force', 'cut them off')
+    .option('--json', 'as JSON')
     .action(
-      shell.action(async ({ force = false }: { force?: boolean }) => {
+      shell.action(async ({ force = false, json }: { force?: boolean; json?: boolean }) => {
         const stopped = await stopEmbedded(shell.config.dataFolder, { force });
-        show(stopped ? 'The embedded database is stopped.' : 'The embedded database was not running.');
+        if (json) showJson({ stopped });
+        else show(stopped ? 'The embedded database is stopped.' : 'The embedded database was not running.');
       }),
     );
 }

@@ -21,9 +21,13 @@ const all = readdirSync(join(CHECKOUT, 'test')).filter((file) => file.endsWith('
 const files = named.some((name) => !name.startsWith('-'))
   ? []
   : all.map((file) => join(CHECKOUT, 'test', file));
-const child = spawn(process.execPath, ['--import', 'tsx', '--test', '--test-timeout=180000', ...named, ...files], {
-  stdio: 'inherit',
-});
+const child = spawn(
+  process.execPath,
+  ['--import', 'tsx', '--test', '--test-timeout=180000', ...named, ...files],
+  {
+    stdio: 'inherit',
+  },
+);
 const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
 
 await presence.end();

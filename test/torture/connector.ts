@@ -55,6 +55,17 @@ export class TortureConnector extends Connector {
       },
     }),
 
+    /** Begins its transaction when its task may have been taken over long since. */
+    late_row: operation({
+      parameters,
+      run: async ({ run, task, ms }, { transaction }) => {
+        await delay(ms);
+        const db = await transaction();
+        await db.query('insert into public.effects (run, task) values ($1, $2)', [run, task]);
+        return 'written';
+      },
+    }),
+
     flaky: operation({
       parameters,
       run: async ({ run, task, fails }, { attempt, transaction }) => {

@@ -4,7 +4,7 @@ import type { Random } from './random.ts';
 type Shape = readonly (readonly [name: string, after: readonly string[]])[];
 
 /** What tasks do: see connector.ts. Two of them leave a row in the engine's database that has to be there once. */
-const KINDS = { create: 8, row: 3, call: 5, slow_call: 2, nothing: 4, flaky: 2 };
+const KINDS = { create: 8, row: 3, late_row: 3, call: 5, slow_call: 2, nothing: 4, flaky: 2 };
 
 /** Workflows of all shapes; some of them have a task that always fails. */
 export function randomWorkflows(random: Random, count: number): Workflow[] {

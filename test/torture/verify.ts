@@ -12,7 +12,7 @@ const CLAIMS: Readonly<Record<string, string>> = {
       from sluice.tasks
       join sluice.workflow_tasks as task using (workflow_id, task_no)
       left join public.effects on effects.run = tasks.run_id and effects.task = task.name
-     where task.operation in ('create', 'row', 'flaky')
+     where task.operation in ('create', 'row', 'late_row', 'flaky')
      group by tasks.run_id, tasks.task_no, task.name, tasks.state
     having count(effects.run) <> (tasks.state = 'SUCCESS')::integer`,
 

@@ -59,7 +59,7 @@ function fail(error: unknown): number {
     line(`${messageOf(error)}.${hint}`);
     return code === 'WF002' ? 4 : 2;
   }
-  if (code === '3F000' || code === '42P01' || code === '42883') {
+  if (code === '3F000' || code === '42P01' || code === '42703' || code === '42883') {
     line(`The database has no Sluice in it, or an older one: ${messageOf(error)}. Run: npm run migrate`);
     return 4;
   }

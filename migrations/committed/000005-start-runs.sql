@@ -1,5 +1,5 @@
 --! Previous: sha1:68ef7eee6d144c2724f9fe606061522e1dd00805
---! Hash: sha1:09184dc0adeef6398dbea28f4f65e1562bc20e78
+--! Hash: sha1:e24438693410eb142844095e455a273d60981adc
 --! Message: start runs
 
 /*
@@ -115,7 +115,7 @@ begin
                 group by task.workflow_id, task.task_no) as task
    order by run.id, task.task_no;
 
-  -- Ids were given in the order of the inputs. A key that was used before gives the run that has it.
+  -- Without keys, ids were given in the order of the inputs. A key that was used before gives the run that has it.
   if p_keys is null then
     return query select id, true from unnest(v_new) as id;
     return;

@@ -1,5 +1,5 @@
---! Previous: sha1:09184dc0adeef6398dbea28f4f65e1562bc20e78
---! Hash: sha1:547db0d73d7c7bd0f063cd4bf7531b64a3e017fa
+--! Previous: sha1:e24438693410eb142844095e455a273d60981adc
+--! Hash: sha1:e6566e016ea283fe6d8a93f2cef0d6ad3138cc54
 --! Message: runners
 
 /*

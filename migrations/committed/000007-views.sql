@@ -1,5 +1,5 @@
---! Previous: sha1:547db0d73d7c7bd0f063cd4bf7531b64a3e017fa
---! Hash: sha1:ae32d762d5d952e86b9adb3ef6eb603ce2c575a5
+--! Previous: sha1:e6566e016ea283fe6d8a93f2cef0d6ad3138cc54
+--! Hash: sha1:322fd0d53b228da6897e9456f30bdefd404ea84e
 --! Message: views
 
 /*

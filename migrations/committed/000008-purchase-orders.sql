@@ -1,5 +1,5 @@
---! Previous: sha1:ae32d762d5d952e86b9adb3ef6eb603ce2c575a5
---! Hash: sha1:86ef75b0edfb8aca171df0df2ee32a8e0ba62eda
+--! Previous: sha1:322fd0d53b228da6897e9456f30bdefd404ea84e
+--! Hash: sha1:3fc2bb530eb6c4e827e251d5f54f4de7a06bc00f
 --! Message: purchase orders
 
 /*

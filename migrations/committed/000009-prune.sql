@@ -1,5 +1,5 @@
---! Previous: sha1:86ef75b0edfb8aca171df0df2ee32a8e0ba62eda
---! Hash: sha1:eb985c29de87403f22f197aaa11994526b4008de
+--! Previous: sha1:3fc2bb530eb6c4e827e251d5f54f4de7a06bc00f
+--! Hash: sha1:945b3bd67268008e14f0312b3d95f496b4adc694
 --! Message: prune
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:eb985c29de87403f22f197aaa11994526b4008de
---! Hash: sha1:d9a2c5fa2739e6319d61e694e74abea5ca5429cf
+--! Previous: sha1:945b3bd67268008e14f0312b3d95f496b4adc694
+--! Hash: sha1:f6e4b8d881fd91c654a356d3f26fed15a6f3de43
 --! Message: rerun
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:d9a2c5fa2739e6319d61e694e74abea5ca5429cf
---! Hash: sha1:a3ed6693ef513087320f7648e0e26e110068eff2
+--! Previous: sha1:f6e4b8d881fd91c654a356d3f26fed15a6f3de43
+--! Hash: sha1:ee3685024ce10e32e4959fb71ed0121bcb1fd99a
 --! Message: find runs
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:a3ed6693ef513087320f7648e0e26e110068eff2
---! Hash: sha1:86482998c64cd7ce3811613342c3528d5f0c5a5d
+--! Previous: sha1:ee3685024ce10e32e4959fb71ed0121bcb1fd99a
+--! Hash: sha1:4076b5c63b3c3a6a8f84de71fa93f11c60cd9874
 --! Message: views of a run
 
 /*

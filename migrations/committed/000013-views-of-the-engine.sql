@@ -1,5 +1,5 @@
---! Previous: sha1:86482998c64cd7ce3811613342c3528d5f0c5a5d
---! Hash: sha1:c8ab3b1677b32f29fc3d42a7a2bf3b80fd8ca12c
+--! Previous: sha1:4076b5c63b3c3a6a8f84de71fa93f11c60cd9874
+--! Hash: sha1:e343beb916bdd9dd41f28bbb2398de1489305d00
 --! Message: views of the engine
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:c8ab3b1677b32f29fc3d42a7a2bf3b80fd8ca12c
---! Hash: sha1:fd065fc5e2b0845d27ace901447542af80606e08
+--! Previous: sha1:e343beb916bdd9dd41f28bbb2398de1489305d00
+--! Hash: sha1:96206ab9c314ab29d0e42b7022cff6f112fca837
 --! Message: why
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:fd065fc5e2b0845d27ace901447542af80606e08
---! Hash: sha1:2dd2cbeb5f3063b55dce4b4ae45780698e8272b2
+--! Previous: sha1:96206ab9c314ab29d0e42b7022cff6f112fca837
+--! Hash: sha1:f06cf9850af09c01f9493ba014cf978a5916213d
 --! Message: subjects
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:2dd2cbeb5f3063b55dce4b4ae45780698e8272b2
---! Hash: sha1:069ac7956408c2f4a68e3c6af7742f1e113988ec
+--! Previous: sha1:f06cf9850af09c01f9493ba014cf978a5916213d
+--! Hash: sha1:638db10816dac834accd0e58776343641861eadb
 --! Message: inbox
 
 /*

@@ -9,6 +9,7 @@ export function addDoctorCommand(shell: Shell): void {
     .option('--json', 'as JSON')
     .action(
       shell.action(async ({ json }: { json?: boolean }) => {
+        await shell.openDatabase();
         const client = await openClient(await shell.databaseUrl(), { name: 'doctor' });
         try {
           const findings = await examine(client);

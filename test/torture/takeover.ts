@@ -1,5 +1,5 @@
 import { parseArgs } from 'node:util';
-import { startTestCluster } from '../support/database.ts';
+import { createFolder } from '../support/embedded.ts';
 import { Fleet } from '../support/fleet.ts';
 import type { RunnerProcess } from '../support/runner_process.ts';
 import { until } from '../support/until.ts';
@@ -17,9 +17,9 @@ const { values } = parseArgs({
     stopped: { type: 'string', default: '5' },
   },
 });
-await startTestCluster();
+await using folder = createFolder();
 const random = new Random(1);
-await using fleet = await Fleet.open();
+await using fleet = await Fleet.open((await folder.start()).url);
 
 /** A run whose task hangs on `runner`, at a random moment between two of its beats. */
 async function hanging(): Promise<string> {

@@ -227,7 +227,7 @@ test('a move by plain SQL leaves the same row of audit as a runner does', async 
 test('the audit tells the state of a run as of any moment', async () => {
   await using scene = await running({ a: [], b: ['a'], c: ['b'] });
   await scene.succeed('a');
-  const [{ then }] = await scene.sql('select clock_timestamp() as then');
+  const [{ then }] = await scene.sql('select clock_timestamp()::text as then');
   await scene.succeed('b');
   await scene.succeed('c');
 

@@ -1,0 +1,49 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { htmlToText } from '../src/mail/html.ts';
+import { writeEml } from './support/eml.ts';
+import { Mails } from './support/mails.ts';
+
+const mails = await Mails.open();
+after(() => mails.remove());
+
+test('the plain part counts, unless the HTML has a table or says much more', async () => {
+  const alternative = (plain: string, html: string) =>
+    mails.given(
+      'both.eml',
+      writeEml(
+        {},
+        [
+          { type: 'text/plain', content: plain },
+          { type: 'text/html', content: html },
+        ],
+        'alternative',
+      ),
+    );
+
+  const same = await alternative('PO Number: 1', '<p>PO Number: 1</p>');
+  const table = await alternative('PO 1 a 2', '<table><tr><td>PO</td><td>1</td><td>a 2</td></tr></table>');
+  const poor = await alternative('Use HTML.', `<p>${'PO Number: 1 '.repeat(5)}</p>`);
+
+  assert.deepEqual([same.html_used, table.html_used, poor.html_used], [false, true, true]);
+  assert.equal(table.text, 'PO   1   a 2');
+});
+
+test('HTML keeps the columns of its tables, and drops what nobody sees', () => {
+  const html =
+    '<style>p{}</style><p hidden>a</p><p style="display: none">b</p><!-- c --><script>d</script><table><tr><th>Item</th><th>Qty</th></tr><tr><td>Bolt</td><td>2</td></tr></table><a href="http://x">e</a>';
+
+  assert.equal(htmlToText(html), 'Item   Qty\nBolt   2\n\ne');
+});
+
+test('deeply nested HTML and endless tables are read in moments', async () => {
+  for (const bit of ['<div>', '<table><tr><td>', '<ul><li>', '<b', '<!--', '<td>']) {
+    const started = performance.now();
+
+    await mails
+      .given('nested.eml', `Content-Type: text/html\n\nPO Number: 1\n${bit.repeat(100_000)}x`)
+      .catch(() => {});
+
+    assert.ok(performance.now() - started < 20_000, bit);
+  }
+});

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { writeFile } from 'node:fs/promises';
+import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { writeEml } from './support/eml.ts';
@@ -78,4 +78,75 @@ test('a text names its PDFs, which are looked for beside it only', async () => {
       ['above.pdf', 'ATTACHMENT_NOT_FOUND'],
     ],
   );
+});
+
+test('whatever an attachment is called, its name and type are one harmless line', async () => {
+  const named = (disposition: string) =>
+    `--b\nContent-Type: application/x\0\u001b[31m; x=y\nContent-Disposition: attachment; ${disposition}\n\nx\n`;
+  const names = [
+    'filename="C:\\\\x.bin"',
+    'filename="a\0\u001b[31m.bin"',
+    "filename*=utf-8''a%0a%00%1b[31m%e2%80%aeb.bin",
+    `filename="${'n'.repeat(10_000)}"`,
+    'filename=""',
+    'filename="same"',
+    'filename="same"',
+  ];
+  const head = 'Content-Type: multipart/mixed; boundary=b\n\n--b\n\nsee attached\n';
+
+  const { attachments } = await mails.given('names.eml', `${head}${names.map(named).join('')}--b--\n`);
+
+  assert.deepEqual(
+    attachments.map(({ name }) => name),
+    ['C:\\x.bin', 'a.bin', 'a b.bin', 'n'.repeat(200), null, 'same', 'same'],
+  );
+  assert.deepEqual(new Set(attachments.map(({ type }) => type)), new Set(['application/x']));
+});
+
+test('base64 is read whatever stands between its characters; an unknown encoding shows in the error', async () => {
+  const base64 = PDF.toString('base64').replace(/.{76}/g, '$&\n');
+  const encoded = (encoding: string, content: string) =>
+    mails.given(
+      'encoded.eml',
+      `Content-Type: application/pdf; name=a.pdf\nContent-Transfer-Encoding: ${encoding}\n\n${content}\n`,
+    );
+  const variants = {
+    garbage: base64.replace('JVBER', 'J$V&B*E!R \t{}'),
+    'no padding': base64.replace(/=+$/, ''),
+    'more padding': `${base64}====`,
+    'padding inside': base64.replace('\n', '==\n'),
+  };
+
+  for (const [name, content] of Object.entries(variants)) {
+    const { attachments } = await encoded('base64', content);
+    assert.match(attachments[0]?.text ?? '', /PO Number: 7/, name);
+  }
+
+  const { attachments } = await encoded('x-uuencode', 'begin 644 a.pdf\n#0V%T\n`\nend');
+  assert.deepEqual(attachments[0]?.error, {
+    code: 'PDF_NOT_A_PDF',
+    message: 'it is no PDF: it starts with "begin 644 a.pdf\\n#0V%"',
+  });
+});
+
+test('a PDF that was sent as the text itself is told, and nothing is read from its code', async () => {
+  const { text, warnings } = await mails.given(
+    'inline.eml',
+    writeEml({}, [{ type: 'text/plain', content: Buffer.concat([Buffer.from('Hello\n'), PDF]) }]),
+  );
+
+  assert.equal(text, 'Hello');
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['PDF_CUT'],
+  );
+});
+
+test('a PDF beside a text is refused by its size, without reading it', async () => {
+  await writeFile(join(inbox, 'huge.pdf'), '');
+  await truncate(join(inbox, 'huge.pdf'), 2 ** 31);
+
+  const { attachments } = await mails.given('huge.txt', 'Subject: x\nAttachment: huge.pdf\n\nsee attached');
+
+  assert.equal(attachments[0]?.error?.code, 'ATTACHMENT_TOO_LARGE');
 });

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { htmlToText } from '../src/mail/html.ts';
+import { extractOrder } from '../src/purchase_order/extract.ts';
 import { writeEml } from './support/eml.ts';
 import { Mails } from './support/mails.ts';
 
@@ -33,7 +34,7 @@ test('HTML keeps the columns of its tables, and drops what nobody sees', () => {
   const html =
     '<style>p{}</style><p hidden>a</p><p style="display: none">b</p><!-- c --><script>d</script><table><tr><th>Item</th><th>Qty</th></tr><tr><td>Bolt</td><td>2</td></tr></table><a href="http://x">e</a>';
 
-  assert.equal(htmlToText(html), 'Item   Qty\nBolt   2\n\ne');
+  assert.deepEqual(htmlToText(html), { text: 'Item   Qty\nBolt   2\n\ne', isCut: false });
 });
 
 test('deeply nested HTML and endless tables are read in moments', async () => {
@@ -46,4 +47,37 @@ test('deeply nested HTML and endless tables are read in moments', async () => {
 
     assert.ok(performance.now() - started < 20_000, bit);
   }
+});
+
+test('HTML that is nested too deeply or is too long is read as far as that goes, with a warning', async () => {
+  const deep = `<p>PO Number: 1</p>${'<div>'.repeat(250)}Total: 5.00`;
+  const long = `<p>PO Number: 1</p>${'<i>words</i> '.repeat(100_000)}Total: 5.00`;
+  const mute = `${'<div>'.repeat(250)}PO Number: 1`;
+
+  for (const [html, start] of [
+    [deep, 'PO Number: 1'],
+    [long, 'PO Number: 1'],
+    [mute, ''],
+  ] as const) {
+    const email = await mails.given('cut.eml', `Content-Type: text/html\n\n${html}`);
+    const { warnings } = extractOrder(email);
+    assert.ok(email.text.startsWith(start) && !email.text.includes('Total'));
+    assert.ok(
+      warnings.some(({ code }) => code === 'HTML_CUT'),
+      start,
+    );
+  }
+});
+
+test('pictures within HTML take no room', () => {
+  const picture = `<img src="data:image/png;base64,${'A'.repeat(2_000_000)}">`;
+
+  assert.deepEqual(htmlToText(`${picture}<p>PO Number: 1</p>`), { text: 'PO Number: 1', isCut: false });
+});
+
+test('HTML is read to its end, whatever stands outside its body or in a second one', () => {
+  const html =
+    '<html><head><title>t</title></head><body>a</body></html><p>b</p><html><body>c</body></html><div>d</div>';
+
+  assert.equal(htmlToText(html).text.replace(/\s+/g, ' '), 'a b c d');
 });

@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import type { EmailMessage } from '../src/mail/message.ts';
 import { writeEml } from './support/eml.ts';
-import { Mails } from './support/mails.ts';
+import { Mails, PDF } from './support/mails.ts';
 
 const mails = await Mails.open();
 after(() => mails.remove());
@@ -61,3 +62,104 @@ test('floods of parts, lines and nesting are refused before they stop the runner
     code: 'EMAIL_DAMAGED',
   });
 });
+
+test('declared character sets are decoded', async () => {
+  const sets: Record<string, Buffer> = {
+    'iso-8859-1': Buffer.from('Größe', 'latin1'),
+    'iso-2022-jp': Buffer.from('\u001b$BCmJ8=q\u001b(B'),
+    gb18030: Buffer.from('b6a9b5a5', 'hex'),
+    'utf-16le': Buffer.from('Größe', 'utf16le'),
+  };
+  const texts: string[] = [];
+
+  for (const [charset, content] of Object.entries(sets)) {
+    const part = { type: `text/plain; charset=${charset}`, content };
+    texts.push((await mails.given('charset.eml', writeEml({}, [part]))).text);
+  }
+
+  assert.deepEqual(texts, ['Größe', '注文書', '订单', 'Größe']);
+});
+
+test('characters that cannot be decoded are said to be lost, also in a text that is mostly UTF-8', async () => {
+  const broken = Buffer.concat([Buffer.from('Subject: Müller\n\nGröße 5'), Buffer.from([0xff])]);
+  const eml = writeEml({ Subject: '=?utf-8?B?/w==?=' }, [
+    { type: 'text/plain; charset=utf-8', content: Buffer.from([0x35, 0xff]) },
+  ]);
+
+  const text = await mails.given('broken.txt', broken);
+  const message = await mails.given('broken.eml', eml);
+
+  assert.deepEqual([text.subject, text.text, codes(text)], ['Müller', 'Größe 5\ufffd', ['CHARACTERS_LOST']]);
+  assert.deepEqual(
+    [message.subject, message.text, codes(message)],
+    ['\ufffd', '5\ufffd', ['CHARACTERS_LOST', 'CHARACTERS_LOST']],
+  );
+});
+
+test('a message without its end is read as far as it goes, with a warning', async () => {
+  const whole = writeEml({ Subject: 'x' }, [
+    { type: 'text/plain', content: 'PO Number: 1' },
+    { type: 'application/pdf', content: PDF, name: 'a.pdf' },
+  ]);
+
+  const half = await mails.given('half.eml', whole.slice(0, -200));
+
+  assert.deepEqual(codes(await mails.given('whole.eml', whole)), []);
+  assert.deepEqual([half.text, codes(half)], ['PO Number: 1', ['MESSAGE_CUT']]);
+  assert.equal(half.attachments[0]?.error?.code, 'PDF_DAMAGED');
+});
+
+test('a boundary is never a pattern, and a message whose boundary does not fit says nothing', async () => {
+  const multipart = (declared: string, used: string) =>
+    `Content-Type: multipart/mixed; boundary="${declared}"\n\n--${used}\n\nPO Number: 1\n--${used}--\n`;
+
+  for (const boundary of ['a.*(b+)[c]?^$|', '(a+)+$', '--'])
+    assert.equal((await mails.given('boundary.eml', multipart(boundary, boundary))).text, 'PO Number: 1');
+
+  await assert.rejects(mails.given('none.eml', multipart('a', 'b').replaceAll('--b--', '--a--')), {
+    code: 'EMAIL_NO_BODY',
+  });
+  await assert.rejects(mails.given('long.eml', multipart('x'.repeat(1e6), 'x')), { code: 'EMAIL_DAMAGED' });
+});
+
+test('of headers that occur twice the first counts', async () => {
+  const twice = (name: string, first: string, second: string) => `${name}: ${first}\n${name}: ${second}\n`;
+  const head = [
+    twice('From', 'a@b.example', 'evil@c.example'),
+    twice('Subject', 'one', 'two'),
+    twice('Date', '18 Jun 2025', '19 Jun 2025'),
+    twice('Message-ID', '<1@b>', '<2@b>'),
+  ].join('');
+
+  for (const name of ['twice.txt', 'twice.eml']) {
+    const { from, subject, sent_on, message_id } = await mails.given(name, `${head}\nPO Number: 1\n`);
+    assert.deepEqual(
+      [from, subject, sent_on, message_id],
+      ['a@b.example', 'one', '2025-06-18', '<1@b>'],
+      name,
+    );
+  }
+});
+
+test('headers without end are refused, and odd ones are read in moments', async () => {
+  const started = performance.now();
+
+  await assert.rejects(mails.given('many.eml', `${'X-A: b\n'.repeat(100_000)}\nPO Number: 1\n`), {
+    code: 'EMAIL_TOO_LARGE',
+  });
+  await assert.rejects(mails.given('groups.eml', `To: ${'a:'.repeat(200_000)}\n\nPO Number: 1\n`), {
+    code: 'EMAIL_DAMAGED',
+  });
+  for (const bit of ['a:', '(', 'a@b,', '"', '<', ';', '\\', '=?utf-8?Q?a?= ', '=?utf-8?B?', 'x\n ']) {
+    for (const name of ['To', 'Subject', 'Content-Type: text/plain; x']) {
+      const odd = `${name}: ${bit.repeat(100_000 / bit.length)}\n\nPO Number: 1\n`;
+      assert.equal((await mails.given('odd.eml', odd)).text, 'PO Number: 1', `${name} ${bit}`);
+    }
+  }
+
+  assert.ok(performance.now() - started < 30_000);
+});
+
+function codes({ warnings }: EmailMessage): string[] {
+  return warnings.map(({ code }) => code);
+}

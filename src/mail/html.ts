@@ -1,9 +1,12 @@
 import { convert, type HtmlToTextOptions } from 'html-to-text';
 
 const LENGTH = 1_000_000;
+/** Stands where something was left out. No mail has it: it is a character for private use. */
+const LEFT_OUT = '\u{f8fff}';
 const OPTIONS: HtmlToTextOptions = {
   wordwrap: false,
-  limits: { maxDepth: 200, maxInputLength: LENGTH, ellipsis: '' },
+  baseElements: { selectors: [] }, // a mail may have text outside its body, and several bodies
+  limits: { maxDepth: 200, maxInputLength: LENGTH, ellipsis: LEFT_OUT },
   selectors: [
     {
       selector: 'table',
@@ -12,6 +15,7 @@ const OPTIONS: HtmlToTextOptions = {
     },
     { selector: 'a', options: { ignoreHref: true } },
     { selector: 'img', format: 'skip' },
+    { selector: 'title', format: 'skip' },
     { selector: '[hidden]', format: 'skip' },
     { selector: '[style*="display:none"]', format: 'skip' },
     { selector: '[style*="display: none"]', format: 'skip' },
@@ -20,8 +24,10 @@ const OPTIONS: HtmlToTextOptions = {
 };
 
 /** The visible text of HTML. The columns of its tables stay apart, so that they read like those of a text. */
-export function htmlToText(html: string): string {
-  return convert(html.slice(0, LENGTH), OPTIONS);
+export function htmlToText(html: string): { readonly text: string; readonly isCut: boolean } {
+  const bare = html.replace(/\bdata:[^"'\s>)]{1000,}/g, ''); // pictures
+  const text = convert(bare.slice(0, LENGTH), OPTIONS);
+  return { text: text.replaceAll(LEFT_OUT, ''), isCut: bare.length > LENGTH || text.includes(LEFT_OUT) };
 }
 
 /** Whether HTML has a table with at least three columns: plain-text versions rarely keep those apart. */

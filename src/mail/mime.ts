@@ -1,7 +1,7 @@
 import PostalMime, { type Address, type Email } from 'postal-mime';
 import { ConnectorError, messageOf } from '../errors.ts';
 import { hasTable, htmlToText } from './html.ts';
-import { shown } from './message.ts';
+import { type Notice, shown } from './message.ts';
 
 /** A message taken apart: headers by lower-case name, one text, and the bytes of its attachments. */
 export interface MimeMessage {
@@ -9,6 +9,7 @@ export interface MimeMessage {
   readonly text: string;
   readonly htmlUsed: boolean;
   readonly parts: readonly MimePart[];
+  readonly warnings: readonly Notice[];
 }
 
 export interface MimePart {
@@ -21,38 +22,47 @@ export interface MimePart {
 
 const BOUNDARIES = 1_000;
 const TEXT_LINES = 50_000;
+const HEADER_BYTES = 256 * 1024;
 
 /** Takes an internet message apart, and messages attached to it; the first of repeated headers counts. */
 export async function readMime(bytes: Uint8Array, source: string, isAttached = false): Promise<MimeMessage> {
-  refuseFloods(bytes, source);
-  const email = await PostalMime.parse(bytes, { maxNestingDepth: 20 }).catch((error) => {
-    throw new ConnectorError(
-      'EMAIL_DAMAGED',
-      `${shown(source)} is not a readable email: ${messageOf(error)}.`,
-      { cause: error },
-    );
-  });
-  const { text, htmlUsed } = chooseText(email);
+  const raw = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
+  refuseFloods(raw, source);
+  const email = await PostalMime.parse(bytes, { maxNestingDepth: 20, maxHeadersSize: HEADER_BYTES }).catch(
+    (error) => {
+      throw new ConnectorError(
+        'EMAIL_DAMAGED',
+        `${shown(source)} is not a readable email: ${messageOf(error)}.`,
+        { cause: error },
+      );
+    },
+  );
+  const { text, htmlUsed, isCut } = chooseText(email);
+  const warnings: Notice[] = [];
+  if (isCut)
+    warnings.push({ code: 'HTML_CUT', message: 'some of the HTML was left out: it is too long or too deep' });
+  if (!hasEnd(email, raw))
+    warnings.push({ code: 'MESSAGE_CUT', message: 'the end of the message is missing: it was cut off' });
   const parts: MimePart[] = [];
   for (const { filename: name, mimeType: type, content } of email.attachments) {
     const own = typeof content === 'string' ? Buffer.from(content) : new Uint8Array(content);
     const inner = type === 'message/rfc822' && !isAttached ? await readMime(own, source, true) : null;
     parts.push({ name, type, bytes: own, text: inner?.text ?? null }, ...(inner?.parts ?? []));
+    warnings.push(...(inner?.warnings ?? []));
   }
-  return { headers: headersOf(email), text, htmlUsed, parts };
+  return { headers: headersOf(email), text, htmlUsed, parts, warnings };
 }
 
 /** The parser needs 10 µs for a line and 60 µs for a part, on our thread: hundreds of thousands would stop the runner. */
-function refuseFloods(bytes: Uint8Array, source: string): void {
-  const text = Buffer.from(bytes.buffer, bytes.byteOffset, bytes.length).toString('latin1');
-  const parts = text.match(/^--\S/gm)?.length ?? 0;
+function refuseFloods(raw: string, source: string): void {
+  const parts = raw.match(/^--\S/gm)?.length ?? 0;
   if (parts > BOUNDARIES) {
     throw new ConnectorError(
       'EMAIL_TOO_MANY_PARTS',
       `${shown(source)} has more than ${BOUNDARIES} parts. Forward the order alone.`,
     );
   }
-  const lines = (text.match(/\n/g)?.length ?? 0) - (text.match(/^[A-Za-z0-9+/=]{60,100}\r?$/gm)?.length ?? 0);
+  const lines = (raw.match(/\n/g)?.length ?? 0) - (raw.match(/^[A-Za-z0-9+/=]{60,100}\r?$/gm)?.length ?? 0);
   if (lines > TEXT_LINES) {
     throw new ConnectorError(
       'EMAIL_TOO_LARGE',
@@ -61,14 +71,21 @@ function refuseFloods(bytes: Uint8Array, source: string): void {
   }
 }
 
+/** A message of several parts says where it ends. */
+function hasEnd({ headers }: Email, raw: string): boolean {
+  const type = headers.find(({ key }) => key === 'content-type')?.value ?? '';
+  const boundary = /^multipart\/.{0,500}?;\s*boundary=(?:"([^"]+)"|([^\s;"]+))/is.exec(type);
+  return boundary === null || raw.includes(`--${boundary[1] ?? boundary[2]}--`);
+}
+
 /** The plain text, unless the HTML has what the plain text has not: a table, or anything at all. */
-function chooseText({ text = '', html }: Email): { text: string; htmlUsed: boolean } {
-  if (html === undefined) return { text, htmlUsed: false };
-  const fromHtml = htmlToText(html);
-  const isPoor = letters(text) * 2 < letters(fromHtml);
+function chooseText({ text = '', html }: Email): { text: string; htmlUsed: boolean; isCut: boolean } {
+  if (html === undefined) return { text, htmlUsed: false, isCut: false };
+  const { text: fromHtml, isCut } = htmlToText(html);
+  const isPoor = letters(text) * 2 < letters(fromHtml) || letters(text) === 0;
   return isPoor || (hasTable(html) && letters(fromHtml) > 0)
-    ? { text: fromHtml, htmlUsed: true }
-    : { text, htmlUsed: false };
+    ? { text: fromHtml, htmlUsed: true, isCut }
+    : { text, htmlUsed: false, isCut: false };
 }
 
 function letters(text: string): number {

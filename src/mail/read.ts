@@ -32,21 +32,26 @@ export async function readEmail(
   const mime = isEml(path) || isMime(text) ? await readMime(withoutMark(bytes, text), path) : null;
   const { headers, text: body, htmlUsed } = mime ?? plainMessage(text);
   const parts = mime?.parts ?? (await partsBeside(roots, path, headers.get('attachment')));
-  const warnings: Notice[] = [];
+  const warnings: Notice[] = [...(mime?.warnings ?? [])];
+  const header = (name: string) => {
+    const value = cleanLine(headers.get(name));
+    if (value !== null) noteLoss(value, `the header "${name}"`, warnings);
+    return value;
+  };
   const message = {
     source: path,
-    subject: cleanLine(headers.get('subject')),
-    from: cleanLine(headers.get('from')),
-    to: cleanLine(headers.get('to')),
-    cc: cleanLine(headers.get('cc')),
-    message_id: cleanLine(headers.get('message-id')),
+    subject: header('subject'),
+    from: header('from'),
+    to: header('to'),
+    cc: header('cc'),
+    message_id: header('message-id'),
     ...dateOf(headers, warnings),
-    text: cut(body, 'the text', warnings).trim(),
+    text: readable(body, 'the text', warnings).trim(),
     html_used: htmlUsed,
     attachments: await readAttachments(parts, warnings, signal),
     warnings,
   };
-  if (message.text === '' && parts.length === 0) {
+  if (message.text === '' && parts.length === 0 && !mime?.warnings.length) {
     throw new ConnectorError(
       'EMAIL_NO_BODY',
       `${shown(path)} has headers, but no text. Save the email again.`,
@@ -70,7 +75,7 @@ function isEml(path: string): boolean {
   return /\.eml$/i.test(path);
 }
 
-function plainMessage(text: string): Omit<MimeMessage, 'parts'> {
+function plainMessage(text: string): Omit<MimeMessage, 'parts' | 'warnings'> {
   const { headers, body } = readHeaders(clean(text));
   return { headers, text: body, htmlUsed: false };
 }
@@ -97,13 +102,28 @@ function dateOf(
   return { date, sent_on };
 }
 
-function cut(text: string, what: string, warnings: Notice[]): string {
-  const cleaned = clean(text.slice(0, 2 * TEXT_LENGTH));
+/** The text without what does harm. What gets lost is said. */
+function readable(text: string, what: string, warnings: Notice[]): string {
+  const pdf = text.search(/^%PDF-\d\.\d/m);
+  if (pdf >= 0) {
+    const message = `${what} holds a PDF as if it were text, which was not read: it has to be attached as a file`;
+    warnings.push({ code: 'PDF_CUT', message });
+  }
+  const cleaned = clean(text.slice(0, pdf < 0 ? 2 * TEXT_LENGTH : pdf));
+  noteLoss(cleaned, what, warnings);
   const lines = cleaned.split('\n', TEXT_LINES + 1);
   if (cleaned.length <= TEXT_LENGTH && lines.length <= TEXT_LINES) return cleaned;
   const message = `only the first ${TEXT_LENGTH} characters or ${TEXT_LINES} lines of ${what} were read`;
   warnings.push({ code: 'TEXT_CUT', message });
   return clean(lines.slice(0, TEXT_LINES).join('\n').slice(0, TEXT_LENGTH));
+}
+
+function noteLoss(text: string, what: string, warnings: Notice[]): void {
+  if (!text.includes('\ufffd')) return;
+  warnings.push({
+    code: 'CHARACTERS_LOST',
+    message: `some characters of ${what} could not be decoded; \ufffd stands for them`,
+  });
 }
 
 function pdfNames(header = ''): string[] {
@@ -142,12 +162,12 @@ async function readAttachments(
   let pdfs = 0;
   for (const [index, part] of parts.slice(0, ATTACHMENT_COUNT).entries()) {
     const name = cleanLine(part.name)?.slice(0, 200) ?? null;
-    const listed = { index, name, type: part.type, size: 'bytes' in part ? part.bytes.length : 0 };
+    const listed = { index, name, type: cleanLine(part.type) ?? 'unknown', size: 'bytes' in part ? part.bytes.length : 0 };
     const what = `attachment ${name === null ? index + 1 : shown(name)}`;
     if ('error' in part) {
       attachments.push({ ...listed, text: null, error: part.error });
     } else if (part.text !== null) {
-      attachments.push({ ...listed, text: cut(part.text, what, warnings), error: null });
+      attachments.push({ ...listed, text: readable(part.text, what, warnings), error: null });
     } else if (!isPdf(part.bytes) && part.type !== 'application/pdf' && !/\.pdf$/i.test(name ?? '')) {
       attachments.push({ ...listed, text: null, error: null });
     } else if (pdfs >= PDF_COUNT) {
@@ -157,7 +177,7 @@ async function readAttachments(
       pdfs += 1;
       const { text, error, note } = await readPdf(part.bytes, signal);
       if (note !== null) warnings.push({ code: 'TEXT_CUT', message: `${note} of ${what}` });
-      attachments.push({ ...listed, text: text === null ? null : cut(text, what, warnings), error });
+      attachments.push({ ...listed, text: text === null ? null : readable(text, what, warnings), error });
     }
   }
   return attachments;

@@ -40,7 +40,7 @@ export function cleanLine(text: string | null | undefined): string | null {
   );
 }
 
-/** Bytes to text: by the byte order mark, else UTF-8, and where that fails Windows-1252. */
+/** Bytes to text: by the byte order mark, else UTF-8, and where that fails Windows-1252, unless most of it is UTF-8. */
 export function decode(bytes: Uint8Array, source: string): string {
   const text = decodeBytes(bytes);
   const head = text.slice(0, 100_000);
@@ -67,7 +67,10 @@ function decodeBytes(bytes: Uint8Array): string {
   try {
     return new TextDecoder('utf-8', { fatal: true }).decode(bytes);
   } catch {
-    return new TextDecoder('windows-1252').decode(bytes);
+    const damaged = new TextDecoder('utf-8').decode(bytes);
+    const lost = damaged.match(/\ufffd/g)?.length ?? 0;
+    const kept = damaged.match(/[^\0-\x7f\ufffd]/g)?.length ?? 0;
+    return kept > lost ? damaged : new TextDecoder('windows-1252').decode(bytes);
   }
 }
 

@@ -126,6 +126,7 @@ function lineItem({ item, description, quantity, unit_price, total }: Row): Line
 /** Why a value could also mean something else. */
 function doubtOf({ markUncertain }: Document, { raw, doubt, currency }: Statement): string | undefined {
   if (doubt) return doubt;
+  if (raw.includes('\ufffd')) return 'some of its characters could not be decoded';
   if (currency === undefined || !markUncertain) return undefined; // no amount, or plain how to read it
   const separator = /(?<![\d.,])\d{1,3}([.,])\d{3}(?![\d.,]*\d)/.exec(raw)?.[1];
   const isAnglo = separator === ',' && /\$|£|^(?:USD|CAD|AUD|GBP)$/.test(currency ?? '');

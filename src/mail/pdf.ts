@@ -36,7 +36,11 @@ type FromWorker =
 
 /** Whether bytes are a PDF, whatever they are called: the mark may stand a little way in. */
 export function isPdf(bytes: Uint8Array): boolean {
-  return Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 1024)).includes('%PDF-');
+  return markOf(bytes) >= 0;
+}
+
+function markOf(bytes: Uint8Array): number {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, Math.min(bytes.length, 1024)).indexOf('%PDF-');
 }
 
 /** Reads the text of a PDF. Never fails because of the PDF: that is a result. Rejects only when aborted. */
@@ -48,12 +52,16 @@ export async function readPdf(
   if (bytes.length === 0) return failed('PDF_EMPTY', 'it has no bytes');
   if (bytes.length > limits.bytes)
     return failed('PDF_TOO_LARGE', `it has ${bytes.length} bytes; the limit is ${limits.bytes}`);
-  if (!isPdf(bytes)) {
+  const mark = markOf(bytes);
+  if (mark < 0) {
     return failed(
       'PDF_NOT_A_PDF',
       `it is no PDF: it starts with ${shown(Buffer.from(bytes.slice(0, 20)).toString('latin1'))}`,
     );
   }
+  const result = await queued(() => parse(bytes.subarray(mark), signal, limits));
+  // With something before its mark, a PDF may also count its places from there.
+  if (mark === 0 || result.error?.code !== 'PDF_DAMAGED') return result;
   return queued(() => parse(bytes, signal, limits));
 }
 

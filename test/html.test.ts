@@ -3,7 +3,9 @@ import { after, test } from 'node:test';
 import { htmlToText } from '../src/mail/html.ts';
 import { extractOrder } from '../src/purchase_order/extract.ts';
 import { writeEml } from './support/eml.ts';
+import { HTML_LAYOUTS, writeHtml } from './support/html_orders.ts';
 import { Mails } from './support/mails.ts';
+import { anyOrder, anyStyle, Choices, comparable } from './support/orders.ts';
 
 const mails = await Mails.open();
 after(() => mails.remove());
@@ -80,4 +82,20 @@ test('HTML is read to its end, whatever stands outside its body or in a second o
     '<html><head><title>t</title></head><body>a</body></html><p>b</p><html><body>c</body></html><div>d</div>';
 
   assert.equal(htmlToText(html).text.replace(/\s+/g, ' '), 'a b c d');
+});
+
+test('an order reads the same in whatever HTML it is written', async () => {
+  for (const layout of HTML_LAYOUTS) {
+    for (let seed = 1; seed <= 12; seed += 1) {
+      const choices = new Choices(seed);
+      const order = anyOrder(choices);
+      const html = writeHtml(order, anyStyle(choices), layout);
+      const email = await mails.given('order.eml', writeEml({}, [{ type: 'text/html', content: html }]));
+
+      const { fields, warnings } = extractOrder(email);
+
+      assert.deepEqual(comparable(fields), comparable(order), `${layout}, seed ${seed}:\n${email.text}`);
+      assert.deepEqual(warnings, [], `${layout}, seed ${seed}:\n${email.text}`);
+    }
+  }
 });

@@ -11,7 +11,7 @@ import { fromUnits, multiply, toUnits } from '../src/purchase_order/decimal.ts';
 import { extractOrder } from '../src/purchase_order/extract.ts';
 import { readAmount } from '../src/purchase_order/money.ts';
 import type { Extraction, OrderFields } from '../src/purchase_order/order.ts';
-import { anyOrder, anyStyle, Choices, writeOrder } from './support/orders.ts';
+import { anyOrder, anyStyle, Choices, comparable, writeOrder } from './support/orders.ts';
 import { taskContext } from './support/task_context.ts';
 
 const CASES = fileURLToPath(new URL('./po-cases/', import.meta.url));
@@ -421,17 +421,4 @@ function mail(text: string, subject: string | null = null) {
 
 function pdf(text: string): EmailMessage['attachments'][number] {
   return { index: 0, name: 'order.pdf', type: 'application/pdf', size: 1, text, error: null };
-}
-
-/** The fields without what does not matter: white space, and the commas of an address. */
-function comparable(order: OrderFields): OrderFields {
-  const squashed = (text: string | null, ignored = /\s+/g) => text?.replace(ignored, '') ?? null;
-  const { po_number, order_date, due_date, currency, subtotal, tax, shipping, total } = order;
-  return {
-    ...{ po_number, order_date, due_date, currency, subtotal, tax, shipping, total },
-    vendor: squashed(order.vendor),
-    ship_to: squashed(order.ship_to, /[\s,]+/g),
-    payment_terms: squashed(order.payment_terms),
-    line_items: order.line_items.map((row) => ({ ...row, description: row.description.replace(/\s+/g, '') })),
-  };
 }

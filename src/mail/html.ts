@@ -3,6 +3,19 @@ import { convert, type HtmlToTextOptions } from 'html-to-text';
 const LENGTH = 1_000_000;
 /** Stands where something was left out. No mail has it: it is a character for private use. */
 const LEFT_OUT = '\u{f8fff}';
+/** What begins a line of its own, too. */
+const BLOCKS = [
+  'dl',
+  'dt',
+  'dd',
+  'address',
+  'center',
+  'fieldset',
+  'legend',
+  'figure',
+  'figcaption',
+  'summary',
+];
 const OPTIONS: HtmlToTextOptions = {
   wordwrap: false,
   baseElements: { selectors: [] }, // a mail may have text outside its body, and several bodies
@@ -13,6 +26,7 @@ const OPTIONS: HtmlToTextOptions = {
       format: 'dataTable',
       options: { uppercaseHeaderCells: false, maxColumnWidth: 200, colSpacing: 3 },
     },
+    ...BLOCKS.map((selector) => ({ selector, format: 'block' })),
     { selector: 'a', options: { ignoreHref: true } },
     { selector: 'img', format: 'skip' },
     { selector: 'title', format: 'skip' },

@@ -1,4 +1,5 @@
 import type { LineItem, OrderFields } from '../../src/purchase_order/order.ts';
+import { GOODS, LABELS, MONTHS, NAMES, PLACES } from './vocabulary.ts';
 
 /** A sequence of choices that is the same every time, for the same seed. */
 export class Choices {
@@ -31,72 +32,6 @@ export interface Style {
   readonly comma: boolean;
   readonly money: (amount: string) => string;
 }
-
-const LABELS: Readonly<Record<string, readonly string[]>> = {
-  po_number: [
-    'PO Number',
-    'PO No.',
-    'P.O. No.',
-    'PO #',
-    'Purchase Order',
-    'Purchase Order Number',
-    'Order No.',
-    'P/O No.',
-  ],
-  vendor: ['Vendor', 'Supplier', 'Seller', 'Vendor Name'],
-  ship_to: ['Ship To', 'Deliver To', 'Delivery Address', 'Shipping Address', 'SHIP-TO'],
-  order_date: ['Order Date', 'Ordered on', 'PO Date', 'Date of Order'],
-  due_date: ['Due Date', 'Delivery Date', 'Required By', 'Needed by', 'Due', 'Deliver By'],
-  payment_terms: ['Payment Terms', 'Terms of payment', 'Terms'],
-  subtotal: ['Subtotal', 'Sub-total', 'Sub Total'],
-  tax: ['Tax', 'Sales Tax', 'VAT', 'Tax (7%)', 'VAT 19%'],
-  shipping: ['Shipping', 'Freight', 'Shipping & Handling'],
-  total: ['TOTAL', 'Total', 'Grand Total', 'Order Total', 'Total Due'],
-  headings: [
-    'Item|Description|Qty|Unit Price|Total',
-    'No.|Article|Quantity|Price|Amount',
-    'Pos|Description|Qty|Unit Price|Line Total',
-    'Line|Product|Quantity|Unit Cost|Ext. Price',
-  ],
-};
-const NAMES = [
-  'Precision Label Co.',
-  'Harvest Moon Seed Co.',
-  'Halden Optik GmbH',
-  'Ink & Iron Press',
-  'O’Neill Bros., Inc.',
-  'Señor Adobe Tiles',
-  '3 Rivers Supply',
-];
-const PLACES = [
-  ['Greenway Farms', '410 County Road 9', 'Ames, IA 50010'],
-  ['Acme Procurement Inc.', '4200 Industrial Blvd, Suite 110', 'Chattanooga, TN 37410'],
-  ['Harlow Theatre', '2 Curtain Rd', 'Dover, DE 19901'],
-];
-const GOODS = [
-  'Washer 6 x 18 DIN 9021',
-  'Shrink Sleeve Labels (12oz)',
-  'Paddle, ash, 54in',
-  'Grout 5kg',
-  'Cable 3 x 1.5 mm',
-  'Certificate Paper, ream',
-  'Iris diaphragm',
-  'Hex key set',
-];
-const MONTHS = [
-  'January',
-  'February',
-  'March',
-  'April',
-  'May',
-  'June',
-  'July',
-  'August',
-  'September',
-  'October',
-  'November',
-  'December',
-];
 
 /** Any order whose figures add up. */
 export function anyOrder(choices: Choices): OrderFields {
@@ -154,8 +89,8 @@ export function anyStyle(choices: Choices): Style {
   };
 }
 
-/** The order as the body of an email. */
-export function writeOrder(order: OrderFields, style: Style): string {
+/** An order in pieces, written in a style. */
+export function orderParts(order: OrderFields, style: Style) {
   const labels = ['po_number', 'vendor', 'order_date', 'due_date', 'payment_terms'] as const;
   const value = (field: (typeof labels)[number]) =>
     field.endsWith('date') ? date(order[field] ?? '', style.date) : (order[field] ?? '');
@@ -173,7 +108,12 @@ export function writeOrder(order: OrderFields, style: Style): string {
     style.money(row.unit_price ?? ''),
     style.money(row.total ?? ''),
   ]);
+  return { pairs, shipTo, address, headings, rows, amounts };
+}
 
+/** The order as the body of an email. */
+export function writeOrder(order: OrderFields, style: Style): string {
+  const { pairs, shipTo, address, headings, rows, amounts } = orderParts(order, style);
   switch (style.layout) {
     case 'run together':
       return [
@@ -244,22 +184,17 @@ export function writeOrder(order: OrderFields, style: Style): string {
   }
 }
 
-/** The order as HTML, everything in tables. */
-export function writeHtml(order: OrderFields, style: Style): string {
-  const text = writeOrder(order, { ...style, layout: 'pipes' });
-  const escaped = text.replaceAll('&', '&amp;').replaceAll('<', '&lt;');
-  const tables = escaped.split('\n\n').map((block) => {
-    const rows = block.split('\n').filter((line) => !line.includes('---'));
-    const cells = rows.map((line) =>
-      line
-        .slice(2, -2)
-        .split(' | ')
-        .map((cell) => `<td>${cell}</td>`)
-        .join(''),
-    );
-    return `<table>${cells.map((row) => `<tr>${row}</tr>`).join('\n')}</table>`;
-  });
-  return `<html><body><p>Hello,</p>${tables.join('<br>')}<p>Regards</p></body></html>`;
+/** The fields without what does not matter: white space, and the commas of an address. */
+export function comparable(order: OrderFields): OrderFields {
+  const squashed = (text: string | null, ignored = /\s+/g) => text?.replace(ignored, '') ?? null;
+  const { po_number, order_date, due_date, currency, subtotal, tax, shipping, total } = order;
+  return {
+    ...{ po_number, order_date, due_date, currency, subtotal, tax, shipping, total },
+    vendor: squashed(order.vendor),
+    ship_to: squashed(order.ship_to, /[\s,]+/g),
+    payment_terms: squashed(order.payment_terms),
+    line_items: order.line_items.map((row) => ({ ...row, description: row.description.replace(/\s+/g, '') })),
+  };
 }
 
 function aligned(table: readonly (readonly string[])[], right = false): string[] {

@@ -1,0 +1,97 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { readDate } from '../src/purchase_order/dates.ts';
+import { fromUnits, multiply, toUnits } from '../src/purchase_order/decimal.ts';
+import { extractOrder } from '../src/purchase_order/extract.ts';
+import { readAmount } from '../src/purchase_order/money.ts';
+import { mail } from './support/order_mail.ts';
+
+test('an amount that can be read in two ways is never read silently', () => {
+  const codes = (total: string) =>
+    extractOrder(mail(`PO Number: 1\nTotal: ${total}`)).warnings.map(({ code }) => code);
+
+  assert.deepEqual(codes('1,000'), ['VALUE_AMBIGUOUS']);
+  assert.deepEqual(codes('€ 1.000'), ['VALUE_AMBIGUOUS']);
+  assert.deepEqual(codes('$1,000'), []);
+  assert.deepEqual(codes('1,000.00'), []);
+});
+
+test('amounts are read in every notation, and what is no amount is not', () => {
+  const read = (text: string, mark: '.' | ',' = '.') => readAmount(text, mark)?.value ?? null;
+
+  assert.equal(read('1,234.56'), '1234.56');
+  assert.equal(read('1.234,56 €', ','), '1234.56');
+  assert.equal(read('1 234,56 €', ','), '1234.56');
+  assert.equal(read("CHF 1'234.50"), '1234.50');
+  assert.equal(read('₹1,23,456.00'), '123456.00');
+  assert.equal(read('(100)'), '-100');
+  assert.equal(read('-$5.00'), '-5.00');
+  assert.equal(read('-0'), '0');
+  assert.equal(read('999999999999.999999'), '999999999999.999999');
+  for (const text of [
+    '1e9',
+    'NaN',
+    'Infinity',
+    '0x10',
+    '1.2.3',
+    '1,23',
+    '12,34.5',
+    '',
+    '$',
+    '9'.repeat(30),
+  ]) {
+    assert.equal(read(text), null, text);
+  }
+});
+
+test('dates are read in every notation, and days that do not exist are not', () => {
+  const read = (text: string, order: 'day first' | null = null) => readDate(text, order)?.day ?? null;
+
+  for (const text of [
+    '2025-06-18',
+    '2025/06/18',
+    '18 June 2025',
+    '18. Jun 2025',
+    '18-Jun-2025',
+    'June 18, 2025',
+  ]) {
+    assert.equal(read(text), '2025-06-18', text);
+  }
+  for (const text of [
+    'Wednesday, June 18th, 2025',
+    'by 18.06.2025',
+    '06/18/2025',
+    '18.6.25',
+    '2025-06-18T23:59:00Z',
+  ]) {
+    assert.equal(read(text), '2025-06-18', text);
+  }
+  assert.equal(read('03/04/2025', 'day first'), '2025-04-03');
+  for (const text of [
+    '2025-02-30',
+    '31 April 2025',
+    '2025-13-01',
+    '29.02.2025',
+    'June 25',
+    'next Friday',
+    '',
+  ]) {
+    assert.equal(read(text), null, text);
+  }
+});
+
+test('money is exact where floating point is not', () => {
+  assert.equal(fromUnits(toUnits('0.1') + toUnits('0.2')), '0.30');
+  assert.equal(fromUnits(multiply(toUnits('3'), toUnits('999999999999.99'))), '2999999999999.97');
+  assert.equal(fromUnits(-toUnits('0.05')), '-0.05');
+});
+
+test('a product may be rounded to the cent, but not be a cent off', () => {
+  const codes = (total: string) => {
+    const rows = `Item  Description  Qty  Price  Total\n1  Rod  33  $0.333  $${total}`;
+    return extractOrder(mail(`PO Number: 7\n${rows}\nTotal: $${total}`)).warnings.map(({ code }) => code);
+  };
+
+  assert.deepEqual(codes('10.99'), []);
+  assert.deepEqual(codes('11.00'), ['ROW_MISMATCH']);
+});

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { clean } from '../src/mail/text.ts';
 import { readDate } from '../src/purchase_order/dates.ts';
 import { fromUnits, multiply, toUnits } from '../src/purchase_order/decimal.ts';
 import { extractOrder } from '../src/purchase_order/extract.ts';
@@ -94,4 +95,60 @@ test('a product may be rounded to the cent, but not be a cent off', () => {
 
   assert.deepEqual(codes('10.99'), []);
   assert.deepEqual(codes('11.00'), ['ROW_MISMATCH']);
+});
+
+test('what is no plain total is missing or in doubt, never another number', () => {
+  const read = (total: string) => {
+    const { fields, warnings } = extractOrder(mail(clean(`PO Number: 1\nTotal: ${total}`)));
+    return [fields.total, warnings.map(({ code }) => code).join()];
+  };
+  const none = [
+    '1e9',
+    '$1e9',
+    'NaN',
+    'Infinity',
+    '0x10',
+    '(100)',
+    '-$5.00',
+    '12.50-',
+    '1.2.3',
+    '12,34.5',
+    '1O0',
+  ];
+
+  for (const text of [...none, '1/2', '$5k', '500%', 'five hundred', '9'.repeat(30), `$${'9'.repeat(30)}.00`])
+    assert.deepEqual(read(text), [null, ''], text);
+  for (const text of ['$1,000 or $2,000', '$5.00 / $6.00', '$1,000.00 - $2,000.00', '$ 12.345'])
+    assert.equal(read(text)[1], 'VALUE_AMBIGUOUS', text);
+  assert.deepEqual(read('１２３'), ['123.00', '']);
+  assert.deepEqual(read('$１,２３４.５６'), ['1234.56', '']);
+  assert.deepEqual(read('1 234,56 €'), ['1234.56', '']);
+  assert.deepEqual(read('$119.00 (incl. $19.00 VAT)'), ['119.00', '']);
+});
+
+test('what is no plain due date is missing or in doubt, never another day', () => {
+  const read = (due: string) => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 1\nTotal: $5.00\nDue Date: ${due}`));
+    return [fields.due_date, warnings.map(({ code }) => code).join()];
+  };
+
+  for (const text of ['ASAP', 'tomorrow', '25 June', '20250625', '45833', '2025-W26', 'Q3 2025'])
+    assert.deepEqual(read(text), [null, ''], text);
+  for (const text of ['2025-02-30', '31/04/2025', 'June 31, 2025', '00/00/0000', '12/31/9999', '1/1/1800'])
+    assert.deepEqual(read(text), [null, 'DATE_IMPOSSIBLE'], text);
+  for (const text of ['03/04/2025', '25/06/2025 or 26/06/2025'])
+    assert.equal(read(text)[1], 'VALUE_AMBIGUOUS', text);
+  // Neither a time zone nor an hour that clocks leave out moves a day.
+  assert.deepEqual(read('2025-06-25T23:30:00-05:00'), ['2025-06-25', '']);
+  assert.deepEqual(read('2025-03-30 02:30'), ['2025-03-30', '']);
+});
+
+test('a value with characters that could not be decoded is in doubt', () => {
+  const { fields, warnings } = extractOrder(mail('PO Number: 1\nVendor: M\ufffdller\nTotal: $5.00'));
+
+  assert.equal(fields.vendor, 'M\ufffdller');
+  assert.deepEqual(
+    warnings.map(({ code, field }) => [code, field]),
+    [['VALUE_AMBIGUOUS', 'vendor']],
+  );
 });

@@ -51,8 +51,13 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
         (amounts.length === 1 && readAmount(raw, mark) ? amounts[0] : undefined);
       if (!amount) return null;
       const { currency } = amount;
-      if (!amount.value.startsWith('-')) return { value: asMoney(amount.value), currency };
-      return field === 'discount' ? { value: asMoney(amount.value.slice(1)), currency } : null;
+      if (amount.value.startsWith('-'))
+        return field === 'discount' ? { value: asMoney(amount.value.slice(1)), currency } : null;
+      const value = asMoney(amount.value);
+      // Before a tax the amount that is taxed may stand; "$5.00 or $6.00" is no total.
+      const priced = new Set(amounts.flatMap((other) => (other.currency === null ? [] : other.value)));
+      if (field !== 'total' || priced.size < 2) return { value, currency };
+      return { value, currency, doubt: 'another amount stands beside it' };
     }
     case 'currency':
       return /\b[A-Z]{3}\b/.test(raw) ? { value: (/\b[A-Z]{3}\b/.exec(raw) ?? [''])[0] } : null;

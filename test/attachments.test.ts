@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { extractOrder } from '../src/purchase_order/extract.ts';
 import { writeEml } from './support/eml.ts';
 import { Mails, PDF } from './support/mails.ts';
 
@@ -149,4 +150,46 @@ test('a PDF beside a text is refused by its size, without reading it', async () 
   const { attachments } = await mails.given('huge.txt', 'Subject: x\nAttachment: huge.pdf\n\nsee attached');
 
   assert.equal(attachments[0]?.error?.code, 'ATTACHMENT_TOO_LARGE');
+});
+
+test('an attachment that is not read is said to be, and is a reason for attention if the order is incomplete', async () => {
+  const given = (text: string) =>
+    mails.given(
+      'office.eml',
+      writeEml({}, [
+        { type: 'text/plain', content: text },
+        { type: 'application/ms-tnef', content: Buffer.from('x'), name: 'winmail.dat' },
+        { type: 'application/octet-stream', content: Buffer.from('PK'), name: 'order.xlsx' },
+        { type: 'image/png', content: Buffer.from('png'), name: 'logo.png' },
+      ]),
+    );
+  const messages = [
+    'attachment "winmail.dat" is not read: Outlook has packed the real attachments into it; ask for the mail as HTML or plain text',
+    'attachment "order.xlsx" is not read: only PDFs and messages are; ask for a PDF',
+  ];
+
+  const complete = await given('PO Number: 1\nVendor: Foo\nDue Date: 2025-06-30\nTotal: $5.00');
+  const incomplete = await given('PO Number: 1\nVendor: Foo\nplease see the attached table');
+
+  assert.deepEqual(
+    complete.warnings.map(({ message }) => message),
+    messages,
+  );
+  assert.deepEqual(extractOrder(complete).warnings, []);
+  assert.deepEqual(
+    extractOrder(incomplete).warnings.map(({ message }) => message),
+    messages,
+  );
+});
+
+test('a message within an attached message is said not to be read', async () => {
+  const innermost = { type: 'message/rfc822', content: 'Subject: x\n\nPO Number: 7', name: 'innermost.eml' };
+  const inner = { type: 'message/rfc822', content: writeEml({}, [innermost]), name: 'inner.eml' };
+
+  const { warnings } = await mails.given('nested.eml', writeEml({}, [inner]));
+
+  assert.deepEqual(
+    warnings.map(({ message }) => message),
+    ['attachment "innermost.eml" is not read: it is attached to an attached message; forward it alone'],
+  );
 });

@@ -13,6 +13,8 @@ const TEXT_LENGTH = 200_000;
 const TEXT_LINES = 5_000;
 const PDF_COUNT = 5;
 const ATTACHMENT_COUNT = 100;
+/** What comes along with mails and holds no order: logos, voices, signatures, cards, appointments. */
+const DECORATION = /^(?:image|audio|video)\/|signature$|^text\/(?:calendar|(?:x-)?vcard)$/i;
 
 /** An attachment: its bytes, or why there are none. */
 type Part = MimePart | (Pick<MimePart, 'name' | 'type'> & { readonly error: Notice });
@@ -162,7 +164,12 @@ async function readAttachments(
   let pdfs = 0;
   for (const [index, part] of parts.slice(0, ATTACHMENT_COUNT).entries()) {
     const name = cleanLine(part.name)?.slice(0, 200) ?? null;
-    const listed = { index, name, type: cleanLine(part.type) ?? 'unknown', size: 'bytes' in part ? part.bytes.length : 0 };
+    const listed = {
+      index,
+      name,
+      type: cleanLine(part.type) ?? 'unknown',
+      size: 'bytes' in part ? part.bytes.length : 0,
+    };
     const what = `attachment ${name === null ? index + 1 : shown(name)}`;
     if ('error' in part) {
       attachments.push({ ...listed, text: null, error: part.error });
@@ -170,6 +177,8 @@ async function readAttachments(
       attachments.push({ ...listed, text: readable(part.text, what, warnings), error: null });
     } else if (!isPdf(part.bytes) && part.type !== 'application/pdf' && !/\.pdf$/i.test(name ?? '')) {
       attachments.push({ ...listed, text: null, error: null });
+      if (!DECORATION.test(part.type))
+        warnings.push({ code: 'ATTACHMENT_NOT_READ', message: `${what} is not read: ${whyNotRead(part)}` });
     } else if (pdfs >= PDF_COUNT) {
       const error = { code: 'PDF_TOO_MANY', message: `only ${PDF_COUNT} PDFs of an email are read` };
       attachments.push({ ...listed, text: null, error });
@@ -181,4 +190,11 @@ async function readAttachments(
     }
   }
   return attachments;
+}
+
+function whyNotRead({ name, type }: MimePart): string {
+  if (type === 'message/rfc822') return 'it is attached to an attached message; forward it alone';
+  return /ms-tnef/i.test(type) || /^winmail\.dat$/i.test(name ?? '')
+    ? 'Outlook has packed the real attachments into it; ask for the mail as HTML or plain text'
+    : 'only PDFs and messages are; ask for a PDF';
 }

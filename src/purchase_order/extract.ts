@@ -3,7 +3,14 @@ import { chooseDocuments, isExact, type Mail, pick, type Warn } from './choose.t
 import { currenciesIn, type Document, type Statement } from './document.ts';
 import { type LabelField, MONEY_FIELDS } from './labels.ts';
 import { asMoney, currencyOf } from './money.ts';
-import type { Extraction, LineItem, OrderFields, OrderWarning, Origin } from './order.ts';
+import {
+  type Extraction,
+  type LineItem,
+  type OrderFields,
+  type OrderWarning,
+  type Origin,
+  REQUIRED,
+} from './order.ts';
 import { expectedTotal, findMismatches, type Sums, sumOfRows } from './reconcile.ts';
 import type { Row } from './rows.ts';
 import { orderNumberInSubject } from './values.ts';
@@ -28,7 +35,6 @@ export function extractOrder(mail: Mail): Extraction {
   const warn: Warn = (code, field, message) => {
     warnings.push({ code, field, message });
   };
-  for (const { code, message } of mail.warnings) if (/_CUT$/.test(code)) warn(code, null, message);
   const documents = chooseDocuments(mail, warn);
   const values = new Map<string, string>();
   const found: Record<string, Origin> = {};
@@ -109,7 +115,12 @@ export function extractOrder(mail: Mail): Extraction {
   return {
     fields,
     found,
-    warnings: [...warnings, ...findGaps(documents, fields), ...findMismatches(sums())],
+    warnings: [
+      ...leftOut(mail, fields),
+      ...warnings,
+      ...findGaps(documents, fields),
+      ...findMismatches(sums()),
+    ],
   };
 }
 
@@ -131,6 +142,14 @@ function doubtOf({ markUncertain }: Document, { raw, doubt, currency }: Statemen
   const separator = /(?<![\d.,])\d{1,3}([.,])\d{3}(?![\d.,]*\d)/.exec(raw)?.[1];
   const isAnglo = separator === ',' && /\$|£|^(?:USD|CAD|AUD|GBP)$/.test(currency ?? '');
   return separator && !isAnglo ? 'its separator could be a decimal mark' : undefined;
+}
+
+/** What was left out when the mail was read; whole attachments only matter if something is missing. */
+function leftOut(mail: Mail, fields: OrderFields): OrderWarning[] {
+  const isIncomplete = REQUIRED.some((field) => fields[field] === null);
+  return mail.warnings
+    .filter(({ code }) => /_CUT$/.test(code) || (isIncomplete && code === 'ATTACHMENT_NOT_READ'))
+    .map(({ code, message }) => ({ code, field: null, message }));
 }
 
 /** What is there but could not be read, and a mail that is no order. */

@@ -1,6 +1,8 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
+import { once } from 'node:events';
 import { appendFile, link, mkdir, open, rename, rm, symlink, truncate, writeFile } from 'node:fs/promises';
+import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { EmailConnector } from '../src/connectors/email.ts';
@@ -15,12 +17,14 @@ test('a file outside the root is refused, by whatever way it is reached', async 
   await writeFile(join(folder, 'secret.txt'), ORDER);
   await symlink(join(folder, 'secret.txt'), join(inbox, 'link.txt'));
   await symlink(folder, join(inbox, 'up'));
+  await symlink('/proc/self/environ', join(inbox, 'environ.txt'));
 
   for (const path of [
     '../secret.txt',
     join(folder, 'secret.txt'),
     'link.txt',
     'up/secret.txt',
+    'environ.txt',
     '/etc/passwd',
     '..',
   ]) {
@@ -38,6 +42,13 @@ test('a file inside the root is read by a relative or absolute path, and through
   }
 });
 
+test('a hard link is a file of its folder: who may put one there may as well put a copy', async () => {
+  await writeFile(join(folder, 'elsewhere.txt'), ORDER);
+  await link(join(folder, 'elsewhere.txt'), join(inbox, 'linked.txt'));
+
+  assert.equal((await mails.read('linked.txt')).subject, 'order');
+});
+
 test('several roots may be allowed', async () => {
   const other = join(folder, 'other');
   await mkdir(other);
@@ -51,11 +62,15 @@ test('several roots may be allowed', async () => {
 test('what is no regular file is refused at once', async () => {
   execFileSync('mkfifo', [join(inbox, 'pipe')]);
   await symlink('loop.txt', join(inbox, 'loop.txt'));
+  await using socket = createServer().listen(join(inbox, 'socket'));
+  await once(socket, 'listening');
 
   await assert.rejects(mails.read('pipe'), { code: 'EMAIL_NOT_A_FILE' });
   await assert.rejects(mails.read('loop.txt'), { code: 'EMAIL_NOT_A_FILE' });
   await assert.rejects(mails.read('.'), { code: 'EMAIL_NOT_A_FILE', message: /is a directory/ });
+  await assert.rejects(mails.read('socket'), { code: 'EMAIL_NOT_A_FILE' });
   await assert.rejects(mails.read('null', '/dev'), { code: 'EMAIL_NOT_A_FILE' });
+  await assert.rejects(mails.read('zero', '/dev'), { code: 'EMAIL_NOT_A_FILE' });
 });
 
 test('a file that is not there is named, escaped and short', async () => {

@@ -7,7 +7,7 @@ import { shown } from './message.ts';
 /**
  * Reads one regular file inside one of the root folders, as it was at one moment. Whatever the path leads
  * to, links included, has to lie inside, and nothing but a regular file is ever opened: no pipe, no device.
- * A relative path starts from the first root.
+ * A relative path starts from the first root. A hard link is a file like any other: it could as well be a copy.
  */
 export async function readInside(roots: readonly string[], path: string, maxBytes: number): Promise<Buffer> {
   if (path.includes('\0')) throw new ConnectorError('EMAIL_NOT_FOUND', `${shown(path)} is not a file name.`);

@@ -168,17 +168,6 @@ test('the header of a forwarded message says nothing about the order', () => {
   assert.deepEqual([found.po_number?.source, found.po_number?.line], ['forwarded', 8]);
 });
 
-test('words under a row belong to its description, words behind a blank line to nobody', () => {
-  const rows = 'Item  Description  Qty  Price  Total\n1  Rod  2  $3.00  $6.00\n   polished';
-
-  const { fields } = extractOrder(mail(`PO Number: 7\n${rows}\n\nIn the morning please\nTotal: $6.00`));
-
-  assert.deepEqual(
-    fields.line_items.map(({ description }) => description),
-    ['Rod polished'],
-  );
-});
-
 test('of several totals the one that adds up counts; if none does, a person is asked', () => {
   const sums = 'PO Number: 1\nSubtotal: $10.00\nTax: $1.00\n';
 
@@ -218,15 +207,16 @@ test('hostile text does not take for ever', () => {
     '*a',
     '|',
     'Item Description Qty Unit Price Total ',
+    'Item: 1   ',
+    'Qty: 1, ',
   ];
   for (const bit of bits) {
     for (const line of [bit.repeat(2_000), bit.repeat(20)]) {
       const lines = Array.from({ length: Math.ceil(30_000 / line.length) }, () => line);
       const started = performance.now();
 
-      extractOrder(
-        mail(`PO Number: 1\nItem  Description  Qty  Unit Price  Total\n${lines.join('\n')}`, line),
-      );
+      for (const heading of ['Item  Description  Qty  Unit Price  Total\n', ''])
+        extractOrder(mail(`PO Number: 1\n${heading}${lines.join('\n')}`, line));
 
       const took = performance.now() - started;
       assert.ok(took < 20_000, `${JSON.stringify(bit)} took ${took.toFixed(0)} ms`);

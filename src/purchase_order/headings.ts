@@ -52,7 +52,7 @@ export function readHeading(line: string): Heading | null {
 }
 
 /** What one cell of a heading names; a word we do not know is some other column. */
-function columnOf(cell: string): Column {
+export function columnOf(cell: string): Column {
   return CELLS.find(({ pattern }) => pattern.test(`${cell}  `))?.column ?? 'other';
 }
 
@@ -63,7 +63,8 @@ function withoutRepeats(columns: readonly Column[]): Column[] {
   );
 }
 
-function isTable(columns: readonly Column[]): boolean {
+/** Whether these are the columns of an item table. */
+export function isTable(columns: readonly Column[]): boolean {
   const numbers = NUMBER_COLUMNS.filter((column) => columns.includes(column)).length;
   const others = columns.filter((column) => column === 'other').length;
   return numbers >= 2 && others <= 3 && columns.some(isNaming);

@@ -47,7 +47,7 @@ export function readRows(line: string, shape: Shape): readonly Row[] | null {
 }
 
 /** A line with as many cells as the table has columns. */
-function readCells(line: string, { columns, mark }: Shape): Row | null {
+export function readCells(line: string, { columns, mark }: Shape): Row | null {
   const cells = cellsOf(line);
   if (cells.length !== columns.length) return null;
   const cell = (column: Column) => cells[columns.indexOf(column)]?.text ?? null;

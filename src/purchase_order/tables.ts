@@ -1,3 +1,4 @@
+import { readBlocks } from './blocks.ts';
 import { cellsOf, type Heading, readHeading } from './headings.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -99,6 +100,9 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
     rows.push(row);
     used.set(number, text);
   }
+  const blocks = used.size === 0 ? readBlocks(lines, mark) : null;
+  rows.push(...(blocks?.rows ?? []));
+  for (const [number, text] of blocks?.used ?? []) used.set(number, text);
   const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
   return { rows, used: new Set(used.keys()), rest, unread, currencies };
 }

@@ -26,7 +26,7 @@ export class Choices {
 
 /** How an order is written down. */
 export interface Style {
-  readonly layout: 'lines' | 'aligned' | 'run together' | 'pipes' | 'tabs' | 'two columns';
+  readonly layout: 'lines' | 'aligned' | 'run together' | 'pipes' | 'tabs' | 'two columns' | 'blocks';
   readonly labels: Readonly<Record<string, string>>;
   readonly date: 'iso' | 'long' | 'dotted' | 'us' | 'day month';
   readonly comma: boolean;
@@ -81,7 +81,7 @@ export function anyStyle(choices: Choices): Style {
     Object.entries(LABELS).map(([field, words]) => [field, choices.among(words)]),
   );
   return {
-    layout: choices.among(['lines', 'aligned', 'run together', 'pipes', 'tabs', 'two columns']),
+    layout: choices.among(['lines', 'aligned', 'run together', 'pipes', 'tabs', 'two columns', 'blocks']),
     labels,
     date: choices.among(['iso', 'long', 'dotted', 'us', 'day month']),
     comma,
@@ -161,6 +161,13 @@ export function writeOrder(order: OrderFields, style: Style): string {
         ...aligned(amounts),
       ].join('\n');
     }
+    case 'blocks':
+      return [
+        ...[...pairs, [shipTo, address.join(', ')]].map((pair) => pair.join(': ')),
+        ...rows.flatMap((row) => ['', ...row.map((cell, index) => `${headings[index]}: ${cell}`)]),
+        '',
+        ...amounts.map((pair) => pair.join(': ')),
+      ].join('\n');
     case 'aligned':
       return [
         ...aligned([

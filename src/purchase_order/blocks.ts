@@ -1,0 +1,74 @@
+import { type Column, cellsOf, columnOf, isTable } from './headings.ts';
+import type { Mark } from './money.ts';
+import type { Line } from './regions.ts';
+import { productHolds, type Row, readCells } from './rows.ts';
+
+/** A cell with the name of its column beside it. */
+interface Cell {
+  readonly column: Column;
+  readonly text: string;
+  readonly line: Line;
+  /** Called no more than "Total", as the sum of everything may be. */
+  readonly plainTotal: boolean;
+}
+
+const NEXT_CELL = /(?:[,;]\s{1,3}|(?<!\s)\s{3,}(?!\s))(?=[^:,;]{1,30}:)/;
+const CELL = /^[\s*•·-]*([^:]{1,30}?)\s?:\s*(\S.*)$/;
+const NUMBERED = /^\s*(?:line )?item #?(\d{1,3})\s*[:.]?\s*$/i;
+
+/** Rows turned on their side: `Item: …`, `Qty: …`, `Unit price: …`, below each other or on one line. */
+export function readBlocks(
+  lines: readonly Line[],
+  mark: Mark,
+): { readonly rows: readonly Row[]; readonly used: ReadonlyMap<number, string> } {
+  const blocks: { row: Row; cells: readonly Cell[] }[] = [];
+  let cells: Cell[] = [];
+  const close = () => {
+    const row = readBlock(cells, mark);
+    if (row) blocks.push({ row, cells });
+    cells = [];
+  };
+  for (const line of lines) {
+    const found = cellsIn(line);
+    if (found.length === 0) close();
+    for (const cell of found) {
+      const row = cell.plainTotal ? readBlock([...cells, cell], mark) : null;
+      const isSum = cell.plainTotal && !(row && productHolds(row));
+      if (isSum || cells.some(({ column }) => column === cell.column)) close();
+      if (!isSum) cells.push(cell);
+    }
+  }
+  close();
+
+  // The total of the only item may be that of the order, too.
+  const inRows = blocks
+    .flatMap((block) => block.cells)
+    .filter((cell) => blocks.length > 1 || !cell.plainTotal);
+  return {
+    rows: blocks.map(({ row }) => row),
+    used: new Map(inRows.map(({ line }) => [line.number, line.text])),
+  };
+}
+
+function readBlock(cells: readonly Cell[], mark: Mark): Row | null {
+  const columns = cells.map(({ column }) => column);
+  return isTable(columns) ? readCells(cells.map(({ text }) => text).join('   '), { columns, mark }) : null;
+}
+
+/** The cells of a line; none when any of them is something else. */
+function cellsIn(line: Line): Cell[] {
+  const number = NUMBERED.exec(line.text)?.[1];
+  if (number) return [{ column: 'item', text: number, line, plainTotal: false }];
+  const [name, value, more] = cellsOf(line.text).map(({ text }) => text);
+  const pairs =
+    name && value && !more && !line.text.includes(':')
+      ? [[name, value]]
+      : line.text.split(NEXT_CELL).map((piece) => CELL.exec(piece)?.slice(1) ?? []);
+  const cells = pairs.map(([name = '', text = '']) => ({
+    column: columnOf(name.trim()),
+    text: text.trim().replace(/\s+/g, ' '),
+    line,
+    plainTotal: /^total$/i.test(name),
+  }));
+  return cells.every(({ column }) => column !== 'other') ? cells : [];
+}

@@ -1,0 +1,55 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { extractOrder } from '../src/purchase_order/extract.ts';
+import { mail } from './support/order_mail.ts';
+
+test('words under a row belong to its description, words behind a blank line to nobody', () => {
+  const rows = 'Item  Description  Qty  Price  Total\n1  Rod  2  $3.00  $6.00\n   polished';
+
+  const { fields } = extractOrder(mail(`PO Number: 7\n${rows}\n\nIn the morning please\nTotal: $6.00`));
+
+  assert.deepEqual(
+    fields.line_items.map(({ description }) => description),
+    ['Rod polished'],
+  );
+});
+
+test('items may be given as lines of label and value, with or without blank lines, numbers and totals', () => {
+  const bare = 'Item: Rod, 3 m\nQty: 10 pcs\nUnit price: $2.00\nItem: Nut\nQty: 5\nUnit price: $1.00';
+  const numbered = `Item 1\n  Description: Rod, 3 m\n  Qty: 10\n  Price: $2.00\n  Line Total: $20.00
+Item 2\n  Description: Nut\n  Qty: 5\n  Price: $1.00\n  Line Total: $5.00`;
+  const beside = 'Item: Rod, 3 m, Qty: 10, Price: $2.00\nItem: Nut; Qty: 5; Price: $1.00';
+
+  for (const items of [
+    bare,
+    numbered,
+    beside,
+    bare.replace('\nItem: N', '\n\nItem: N'),
+    bare.replaceAll(':', '  '),
+  ]) {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n\n${items}\nTotal: $25.00`));
+    assert.deepEqual(
+      fields.line_items.map(({ description, quantity, unit_price }) => [description, quantity, unit_price]),
+      [
+        ['Rod, 3 m', 10, '2.00'],
+        ['Nut', 5, '1.00'],
+      ],
+      items,
+    );
+    assert.equal(fields.total, '25.00', items);
+    assert.deepEqual(warnings, [], items);
+  }
+});
+
+test('a total below the only item is its own if the product says so, and the order’s if there is no other', () => {
+  const totals = (below: string) => {
+    const { fields, warnings } = extractOrder(
+      mail(`PO Number: 7\nItem: Rod\nQty: 10\nUnit price: $2.00\n${below}`),
+    );
+    return [fields.line_items[0]?.total ?? null, fields.total, warnings.length];
+  };
+
+  assert.deepEqual(totals('Total: $20.00'), ['20.00', '20.00', 0]);
+  assert.deepEqual(totals('Total: $20.00\n\nTax: $1.00\nTotal: $21.00'), ['20.00', '21.00', 0]);
+  assert.deepEqual(totals('Tax: $1.00\nTotal: $21.00'), [null, '21.00', 0]);
+});

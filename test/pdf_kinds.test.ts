@@ -3,7 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { test } from 'node:test';
 import { readPdf } from '../src/mail/pdf.ts';
-import { PdfFile, pageOf } from './support/pdf_file.ts';
+import { CATALOG, FONT, PAGE, PAGES, PdfFile, pageOf, shows, stream } from './support/pdf_file.ts';
 import { active, hybrid, linearised, ownerProtected, packed, savedAgain } from './support/pdf_kinds.ts';
 
 const TEXT = 'PO Number: A-7';
@@ -32,6 +32,38 @@ test('what stands before the mark of a PDF or behind its end does no harm', asyn
   assert.equal(await read(Buffer.concat([Buffer.from(junk), pdf])), TEXT);
   assert.equal(await read(PdfFile.of(pageOf(TEXT), '', `${junk}%PDF-1.4\n`)), TEXT);
   assert.equal(await read(Buffer.concat([pdf, Buffer.from(junk)])), TEXT);
+});
+
+test('a page that is turned is read if its text is upright then', async () => {
+  const turned = (angle: number, matrix: string) =>
+    PdfFile.of([
+      CATALOG,
+      PAGES,
+      FONT,
+      stream(`BT /F1 9 Tf ${matrix} 300 400 Tm (${TEXT}) Tj ET`),
+      PAGE.replace('/Contents', `/Rotate ${angle} /Contents`),
+    ]);
+
+  for (const [angle, matrix] of [
+    [90, '0 1 -1 0'],
+    [180, '-1 0 0 -1'],
+    [270, '0 -1 1 0'],
+  ] as const)
+    assert.equal(await read(turned(angle, matrix)), TEXT, String(angle));
+
+  const sideways = await readPdf(turned(0, '0 1 -1 0'), new AbortController().signal);
+  assert.equal(sideways.error?.code, 'PDF_NO_TEXT');
+});
+
+test('ligatures are spelled out, and letters that have no name stay what they are in the file', async () => {
+  const page = (encoding: string, text: string) =>
+    PdfFile.of([CATALOG, PAGES, FONT.replace('/WinAnsiEncoding', `<< ${encoding} >>`), shows(text), PAGE]);
+  const ligatures = '/BaseEncoding /WinAnsiEncoding /Differences [1 /fi /fl]';
+  const hebrew = '/Differences [65 /afii57664 /afii57665]';
+
+  assert.equal(await read(page(ligatures, 'Of\\001ce \\002oor')), 'Office floor');
+  assert.equal(await read(page(hebrew, 'AB')), 'אב');
+  assert.equal(await read(page('/Differences [65 /g1 /g2]', 'AB')), 'AB');
 });
 
 test('scripts, programs, embedded files and XFA forms in a PDF are nothing but passed over', async () => {

@@ -139,7 +139,7 @@ function finished(
     .filter(({ value }) => value.trim() !== '')
     .map(({ id, value }) => `${id}: ${value}`);
   const text = clean([...pages.map(layoutPage), ...filledIn].join('\n\n'));
-  if (text.trim() === '') return failed('PDF_NO_TEXT', 'it has no text, only pictures (a scan?)');
+  if (text.trim() === '') return failed('PDF_NO_TEXT', 'it has no text that stands upright (a scan?)');
   return { text, error: null, note };
 }
 

@@ -4,7 +4,7 @@ import { sentOn } from '../src/mail/dates.ts';
 import { shown } from '../src/mail/message.ts';
 import { clean, readHeaders } from '../src/mail/text.ts';
 import { writeEml } from './support/eml.ts';
-import { Mails, PDF } from './support/mails.ts';
+import { Mails, ORDER, PDF } from './support/mails.ts';
 
 const mails = await Mails.open();
 after(() => mails.remove());
@@ -34,6 +34,9 @@ test('what is no text is refused', async () => {
   const noise = Buffer.from(Array.from({ length: 5_000 }, (_, index) => (index * 7919) % 256));
 
   await assert.rejects(mails.given('noise.txt', noise), { code: 'EMAIL_NOT_TEXT' });
+  await assert.rejects(mails.given('markless.txt', Buffer.from(ORDER, 'utf16le')), {
+    code: 'EMAIL_NOT_TEXT',
+  });
   await assert.rejects(mails.given('order.pdf', PDF), { code: 'EMAIL_NOT_TEXT', message: /is a PDF/ });
 });
 

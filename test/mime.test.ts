@@ -80,6 +80,15 @@ test('declared character sets are decoded', async () => {
   assert.deepEqual(texts, ['Größe', '注文書', '订单', 'Größe']);
 });
 
+test('broken quoted-printable stays as it stands', async () => {
+  const { text } = await mails.given(
+    'quoted.eml',
+    'Content-Type: text/plain\nContent-Transfer-Encoding: quoted-printable\n\nPO Number: =41=ZZ1 =4 =\n2 = 3\n',
+  );
+
+  assert.equal(text, 'PO Number: A=ZZ1 =4 2 = 3');
+});
+
 test('characters that cannot be decoded are said to be lost, also in a text that is mostly UTF-8', async () => {
   const broken = Buffer.concat([Buffer.from('Subject: Müller\n\nGröße 5'), Buffer.from([0xff])]);
   const eml = writeEml({ Subject: '=?utf-8?B?/w==?=' }, [

@@ -67,7 +67,7 @@ export interface RunnerSettings {
   readonly onReady?: (runnerId: number) => void;
 }
 
-const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {} };
+const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, quiet: true };
 const POLL_MS = 50;
 
 /** Everything that the commands do, for programs. Dispose of it when done: `await using engine = openEngine(…)`. */

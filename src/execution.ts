@@ -1,8 +1,8 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Pool } from 'pg';
-import type { TaskContext, TaskLog } from './connector.ts';
+import type { Queryable, TaskContext, TaskLog } from './connector.ts';
 import { ConnectorError, messageOf } from './errors.ts';
-import { type Json, jsonProblem } from './json.ts';
+import { type Json, type JsonObject, jsonProblem } from './json.ts';
 import { resolve, type Scope, skipReason } from './references.ts';
 import { type ClaimedTask, failure, type Hop, type Result, type StoredTask } from './store.ts';
 import { duration } from './terminal.ts';
@@ -18,21 +18,10 @@ export type Outcome =
   /** The engine's database went away under it: not the task's fault, so it is given back. */
   | { readonly kind: 'interrupted'; readonly cause: unknown };
 
-export interface Execution {
-  readonly task: ClaimedTask;
-  readonly definition: StoredTask;
-  /** Never rejects. */
-  readonly outcome: Promise<Outcome>;
-  /** Tells the connector to stop; what it then does is what is recorded. */
-  stop(reason: ConnectorError): void;
-  /** The same, and waits no longer: what the connector still does is not recorded, its transaction is rolled back. */
-  abandon(reason: ConnectorError): void;
-}
-
 const LARGEST_OUTPUT = 16 * 1024 * 1024;
 
-/** Told of what was thrown in the name of a task that nobody awaits; undefined outside of tasks. */
-const currentTask = new AsyncLocalStorage<(error: unknown) => void>();
+/** In whose name something was thrown that nobody awaits; undefined outside of tasks. */
+const current = new AsyncLocalStorage<Execution>();
 
 const STRAY = ['unhandledRejection', 'uncaughtException'] as const;
 let guards = 0;
@@ -43,8 +32,8 @@ let guards = 0;
  */
 export function catchStrayErrors(onOther: (error: unknown) => void): Disposable {
   const [onRejection, onException] = STRAY.map((event) => (error: unknown) => {
-    const fail = currentTask.getStore();
-    if (fail) fail(error);
+    const execution = current.getStore();
+    if (execution) execution.failAside(error);
     else if (process.listenerCount(event) === guards) onOther(error);
   }) as [(error: unknown) => void, (error: unknown) => void];
   guards++;
@@ -57,87 +46,170 @@ export function catchStrayErrors(onOther: (error: unknown) => void): Disposable 
   };
 }
 
-/** Runs one attempt of a task. The pool is only used when the connector asks for the task's transaction. */
-export function execute(
-  task: ClaimedTask,
-  definition: StoredTask,
-  { connectors, pool, log }: { connectors: Connectors; pool: Pool; log: TaskLog },
-): Execution {
-  const controller = new AbortController();
-  const transaction = new TaskTransaction(pool, task, definition.timeout_ms);
-  let reject: (reason: unknown) => void = () => {};
-  const abandoned = new Promise<never>((_, onReject) => {
-    reject = onReject;
-  });
-  abandoned.catch(() => {});
-  const abandon = (reason: unknown) => {
-    controller.abort(reason);
-    reject(reason);
-    transaction.abort();
-  };
-  const timeout = setTimeout(
-    () => abandon(new ConnectorError('TIMEOUT', `it took longer than ${duration(definition.timeout_ms)}`)),
-    definition.timeout_ms,
-  );
-  const context: TaskContext = {
-    input: task.input,
-    attempt: task.attempt,
-    signal: controller.signal,
-    log,
-    transaction: () => transaction.open(),
-  };
-  const scope: Scope = {
-    input: task.input,
-    outputs: task.outputs ?? {},
-    run: { id: task.run_id, created_at: task.started_at.toISOString() },
-  };
-  let ended = false;
-  const onStray = (error: unknown) => {
-    if (ended) log.warn(`something that it left behind failed: ${messageOf(error)}`);
-    else abandon(error);
-  };
-  const outcome = currentTask.run(onStray, async (): Promise<Outcome> => {
-    try {
-      const output = await Promise.race([work(definition, scope, connectors, context), abandoned]);
-      ended = true;
-      clearTimeout(timeout);
-      const result = { run_id: task.run_id, task_no: task.task_no, token: task.token, output };
-      if (!transaction.isOpen) return { kind: 'result', result };
-      return { kind: 'committed', result, hop: await transaction.complete(result) };
-    } catch (error) {
-      ended = true;
-      clearTimeout(timeout);
-      transaction.abort();
-      if (transaction.broken) return { kind: 'interrupted', cause: error };
-      return { kind: 'result', result: failure(task, error) };
-    }
-  });
-  return { task, definition, outcome, stop: (reason) => controller.abort(reason), abandon };
+export interface Surroundings {
+  readonly connectors: Connectors;
+  /** Only used when the connector asks for the task's transaction. */
+  readonly pool: Pool;
+  readonly logOf: (execution: Execution) => TaskLog;
 }
 
-async function work(
-  definition: StoredTask,
-  scope: Scope,
-  connectors: Connectors,
-  context: TaskContext,
-): Promise<Json> {
-  const skipped = definition.condition && skipReason(definition.condition, scope);
-  if (skipped) return { skipped };
-  const connector = Object.hasOwn(connectors, definition.connector)
-    ? connectors[definition.connector]
-    : undefined;
-  if (!connector) {
-    const names = didYouMean(definition.connector, Object.keys(connectors));
-    throw new ConnectorError(
-      'UNKNOWN_CONNECTOR',
-      `this runner has no connector "${definition.connector}".${names}`,
-    );
+/** One attempt of a task; it is under way as soon as it is there. There are many: what few ask for is made when they do. */
+export class Execution {
+  readonly task: ClaimedTask;
+  readonly definition: StoredTask;
+  /** Never rejects. */
+  readonly outcome: Promise<Outcome>;
+  readonly #surroundings: Surroundings;
+  readonly #began = performance.now();
+  readonly #timer: NodeJS.Timeout;
+  #took = 0;
+  /** What the connector still does is not recorded. */
+  #ended = false;
+  #stopped: { readonly reason: unknown } | undefined;
+  #giveUp: (reason: unknown) => void = () => {};
+  #log: TaskLog | undefined;
+  #controller: AbortController | undefined;
+  #transaction: TaskTransaction | undefined;
+
+  constructor(task: ClaimedTask, definition: StoredTask, surroundings: Surroundings) {
+    this.task = task;
+    this.definition = definition;
+    this.#surroundings = surroundings;
+    this.#timer = setTimeout(() => this.#timeOut(), definition.timeout_ms);
+    this.outcome = current.run(this, () => this.#run());
   }
-  const output = await connector.execute(
-    definition.operation,
-    resolve(definition.parameters, scope),
-    context,
-  );
+
+  /** How long the connector took. */
+  get tookMs(): number {
+    return this.#took;
+  }
+
+  get log(): TaskLog {
+    this.#log ??= this.#surroundings.logOf(this);
+    return this.#log;
+  }
+
+  get signal(): AbortSignal {
+    this.#controller ??= new AbortController();
+    if (this.#stopped) this.#controller.abort(this.#stopped.reason);
+    return this.#controller.signal;
+  }
+
+  async openTransaction(): Promise<Queryable> {
+    if (this.#ended) throw new ConnectorError('TRANSACTION_CLOSED', 'the task has ended');
+    const { task, definition } = this;
+    this.#transaction ??= new TaskTransaction(this.#surroundings.pool, task, definition.timeout_ms);
+    return this.#transaction.open();
+  }
+
+  /** Tells the connector to stop; what it then does is what is recorded. */
+  stop(reason: unknown): void {
+    this.#stopped ??= { reason };
+    this.#controller?.abort(reason);
+  }
+
+  /** The same, and waits no longer: what the connector still does is not recorded, its transaction is rolled back. */
+  abandon(reason: unknown): void {
+    this.#ended = true;
+    this.stop(reason);
+    this.#giveUp(reason);
+    this.#transaction?.abort();
+  }
+
+  /** Something that the connector did not wait for has failed. */
+  failAside(error: unknown): void {
+    if (this.#ended) this.log.warn(`something that it left behind failed: ${messageOf(error)}`);
+    else this.abandon(error);
+  }
+
+  #timeOut(): void {
+    const limit = duration(this.definition.timeout_ms);
+    this.abandon(new ConnectorError('TIMEOUT', `it took longer than ${limit}`));
+  }
+
+  async #run(): Promise<Outcome> {
+    const { task } = this;
+    try {
+      const output = await new Promise<Json>((resolve, reject) => {
+        this.#giveUp = reject;
+        this.#work().then(resolve, reject);
+      });
+      this.#end();
+      const result = { run_id: task.run_id, task_no: task.task_no, token: task.token, output };
+      if (!this.#transaction) return { kind: 'result', result };
+      return { kind: 'committed', result, hop: await this.#transaction.complete(result) };
+    } catch (error) {
+      this.#end();
+      this.#transaction?.abort();
+      if (this.#transaction?.broken) return { kind: 'interrupted', cause: error };
+      return { kind: 'result', result: failure(task, error) };
+    }
+  }
+
+  #end(): void {
+    this.#took ||= performance.now() - this.#began;
+    this.#ended = true;
+    clearTimeout(this.#timer);
+  }
+
+  async #work(): Promise<Json> {
+    const { task, definition } = this;
+    const { connectors } = this.#surroundings;
+    const scope: Scope = {
+      input: task.input,
+      outputs: task.outputs ?? {},
+      run: { id: task.run_id, created_at: task.started_at.toISOString() },
+    };
+    const skipped = definition.condition && skipReason(definition.condition, scope);
+    if (skipped) return { skipped };
+    const connector = Object.hasOwn(connectors, definition.connector)
+      ? connectors[definition.connector]
+      : undefined;
+    if (!connector) {
+      const names = didYouMean(definition.connector, Object.keys(connectors));
+      throw new ConnectorError(
+        'UNKNOWN_CONNECTOR',
+        `this runner has no connector "${definition.connector}".${names}`,
+      );
+    }
+    const parameters = resolve(definition.parameters, scope);
+    const output = await connector.execute(definition.operation, parameters, new Context(this));
+    checkOutput(output);
+    return output;
+  }
+}
+
+/** What a connector sees of its execution. It may be taken apart: `{ signal, transaction }`. */
+class Context implements TaskContext {
+  readonly #execution: Execution;
+
+  constructor(execution: Execution) {
+    this.#execution = execution;
+  }
+
+  get input(): JsonObject {
+    return this.#execution.task.input;
+  }
+
+  get attempt(): number {
+    return this.#execution.task.attempt;
+  }
+
+  get signal(): AbortSignal {
+    return this.#execution.signal;
+  }
+
+  get log(): TaskLog {
+    return this.#execution.log;
+  }
+
+  get transaction(): () => Promise<Queryable> {
+    return () => this.#execution.openTransaction();
+  }
+}
+
+/** Throws a ConnectorError when the output cannot be stored. */
+function checkOutput(output: Json): void {
   const problem = jsonProblem(output);
   if (problem)
     throw new ConnectorError('OUTPUT_NOT_JSON', `the output cannot be stored as JSON at ${problem}`);
@@ -148,5 +220,4 @@ async function work(
       `the output has ${size} bytes, the limit is ${LARGEST_OUTPUT}; put it into a table or a file and hand on where it is`,
     );
   }
-  return output;
 }

@@ -11,6 +11,8 @@ export interface Log {
   info(fields: Fields, phrase: string): void;
   warn(fields: Fields, phrase: string): void;
   error(fields: Fields, phrase: string): void;
+  /** Lines of debug and info go unread: those that come with every task are not even made. */
+  readonly quiet?: boolean;
 }
 
 export interface LogOptions {
@@ -41,7 +43,7 @@ export function createLog({ level, format, color, write }: LogOptions): Log {
         : prettyLine(time, logLevelName, fields, phrase),
     );
   });
-  return log;
+  return Object.assign(log, { quiet: !['debug', 'info'].includes(level) });
 
   function prettyLine(time: string, levelName: string, { run, task }: Fields, phrase: string): string {
     const clock = paint(time.slice(11, 23), 'dim');

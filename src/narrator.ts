@@ -1,51 +1,39 @@
 import type { TaskLog } from './connector.ts';
 import { messageOf } from './errors.ts';
+import type { Execution } from './execution.ts';
 import { Figures } from './figures.ts';
 import type { Log } from './log.ts';
-import type { Claim, ClaimedTask, Hop, Result, StoredTask } from './store.ts';
+import type { Ended } from './slots.ts';
+import type { Answer, Claim, ClaimedTask, Hop, StoredTask } from './store.ts';
 import { duration } from './terminal.ts';
-
-interface Told {
-  readonly task: string;
-  readonly attempt: number;
-  readonly attempts: number;
-  readonly began: number;
-  ended?: number;
-  note?: string;
-  failed?: boolean;
-}
 
 /** Tells on the console what happens to tasks and runs: every move, failures with their messages, how runs end. */
 export class Narrator {
   readonly #log: Log;
-  readonly #told = new Map<string, Told>();
   readonly #figures = new Figures();
 
   constructor(log: Log) {
     this.#log = log;
   }
 
-  started(task: ClaimedTask, workflow: string, definition: StoredTask): TaskLog {
-    const fields = { run: task.run_id, task: definition.name };
-    const attempts = definition.retries + 1;
-    this.#told.set(keyOf(task), {
-      task: definition.name,
-      attempt: task.attempt,
-      attempts,
-      began: performance.now(),
-    });
+  started(task: ClaimedTask, workflow: string, definition: StoredTask): void {
+    if (this.#log.quiet) return;
+    const fields = { run: task.run_id, task: definition.name, workflow };
+    const attempt = `(attempt ${task.attempt} of ${definition.retries + 1})`;
     if (task.token === 1) {
-      this.#log.info({ ...fields, workflow, from: 'PENDING', to: 'READY' }, 'PENDING → READY');
+      this.#log.info({ ...fields, from: 'PENDING', to: 'READY' }, 'PENDING → READY');
       this.#log.info(
-        { ...fields, workflow, from: 'READY', to: 'RUNNING', attempt: task.attempt },
-        `READY → RUNNING (attempt ${task.attempt} of ${attempts})`,
+        { ...fields, from: 'READY', to: 'RUNNING', attempt: task.attempt },
+        `READY → RUNNING ${attempt}`,
       );
     } else {
-      this.#log.info(
-        { ...fields, workflow, attempt: task.attempt },
-        `RUNNING again (attempt ${task.attempt} of ${attempts})`,
-      );
+      this.#log.info({ ...fields, attempt: task.attempt }, `RUNNING again ${attempt}`);
     }
+  }
+
+  /** What a task says of itself. */
+  linesOf({ task, definition }: Execution): TaskLog {
+    const fields = { run: task.run_id, task: definition.name };
     return {
       debug: (message) => this.#log.debug(fields, message),
       info: (message) => this.#log.info(fields, message),
@@ -53,20 +41,9 @@ export class Narrator {
     };
   }
 
-  /** A task has ended here; the database has the last word on what that means. */
-  ended(result: Result): void {
-    const told = this.#told.get(keyOf(result));
-    if (!told) return;
-    told.ended = performance.now();
-    told.failed = 'error' in result;
-    told.note = 'error' in result ? result.error.message : skipNote(result.output);
-  }
-
-  interrupted(task: ClaimedTask, cause: unknown): void {
-    const told = this.#told.get(keyOf(task));
-    this.#told.delete(keyOf(task));
+  interrupted({ task, definition }: Execution, cause: unknown): void {
     this.#log.debug(
-      { run: task.run_id, task: told?.task },
+      { run: task.run_id, task: definition.name },
       `interrupted: ${messageOf(cause)}; it runs again, this attempt does not count`,
     );
   }
@@ -77,29 +54,43 @@ export class Narrator {
     if (figures) this.#log.info(figures.fields, figures.line);
   }
 
-  tell(hop: Hop): void {
-    const { answers, finished } = hop;
+  /** What became of the results that a hop carried. The database has the last word on that. */
+  tell(hop: Hop, results: readonly Ended[]): void {
     this.#figures.add(hop);
-    for (const answer of answers) {
-      const told = this.#told.get(keyOf(answer));
-      this.#told.delete(keyOf(answer));
-      if (!told) continue;
-      const took_ms = Math.round((told.ended ?? performance.now()) - told.began);
-      const fields = { run: answer.run_id, task: told.task, attempt: told.attempt, took_ms };
-      if (answer.answer === 'SUCCESS' || (answer.answer === 'ALREADY' && !told.failed)) {
-        this.#log.info(
-          { ...fields, from: 'RUNNING', to: 'SUCCESS' },
-          `RUNNING → SUCCESS in ${duration(took_ms)}${told.note ?? ''}`,
-        );
-      } else if (answer.answer === 'FAILED') {
-        this.#log.error({ ...fields, from: 'RUNNING', to: 'FAILED' }, `RUNNING → FAILED: ${told.note}`);
-      } else if (told.failed && answer.answer !== 'LOST') {
-        const next = told.attempt < told.attempts ? '; trying again' : '';
-        this.#log.warn(fields, `attempt ${told.attempt} of ${told.attempts} failed: ${told.note}${next}`);
-      } else {
-        this.#log.warn(fields, 'the result is refused: the task was taken over meanwhile');
+    const news = this.#log.quiet ? hop.answers.filter(({ answer }) => answer !== 'SUCCESS') : hop.answers;
+    if (news.length > 0) {
+      const ended = new Map(results.map((one) => [keyOf(one.result), one]));
+      for (const answer of news) {
+        const one = ended.get(keyOf(answer));
+        if (one) this.#tellEnd(answer, one);
       }
     }
+    this.#tellRuns(hop);
+  }
+
+  #tellEnd({ answer }: Answer, { execution, result }: Ended): void {
+    const { task, definition } = execution;
+    const took_ms = Math.round(execution.tookMs);
+    const attempts = definition.retries + 1;
+    const error = 'error' in result ? result.error.message : undefined;
+    const fields = { run: task.run_id, task: definition.name, attempt: task.attempt, took_ms };
+    if (answer === 'SUCCESS' || (answer === 'ALREADY' && error === undefined)) {
+      const skipped = 'output' in result ? skipNote(result.output) : '';
+      this.#log.info(
+        { ...fields, from: 'RUNNING', to: 'SUCCESS' },
+        `RUNNING → SUCCESS in ${duration(took_ms)}${skipped}`,
+      );
+    } else if (answer === 'FAILED') {
+      this.#log.error({ ...fields, from: 'RUNNING', to: 'FAILED' }, `RUNNING → FAILED: ${error}`);
+    } else if (error !== undefined && answer !== 'LOST') {
+      const next = task.attempt < attempts ? '; trying again' : '';
+      this.#log.warn(fields, `attempt ${task.attempt} of ${attempts} failed: ${error}${next}`);
+    } else {
+      this.#log.warn(fields, 'the result is refused: the task was taken over meanwhile');
+    }
+  }
+
+  #tellRuns({ finished }: Hop): void {
     for (const { run_id: run, answer: status, finished: end } of finished) {
       const fields = { run, workflow: end.workflow, status, took_ms: end.took_ms };
       const line = `run ${run} of ${end.workflow} ${status} in ${duration(end.took_ms)}`;

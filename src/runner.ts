@@ -3,18 +3,17 @@ import type { Pool } from 'pg';
 import { createPool, isConflict, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
 import { Doorbell, type Listening, listen } from './doorbell.ts';
 import { ConnectorError, messageOf } from './errors.ts';
-import { catchStrayErrors, type Execution, execute, type Outcome } from './execution.ts';
+import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
 import type { Log } from './log.ts';
 import { Narrator } from './narrator.ts';
-import { Session } from './session.ts';
+import { LANES, Session } from './session.ts';
+import { type Ended, Slots } from './slots.ts';
 import {
-  type Claim,
-  type ClaimedTask,
+  type Connection,
   failure,
   giveBackOthers,
   type Hop,
   loadWorkflow,
-  type Result,
   reportAndClaim,
   ringDoorbell,
   type StoredWorkflow,
@@ -56,19 +55,24 @@ class Runner {
   readonly #narrator: Narrator;
   readonly #trouble: Trouble;
   readonly #taskTrouble: Trouble;
-  readonly #executions = new Map<string, Execution>();
+  readonly #slots: Slots;
   readonly #workflows = new Map<string, StoredWorkflow>();
-  #results: Result[] = [];
   #session: Session | undefined;
   #runnerId: number | undefined;
   #listening: Listening | undefined;
   #beating = false;
+  /** Hops under way, of a session that is gone perhaps. */
+  #hops = 0;
+  /** There may be something to claim. */
+  #mayClaim = true;
   /** A call failed, so the database may hold us to tasks that we do not know of. */
   #mustReconcile = false;
   /** A task could not use the database: nothing more is claimed until the next beat. */
   #resting = false;
   /** The database refused a batch of results: one at a time shows which of them it was. */
   #oneByOne = false;
+  /** How long the next attempt to connect waits. */
+  #pauseMs = 0;
   #stopping = false;
   #left = false;
   /** Resolves when waiting has an end: the grace is over. Rejects when something failed that should not. */
@@ -77,10 +81,20 @@ class Runner {
   fail: (error: unknown) => void = () => {};
 
   constructor(options: RunnerOptions) {
-    const { url, log, slots } = options;
+    const { url, log, slots, connectors } = options;
     this.#options = options;
     this.#pool = createPool(url, { name: 'task', max: Math.min(slots, TRANSACTIONS) });
     this.#narrator = new Narrator(log);
+    this.#slots = new Slots({
+      count: slots,
+      surroundings: {
+        connectors,
+        pool: this.#pool,
+        logOf: (execution) => this.#narrator.linesOf(execution),
+      },
+      onStart: (...what) => this.#narrator.started(...what),
+      onEnd: (execution, outcome) => this.#finish(execution, outcome),
+    });
     this.#trouble = new Trouble(log, url, 'Waiting for the database.');
     this.#taskTrouble = new Trouble(log, url, 'Tasks that need it are interrupted, and run again.');
     this.#over = new Promise((resolve, reject) => {
@@ -104,7 +118,7 @@ class Runner {
       clearInterval(heart);
       clearInterval(minute);
       signal.removeEventListener('abort', stop);
-      this.#abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
+      this.#slots.abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
       await Promise.all([this.#listening?.[Symbol.asyncDispose](), this.#leave()]);
       await this.#pool.end();
     }
@@ -119,99 +133,95 @@ class Runner {
   }
 
   get #isDone(): boolean {
-    return this.#left || (this.#stopping && this.#executions.size === 0 && this.#results.length === 0);
+    return this.#left || (this.#stopping && this.#slots.areIdle && this.#hops === 0);
   }
 
-  /** One hop, or the wait for a reason to make one. Results gather while a hop is under way. */
+  /** Begins a hop, or waits for a reason to begin one. Results gather while all lanes are under way. */
   async #turn(): Promise<void> {
     const session = this.#session;
     if (!session) return this.#connect();
-    try {
-      if (this.#mustReconcile) await this.#reconcile(session);
-      const isFull = this.#stopping || this.#resting;
-      const free = isFull ? 0 : this.#options.slots - this.#executions.size;
-      const rung = this.#bell.answer();
-      if (this.#results.length > 0 || (rung && free > 0)) return await this.#hop(session, free);
-    } catch (error) {
-      return this.#recover(session, error);
+    this.#bell.answer();
+    if (this.#mustReconcile) {
+      if (this.#hops === 0) return this.#reconcile(session);
+    } else if (session.hasIdleLane && (this.#slots.results > 0 || (this.#mayClaim && this.#room > 0))) {
+      this.#hop(session).catch(this.fail);
+      return;
     }
-    // The ring of a stop may have been answered above.
-    if (this.#isDone) return;
     await this.#bell.next();
     // Whatever finishes in this tick goes into the same hop.
     await immediate();
   }
 
-  async #hop(session: Session, free: number): Promise<void> {
-    const batch = this.#results.splice(0, this.#oneByOne ? 1 : this.#results.length);
+  /** How much to claim at once: a lane's part, so that it can be executed while the next part is on its way. */
+  get #room(): number {
+    if (this.#stopping || this.#resting) return 0;
+    return Math.max(0, Math.min(this.#slots.free, Math.ceil(this.#options.slots / LANES)));
+  }
+
+  async #hop(session: Session): Promise<void> {
+    const room = this.#room;
+    const results = this.#slots.takeResults(this.#oneByOne ? 1 : undefined);
+    using _ = this.#slots.reserve(room);
+    this.#mayClaim = false;
+    this.#hops += 1;
+    try {
+      await session.onLane((lane) => this.#exchange(session, lane, results, room));
+    } catch (error) {
+      this.#recover(session, error);
+    } finally {
+      this.#hops -= 1;
+      this.#bell.ring();
+    }
+  }
+
+  async #exchange(session: Session, lane: Connection, ended: Ended[], room: number): Promise<void> {
+    const results = ended.map(({ result }) => result);
     let hop: Hop;
     try {
-      hop = await reportAndClaim(session.hops, session.runnerId, batch, free);
+      hop = await reportAndClaim(lane, session.runnerId, results, room);
     } catch (error) {
-      if (!isPassing(error)) this.#refuse(batch, error);
+      if (!isPassing(error)) this.#refuse(ended, error);
       // An identity that was lost meanwhile took its results with it.
-      if (this.#runnerId === session.runnerId) this.#results.unshift(...batch);
+      if (this.#runnerId === session.runnerId) this.#slots.putBack(ended);
       if (isPassing(error)) throw error;
       return;
     }
-    this.#oneByOne &&= this.#results.length > 0;
+    this.#oneByOne &&= this.#slots.results > 0;
     this.#trouble.over();
-    this.#narrator.tell(hop);
-    if (this.#runnerId !== session.runnerId) return;
+    this.#narrator.tell(hop, ended);
     // There may be more than we had room for.
-    if (free > 0 && hop.claimed.length === free) this.#bell.ring();
+    if (hop.claimed.length === room) this.#mayClaim = true;
     for (const { workflow_id: id } of hop.claimed)
-      if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(session.hops, id));
-    for (const task of hop.claimed) this.#start(task).catch(this.fail);
+      if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
+    if (this.#runnerId !== session.runnerId) return;
+    for (const task of hop.claimed)
+      this.#slots.start(task, this.#workflows.get(task.workflow_id)).catch(this.fail);
   }
 
   /** A result that the database does not take fails its task, and neither the others nor the runner. */
-  #refuse(batch: Result[], error: unknown): void {
-    const [result] = batch;
+  #refuse(batch: Ended[], error: unknown): void {
+    const [one] = batch;
     if (batch.length > 1) {
       this.#oneByOne = true;
-    } else if (result && 'output' in result) {
+    } else if (one && 'output' in one.result) {
       const why = `the database refuses the output: ${messageOf(error)}`;
-      batch[0] = failure(result, new ConnectorError('OUTPUT_REFUSED', why));
-      this.#narrator.ended(batch[0]);
+      batch[0] = { ...one, result: failure(one.result, new ConnectorError('OUTPUT_REFUSED', why)) };
     } else {
       throw error;
     }
   }
 
-  async #start(task: ClaimedTask): Promise<void> {
-    const workflow = this.#workflows.get(task.workflow_id);
-    const definition = workflow?.tasks.get(task.task_no);
-    if (!workflow || !definition)
-      throw new Error(`task ${task.task_no} of workflow ${task.workflow_id} is not in the database`);
-    const log = this.#narrator.started(task, workflow.name, definition);
-    const { connectors } = this.#options;
-    const execution = execute(task, definition, { connectors, pool: this.#pool, log });
-    const key = keyOf(task);
-    this.#executions.set(key, execution);
-    const outcome = await execution.outcome;
-    // Not ours any more, if it was abandoned with our identity or at the end.
-    if (this.#executions.get(key) !== execution) return;
-    this.#executions.delete(key);
-    this.#finish(task, outcome);
-    this.#bell.ring();
-  }
-
-  #finish(task: ClaimedTask, outcome: Outcome): void {
+  #finish(execution: Execution, outcome: Outcome): void {
     if (outcome.kind === 'interrupted') {
       this.#taskTrouble.say(outcome.cause);
-      this.#narrator.interrupted(task, outcome.cause);
+      this.#narrator.interrupted(execution, outcome.cause);
       this.#mustReconcile = true;
       this.#resting = true;
-      return;
+    } else if (outcome.kind === 'committed') {
+      this.#taskTrouble.over();
+      this.#narrator.tell(outcome.hop, [{ execution, result: outcome.result }]);
     }
-    this.#narrator.ended(outcome.result);
-    if (outcome.kind === 'result') {
-      this.#results.push(outcome.result);
-      return;
-    }
-    this.#taskTrouble.over();
-    this.#narrator.tell(outcome.hop);
+    this.#bell.ring();
   }
 
   /** The sign of life, and news that need no hurry: the backstop for rings that were lost. */
@@ -224,21 +234,21 @@ class Runner {
       if (this.#session !== session) return;
       if (!pulse.alive) return this.#loseIdentity(session);
       this.#trouble.over();
-      if (pulse.claimable || this.#resting) this.#bell.ring();
+      if (pulse.claimable || this.#resting) this.#lookForWork();
       this.#resting = false;
       for (const id of pulse.lost_runners)
         this.#options.log.warn({ lost_runner: id }, `runner ${id} is dead; its tasks are taken over`);
-      for (const { task, stop } of this.#executions.values())
-        if (pulse.stopped_runs.includes(task.run_id))
-          stop(new ConnectorError('RUN_STOPPED', `run ${task.run_id} has stopped`));
+      this.#slots.stopRuns(pulse.stopped_runs);
     } catch (error) {
-      await this.#recover(session, error).catch(this.fail);
+      this.#recover(session, error);
     } finally {
       this.#beating = false;
     }
   }
 
   async #connect(): Promise<void> {
+    if (this.#pauseMs > 0) await delay(this.#pauseMs);
+    this.#pauseMs = 0;
     try {
       const { url, slots } = this.#options;
       const session = await Session.open(url, slots, this.#runnerId);
@@ -247,7 +257,7 @@ class Runner {
       this.#session = session;
       this.#runnerId = session.runnerId;
       this.#mustReconcile = !session.isNew;
-      this.#bell.ring();
+      this.#lookForWork();
       // Somebody who comes anew has not been cut off: he may look at once who is dead.
       if (session.isNew) void this.#beat();
     } catch (error) {
@@ -257,8 +267,8 @@ class Runner {
     }
   }
 
-  /** Beat and hop may both find that a session is broken; the second one finds it replaced. */
-  async #recover(session: Session, error: unknown): Promise<void> {
+  /** Beat and hops may all find that a session is broken; the second one finds it replaced. */
+  #recover(session: Session, error: unknown): void {
     if (this.#session !== session) return;
     this.#mustReconcile = true;
     if (codeOf(error) === 'WF006') {
@@ -267,11 +277,11 @@ class Runner {
       this.#trouble.say(error);
       // A new session helps when the server has changed its mind about this one: it was read-only, say.
       this.#drop(session);
-      if (isDatabaseExhausted(error)) await delay(BEAT_MS);
+      if (isDatabaseExhausted(error)) this.#pauseMs = BEAT_MS;
     } else if (!isConflict(error)) {
-      throw error;
+      this.fail(error);
     }
-    this.#bell.ring();
+    this.#lookForWork();
   }
 
   #drop(session: Session): void {
@@ -283,41 +293,37 @@ class Runner {
   #loseIdentity(session: Session): void {
     this.#forget(session.runnerId);
     this.#drop(session);
-    this.#bell.ring();
+    this.#lookForWork();
   }
 
   /** Somebody took our tasks over: nothing that we have is worth reporting, and we go on as somebody else. */
   #forget(runnerId: number): void {
     const why = `runner ${runnerId} was thought dead`;
-    const tasks = this.#executions.size + this.#results.length;
+    const tasks = this.#slots.abandonAll(new ConnectorError('LOST', why));
     this.#options.log.warn(
       { runner: runnerId, tasks },
       `${why}: its tasks were taken over, and it goes on under a new identity`,
     );
     this.#runnerId = undefined;
-    this.#results = [];
-    this.#abandonAll(new ConnectorError('LOST', why));
-  }
-
-  #abandonAll(reason: ConnectorError): void {
-    for (const execution of this.#executions.values()) execution.abandon(reason);
-    this.#executions.clear();
   }
 
   /** Gives back what the database thinks we run and we do not: the answer to a claim may have been lost. */
   async #reconcile(session: Session): Promise<void> {
     this.#mustReconcile = false;
-    const running = [...this.#executions.values()].map(({ task }) => task);
-    const known: Claim[] = [...running, ...this.#results];
-    const tasks = await giveBackOthers(session.hops, session.runnerId, known);
-    if (tasks > 0)
-      this.#options.log.info({ runner: session.runnerId, tasks }, `gave back ${tasks} interrupted tasks`);
+    try {
+      const { claims } = this.#slots;
+      const tasks = await session.onLane((lane) => giveBackOthers(lane, session.runnerId, claims));
+      if (tasks > 0)
+        this.#options.log.info({ runner: session.runnerId, tasks }, `gave back ${tasks} interrupted tasks`);
+    } catch (error) {
+      this.#recover(session, error);
+    }
   }
 
   /** Rings spare us the wait for the next beat. What cannot be had is said once, and tried again now and then. */
   async #listen(isFirst = true): Promise<void> {
     const { url, log } = this.#options;
-    const onRing = (channel: string) => (channel === 'run_stopped' ? void this.#beat() : this.#bell.ring());
+    const onRing = (channel: string) => (channel === 'run_stopped' ? void this.#beat() : this.#lookForWork());
     try {
       const listening = await listen(url, ['task_ready', 'run_stopped'], onRing);
       if (this.#left) return await listening[Symbol.asyncDispose]();
@@ -335,13 +341,16 @@ class Runner {
     }
   }
 
+  #lookForWork(): void {
+    this.#mayClaim = true;
+    this.#bell.ring();
+  }
+
   #stop(): void {
     if (this.#stopping) return;
     this.#stopping = true;
     const { log, graceMs } = this.#options;
-    const names = [...this.#executions.values()].map(
-      ({ task, definition }) => `run ${task.run_id} ${definition.name}`,
-    );
+    const { names } = this.#slots;
     if (names.length > 0) {
       const some = names.slice(0, 5).join(', ') + (names.length > 5 ? ', …' : '');
       log.info(
@@ -374,10 +383,6 @@ function isPassing(error: unknown): boolean {
   return (
     isConnectionFailure(error) || isDatabaseExhausted(error) || isConflict(error) || codeOf(error) === 'WF006'
   );
-}
-
-function keyOf({ run_id, task_no, token }: Claim): string {
-  return `${run_id}/${task_no}/${token}`;
 }
 
 function codeOf(error: unknown): unknown {

@@ -17,22 +17,27 @@ const HOP_MS = 30_000;
 const BEAT_MS = 5_000;
 const GOODBYE_MS = 1_000;
 
+/** Hops under way at a time: while Postgres works on one, we execute what another has brought. */
+export const LANES = 2;
+
 /**
- * A runner's identity, and the two connections that it stands on: one holds the lock by which others know that it lives,
- * and beats; the other carries its hops, however long they take.
+ * A runner's identity, and the connections that it stands on: one holds the lock by which others know that it lives, and
+ * beats; the others are lanes, each of which carries a hop, however long that takes.
  */
 export class Session implements AsyncDisposable {
   readonly runnerId: number;
   /** The former identity was given up, or there was none. */
   readonly isNew: boolean;
-  readonly hops: Client;
   readonly #control: Client;
+  readonly #lanes: readonly Client[];
+  readonly #idle: Client[];
 
-  private constructor(runnerId: number, isNew: boolean, control: Client, hops: Client) {
+  private constructor(runnerId: number, isNew: boolean, control: Client, lanes: readonly Client[]) {
     this.runnerId = runnerId;
     this.isNew = isNew;
     this.#control = control;
-    this.hops = hops;
+    this.#lanes = lanes;
+    this.#idle = [...lanes];
   }
 
   /** Goes on as `former`, if that is still registered; else as a new runner. */
@@ -41,15 +46,36 @@ export class Session implements AsyncDisposable {
     try {
       const control = await openClient(url, { name: 'runner', queryTimeoutMs: BEAT_MS });
       clients.push(control);
-      const hops = await openClient(url, { name: 'runner', queryTimeoutMs: HOP_MS });
-      clients.push(hops);
+      for (let lane = 0; lane < LANES; lane++)
+        clients.push(await openClient(url, { name: 'runner', queryTimeoutMs: HOP_MS }));
       const isNew = former === undefined || !(await isRunnerAlive(control, former));
       const runnerId = isNew ? await registerRunner(control, hostname(), process.pid, slots) : former;
-      await nameSession(hops, await holdRunnerLock(control, runnerId));
-      return new Session(runnerId, isNew, control, hops);
+      const name = await holdRunnerLock(control, runnerId);
+      const lanes = clients.slice(1);
+      for (const lane of lanes) await nameSession(lane, name);
+      return new Session(runnerId, isNew, control, lanes);
     } catch (error) {
       for (const client of clients) void close(client);
       throw error;
+    }
+  }
+
+  get hasIdleLane(): boolean {
+    return this.#idle.length > 0;
+  }
+
+  get allLanesAreIdle(): boolean {
+    return this.#idle.length === this.#lanes.length;
+  }
+
+  /** Does something over a lane that nobody uses meanwhile. */
+  async onLane<T>(act: (lane: Client) => Promise<T>): Promise<T> {
+    const lane = this.#idle.pop();
+    if (!lane) throw new Error('all lanes are taken');
+    try {
+      return await act(lane);
+    } finally {
+      this.#idle.push(lane);
     }
   }
 
@@ -63,7 +89,7 @@ export class Session implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([close(this.#control), close(this.hops)]);
+    await Promise.all([this.#control, ...this.#lanes].map(close));
   }
 }
 

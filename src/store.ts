@@ -274,11 +274,14 @@ export function failure(claim: Claim, error: unknown): Result {
 }
 
 function sortRows(rows: readonly Record<string, unknown>[]): Hop {
-  const claimed = rows.filter(({ answer }) => answer === 'CLAIMED');
-  const others = rows.filter(({ answer }) => answer !== 'CLAIMED');
+  const claimed: unknown[] = [];
+  const answers: unknown[] = [];
+  const finished: unknown[] = [];
+  for (const row of rows)
+    (row.answer === 'CLAIMED' ? claimed : row.task_no === null ? finished : answers).push(row);
   return {
-    claimed: claimed as unknown as ClaimedTask[],
-    answers: others.filter(({ task_no }) => task_no !== null) as unknown as Answer[],
-    finished: others.filter(({ task_no }) => task_no === null) as unknown as FinishedRun[],
+    claimed: claimed as ClaimedTask[],
+    answers: answers as Answer[],
+    finished: finished as FinishedRun[],
   };
 }

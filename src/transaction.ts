@@ -32,10 +32,6 @@ export class TaskTransaction {
     this.#timeoutMs = timeoutMs;
   }
 
-  get isOpen(): boolean {
-    return this.#opening !== undefined;
-  }
-
   async open(): Promise<Queryable> {
     if (!this.#closed) this.#opening ??= this.#begin();
     const client = await this.#opening;

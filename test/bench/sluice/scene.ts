@@ -94,6 +94,7 @@ function counter() {
     },
     warn: (_, phrase) => settle?.reject(new Error(phrase)),
     error: (_, phrase) => settle?.reject(new Error(phrase)),
+    quiet: true,
   };
   const reached = async (runs: number) => {
     wanted = runs;

@@ -1,0 +1,107 @@
+import { ConnectorError } from './errors.ts';
+import { Execution, type Outcome, type Surroundings } from './execution.ts';
+import type { Claim, ClaimedTask, Result, StoredTask, StoredWorkflow } from './store.ts';
+
+/** What an execution came to. */
+export interface Ended {
+  readonly execution: Execution;
+  readonly result: Result;
+}
+
+export interface SlotsOptions {
+  readonly count: number;
+  readonly surroundings: Surroundings;
+  readonly onStart: (task: ClaimedTask, workflow: string, definition: StoredTask) => void;
+  /** Its slot is free again; if it has a result that has to be reported, that waits here. */
+  readonly onEnd: (execution: Execution, outcome: Outcome) => void;
+}
+
+/** What a runner executes at the moment, for how much more it has room, and the results that wait for a hop. */
+export class Slots {
+  readonly #options: SlotsOptions;
+  readonly #executions = new Set<Execution>();
+  #reserved = 0;
+  #results: Ended[] = [];
+
+  constructor(options: SlotsOptions) {
+    this.#options = options;
+  }
+
+  get free(): number {
+    return this.#options.count - this.#executions.size - this.#reserved;
+  }
+
+  /** How many results wait. */
+  get results(): number {
+    return this.#results.length;
+  }
+
+  /** Nothing runs, and nothing waits. */
+  get areIdle(): boolean {
+    return this.#executions.size === 0 && this.#results.length === 0;
+  }
+
+  /** What the database should think that we hold; that it does is certain while no hop is under way. */
+  get claims(): Claim[] {
+    return [...this.#executions]
+      .map(({ task }): Claim => task)
+      .concat(this.#results.map(({ result }) => result));
+  }
+
+  /** What runs, for people. */
+  get names(): string[] {
+    return [...this.#executions].map(({ task, definition }) => `run ${task.run_id} ${definition.name}`);
+  }
+
+  /** Keeps room for tasks that are being claimed. */
+  reserve(count: number): Disposable {
+    this.#reserved += count;
+    return {
+      [Symbol.dispose]: () => {
+        this.#reserved -= count;
+      },
+    };
+  }
+
+  /** Executes a task; resolves when its slot is free again. */
+  async start(task: ClaimedTask, workflow: StoredWorkflow | undefined): Promise<void> {
+    const definition = workflow?.tasks.get(task.task_no);
+    if (!workflow || !definition)
+      throw new Error(`task ${task.task_no} of workflow ${task.workflow_id} is not in the database`);
+    const { surroundings, onStart, onEnd } = this.#options;
+    onStart(task, workflow.name, definition);
+    const execution = new Execution(task, definition, surroundings);
+    this.#executions.add(execution);
+    const outcome = await execution.outcome;
+    // Not ours any more, if it was abandoned with our identity or at the end.
+    if (!this.#executions.delete(execution)) return;
+    if (outcome.kind === 'result') this.#results.push({ execution, result: outcome.result });
+    onEnd(execution, outcome);
+  }
+
+  takeResults(most = this.#results.length): Ended[] {
+    return this.#results.splice(0, most);
+  }
+
+  /** Their hop failed, and another one has to carry them. */
+  putBack(results: readonly Ended[]): void {
+    this.#results.unshift(...results);
+  }
+
+  /** Tells the tasks of these runs to stop. */
+  stopRuns(ids: readonly string[]): void {
+    for (const execution of this.#executions) {
+      const { run_id: run } = execution.task;
+      if (ids.includes(run)) execution.stop(new ConnectorError('RUN_STOPPED', `run ${run} has stopped`));
+    }
+  }
+
+  /** Lets go of everything, and reports nothing of it; says how much it was. */
+  abandonAll(reason: ConnectorError): number {
+    const count = this.#executions.size + this.#results.length;
+    for (const execution of this.#executions) execution.abandon(reason);
+    this.#executions.clear();
+    this.#results = [];
+    return count;
+  }
+}

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { openEngine } from '../src/engine.ts';
-import type { Json } from '../src/json.ts';
+import { finish } from './support/finish.ts';
 import { draw, fileDatabase, registerRunner, running } from './support/scene.ts';
 
 const { url, pool } = await fileDatabase();
@@ -14,27 +14,6 @@ const DIAMOND = { a: [], left: ['a'], right: ['a'], both: ['left', 'right'], end
 async function statesOf(run: string): Promise<string> {
   const { tasks = [] } = (await engine.readOverview(run)) ?? {};
   return tasks.map(({ name, state }) => `${name} ${state}`).join(', ');
-}
-
-async function codeOf(run: string, task: string): Promise<string | undefined> {
-  return (await engine.explain(run)).find((one) => one.task === task)?.code;
-}
-
-async function reasonOf(run: string, task: string): Promise<string | undefined> {
-  return (await engine.explain(run)).find((one) => one.task === task)?.reason;
-}
-
-/** Claims and ends every task that a run still has to do, with these outputs. */
-async function finish(run: string, runner: number, outputs: Json[] = []): Promise<void> {
-  for (;;) {
-    const { rows } = await pool.query('select run_id, task_no, token from sluice.claim_tasks($1, 100)', [
-      runner,
-    ]);
-    const mine = rows.filter(({ run_id }) => run_id === run);
-    if (mine.length === 0) return;
-    const results = mine.map((claim) => ({ ...claim, output: outputs.shift() ?? 'again' }));
-    await pool.query('select from sluice.report($1)', [JSON.stringify(results)]);
-  }
 }
 
 test('a rerun repeats a run from its start: same version, same input', async () => {
@@ -62,7 +41,7 @@ test('a rerun from where it failed takes over what had succeeded and runs the re
   const again = await engine.rerun(scene.run, 'me', true);
 
   assert.equal(await statesOf(again), 'a SUCCESS, left SUCCESS, right READY, both PENDING, end PENDING');
-  await finish(again, scene.runner);
+  await finish(pool, again, scene.runner);
   const run = await engine.readRun(again);
   assert.equal(run?.status, 'COMPLETED');
   assert.deepEqual(
@@ -196,8 +175,8 @@ test('pruning deletes what ended long ago, so many at a time, and leaves what st
   const workflow = await draw({ a: [] });
   const runner = await registerRunner();
   const ids = await engine.startRuns(workflow, [{}, {}, {}, {}, {}]);
-  await finish(ids[0] ?? '', runner);
-  await finish(ids[4] ?? '', runner);
+  await finish(pool, ids[0] ?? '', runner);
+  await finish(pool, ids[4] ?? '', runner);
   const [open] = await engine.startRuns(workflow, [{}]);
   const expected = await engine.countPrunable('0 seconds');
 
@@ -226,115 +205,4 @@ test('a rerun outlives the run that it repeats', async () => {
   const run = await engine.readOverview(again);
   assert.deepEqual([run?.rerun_of, run?.tasks[0]?.reused_from], [scene.run, scene.run]);
   await engine.cancelRun(again, 'me');
-});
-
-test('a PENDING task says which of its parents are missing, and what they wait for in the end', async () => {
-  await using scene = await running(DIAMOND);
-  await scene.succeed('a');
-  await scene.succeed('left');
-  await scene.take('right');
-
-  assert.equal(await reasonOf(scene.run, 'both'), 'it waits for right (RUNNING)');
-  assert.equal(await reasonOf(scene.run, 'end'), 'it waits for both (PENDING)');
-  const blockers = await engine.listBlockers(scene.run, 'end');
-  assert.deepEqual(
-    blockers.map(({ task, code }) => [task, code]),
-    [['right', 'RUNNING']],
-  );
-});
-
-test('a READY task says that no runner is alive', async () => {
-  await using scene = await running({ a: [] });
-  await scene.sql(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
-
-  assert.equal(await codeOf(scene.run, 'a'), 'NO_RUNNER');
-});
-
-test('a READY task says that all slots are taken, or that it is about to be claimed', async () => {
-  await using scene = await running({ a: [], b: [] }, { slots: 1 });
-  await using control = await scene.transaction();
-  await control.sql('select pg_advisory_xact_lock(sluice.runner_lock(), $runner)');
-  assert.equal(await codeOf(scene.run, 'b'), 'TO_BE_CLAIMED');
-
-  await scene.take('a');
-
-  assert.equal(await reasonOf(scene.run, 'b'), 'it could run, but all 1 slots of 1 runners are taken');
-});
-
-test('a task of a run that has stopped says which failure stopped it, or who', async () => {
-  await using failed = await running({ a: [], b: ['a'] });
-  await failed.fail('a');
-  await using cancelled = await running({ a: [], b: ['a'] });
-  await engine.cancelRun(cancelled.run, 'ann@desk');
-
-  assert.equal(await reasonOf(failed.run, 'b'), 'the run stopped when a failed: a broke');
-  assert.equal(await reasonOf(cancelled.run, 'a'), 'the run was cancelled by ann@desk');
-});
-
-test('a task whose condition did not hold says so', async () => {
-  const tasks = [
-    { name: 'a', connector: 'none', operation: 'none' },
-    {
-      name: 'b',
-      connector: 'none',
-      operation: 'none',
-      after: ['a'],
-      when: { value: { $output: ['a'] }, is: true },
-    },
-  ];
-  await pool.query('select from sluice.register_workflow($1, $2)', ['conditional', JSON.stringify(tasks)]);
-  const runner = await registerRunner();
-  const run = await engine.startRun('conditional');
-  await finish(run, runner, [false, { skipped: 'output a is false' }]);
-
-  assert.equal(await reasonOf(run, 'b'), 'it was skipped: output a is false');
-});
-
-test('runs are found by workflow, by status, by time, and page by page', async () => {
-  const workflow = await draw({ a: [] });
-  const ids = await engine.startRuns(workflow, [{}, {}, {}, {}]);
-  for (const id of ids.slice(0, 3)) await engine.cancelRun(id, 'me');
-
-  const idsOf = async (...given: Parameters<typeof engine.listRuns>) =>
-    (await engine.listRuns(...given)).map(({ id }) => id);
-  const [first, second, third, fourth] = ids;
-  assert.deepEqual(await idsOf('active', 10, { workflow }), [fourth]);
-  assert.deepEqual(await idsOf('ended', 2, { workflow }), [third, second]);
-  assert.deepEqual(await idsOf('ended', 2, { workflow, before: second ?? '' }), [first]);
-  assert.deepEqual(await idsOf('ended', 1, { statuses: ['CANCELLED'] }), [third]);
-  assert.deepEqual(await idsOf('ended', 9, { workflow, statuses: ['FAILED'] }), []);
-  assert.deepEqual(await idsOf('ended', 9, { workflow, since: new Date(Date.now() + 60_000) }), []);
-  await engine.cancelRun(fourth ?? '', 'me');
-});
-
-test('whoever follows a run sees how it ends, though no bell rings for that', async () => {
-  await using scene = await running({ a: [] });
-  const stop = new AbortController();
-  const seen: (string | undefined)[] = [];
-
-  for await (const status of engine.follow(() => engine.readStatus(scene.run), stop.signal)) {
-    seen.push(status);
-    if (status !== 'RUNNING') break;
-    if (seen.length === 1) await scene.succeed('a');
-  }
-
-  assert.deepEqual([seen[0], seen.at(-1)], ['RUNNING', 'COMPLETED']);
-});
-
-test('whoever follows a run waits out an outage, and is told of it once', async () => {
-  await using scene = await running({ a: [] });
-  const stop = new AbortController();
-  const told: (string | undefined)[] = [];
-  let looks = 0;
-  const look = async () => {
-    looks += 1;
-    if (looks === 2 || looks === 3) await pool.query(`select pg_terminate_backend(pg_backend_pid())`);
-    return engine.readStatus(scene.run);
-  };
-
-  for await (const _ of engine.follow(look, stop.signal, (line) => told.push(line))) if (looks >= 4) break;
-
-  assert.equal(told.length, 2);
-  assert.match(told[0] ?? '', /^127\.0\.0\.1:\d+: /);
-  assert.equal(told[1], undefined);
 });

@@ -1,0 +1,130 @@
+import assert from 'node:assert/strict';
+import { after, test } from 'node:test';
+import { openEngine } from '../src/engine.ts';
+import { finish } from './support/finish.ts';
+import { draw, fileDatabase, registerRunner, running } from './support/scene.ts';
+
+const { url, pool } = await fileDatabase();
+const engine = openEngine({ connectionString: url, connectors: {} });
+after(() => engine[Symbol.asyncDispose]());
+
+const DIAMOND = { a: [], left: ['a'], right: ['a'], both: ['left', 'right'], end: ['both'] };
+
+async function codeOf(run: string, task: string): Promise<string | undefined> {
+  return (await engine.explain(run)).find((one) => one.task === task)?.code;
+}
+
+async function reasonOf(run: string, task: string): Promise<string | undefined> {
+  return (await engine.explain(run)).find((one) => one.task === task)?.reason;
+}
+
+test('a PENDING task says which of its parents are missing, and what they wait for in the end', async () => {
+  await using scene = await running(DIAMOND);
+  await scene.succeed('a');
+  await scene.succeed('left');
+  await scene.take('right');
+
+  assert.equal(await reasonOf(scene.run, 'both'), 'it waits for right (RUNNING)');
+  assert.equal(await reasonOf(scene.run, 'end'), 'it waits for both (PENDING)');
+  const blockers = await engine.listBlockers(scene.run, 'end');
+  assert.deepEqual(
+    blockers.map(({ task, code }) => [task, code]),
+    [['right', 'RUNNING']],
+  );
+});
+
+test('a READY task says that no runner is alive', async () => {
+  await using scene = await running({ a: [] });
+  await scene.sql(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
+
+  assert.equal(await codeOf(scene.run, 'a'), 'NO_RUNNER');
+});
+
+test('a READY task says that all slots are taken, or that it is about to be claimed', async () => {
+  await using scene = await running({ a: [], b: [] }, { slots: 1 });
+  await using control = await scene.transaction();
+  await control.sql('select pg_advisory_xact_lock(sluice.runner_lock(), $runner)');
+  assert.equal(await codeOf(scene.run, 'b'), 'TO_BE_CLAIMED');
+
+  await scene.take('a');
+
+  assert.equal(await reasonOf(scene.run, 'b'), 'it could run, but all 1 slots of 1 runners are taken');
+});
+
+test('a task of a run that has stopped says which failure stopped it, or who', async () => {
+  await using failed = await running({ a: [], b: ['a'] });
+  await failed.fail('a');
+  await using cancelled = await running({ a: [], b: ['a'] });
+  await engine.cancelRun(cancelled.run, 'ann@desk');
+
+  assert.equal(await reasonOf(failed.run, 'b'), 'the run stopped when a failed: a broke');
+  assert.equal(await reasonOf(cancelled.run, 'a'), 'the run was cancelled by ann@desk');
+});
+
+test('a task whose condition did not hold says so', async () => {
+  const tasks = [
+    { name: 'a', connector: 'none', operation: 'none' },
+    {
+      name: 'b',
+      connector: 'none',
+      operation: 'none',
+      after: ['a'],
+      when: { value: { $output: ['a'] }, is: true },
+    },
+  ];
+  await pool.query('select from sluice.register_workflow($1, $2)', ['conditional', JSON.stringify(tasks)]);
+  const runner = await registerRunner();
+  const run = await engine.startRun('conditional');
+  await finish(pool, run, runner, [false, { skipped: 'output a is false' }]);
+
+  assert.equal(await reasonOf(run, 'b'), 'it was skipped: output a is false');
+});
+
+test('runs are found by workflow, by status, by time, and page by page', async () => {
+  const workflow = await draw({ a: [] });
+  const ids = await engine.startRuns(workflow, [{}, {}, {}, {}]);
+  for (const id of ids.slice(0, 3)) await engine.cancelRun(id, 'me');
+
+  const idsOf = async (...given: Parameters<typeof engine.listRuns>) =>
+    (await engine.listRuns(...given)).map(({ id }) => id);
+  const [first, second, third, fourth] = ids;
+  assert.deepEqual(await idsOf('active', 10, { workflow }), [fourth]);
+  assert.deepEqual(await idsOf('ended', 2, { workflow }), [third, second]);
+  assert.deepEqual(await idsOf('ended', 2, { workflow, before: second ?? '' }), [first]);
+  assert.deepEqual(await idsOf('ended', 1, { statuses: ['CANCELLED'] }), [third]);
+  assert.deepEqual(await idsOf('ended', 9, { workflow, statuses: ['FAILED'] }), []);
+  assert.deepEqual(await idsOf('ended', 9, { workflow, since: new Date(Date.now() + 60_000) }), []);
+  await engine.cancelRun(fourth ?? '', 'me');
+});
+
+test('whoever follows a run sees how it ends, though no bell rings for that', async () => {
+  await using scene = await running({ a: [] });
+  const stop = new AbortController();
+  const seen: (string | undefined)[] = [];
+
+  for await (const status of engine.follow(() => engine.readStatus(scene.run), stop.signal)) {
+    seen.push(status);
+    if (status !== 'RUNNING') break;
+    if (seen.length === 1) await scene.succeed('a');
+  }
+
+  assert.deepEqual([seen[0], seen.at(-1)], ['RUNNING', 'COMPLETED']);
+});
+
+test('whoever follows a run waits out an outage, and is told of it once', async () => {
+  await using scene = await running({ a: [] });
+  const stop = new AbortController();
+  const told: (string | undefined)[] = [];
+  let looks = 0;
+  const look = async () => {
+    looks += 1;
+    if (looks === 2 || looks === 3) await pool.query(`select pg_terminate_backend(pg_backend_pid())`);
+    return engine.readStatus(scene.run);
+  };
+
+  for await (const _ of engine.follow(look, stop.signal, (line) => told.push(line))) if (looks >= 4) break;
+
+  assert.equal(told.length, 2);
+  assert.match(told[0] ?? '', /^127\.0\.0\.1:\d+: /);
+  assert.equal(told[1], undefined);
+});

@@ -1,5 +1,5 @@
 --! Previous: sha1:638db10816dac834accd0e58776343641861eadb
---! Hash: sha1:7b383b7955f6f80a84aab1f38d9af077e45d1f45
+--! Hash: sha1:e3314988716b68250bdb5ca984edbce40b8accb3
 --! Message: lighter hops
 
 /*
@@ -303,9 +303,9 @@ create or replace function sluice.report_and_claim(p_runner_id integer, p_result
   set enable_seqscan = off
 as $$
 declare
+  v_quiet   text    := set_config('sluice.quiet', 'on', true);
   v_claimed integer := 0;
 begin
-  perform set_config('sluice.quiet', 'on', true);
   if p_results <> '[]' then
     return query
       select report.run_id, report.task_no, report.token, report.answer, report.finished,
@@ -319,14 +319,15 @@ begin
         from sluice.claim_tasks(p_runner_id, p_slots) as claimed;
     get diagnostics v_claimed = row_count;
   end if;
-  perform set_config('sluice.quiet', 'off', true);
+  v_quiet := set_config('sluice.quiet', 'off', true);
 
   -- What became claimable by these results was claimed just now, if there was room. Others are rung only for the rest.
-  if p_results <> '[]' and v_claimed = p_slots
-     and exists (select from sluice.runners where runners.ended_at is null and runners.id <> p_runner_id)
-     and exists (select from sluice.tasks where tasks.runner_id is null and tasks.state in ('READY', 'RUNNING') and not tasks.stopped)
-  then
-    notify task_ready;
+  if v_claimed = p_slots and p_results <> '[]' then
+    if exists (select from sluice.runners where runners.ended_at is null and runners.id <> p_runner_id)
+       and exists (select from sluice.tasks where tasks.runner_id is null and tasks.state in ('READY', 'RUNNING') and not tasks.stopped)
+    then
+      notify task_ready;
+    end if;
   end if;
 end;
 $$;

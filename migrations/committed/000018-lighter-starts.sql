@@ -1,5 +1,5 @@
---! Previous: sha1:7b383b7955f6f80a84aab1f38d9af077e45d1f45
---! Hash: sha1:afe940628da0f677117b64508473649106ce7ff7
+--! Previous: sha1:e3314988716b68250bdb5ca984edbce40b8accb3
+--! Hash: sha1:8e17dfba61eb96c82db17e5101dca750a30be3f8
 --! Message: lighter starts
 
 /*

@@ -208,10 +208,14 @@ export class Engine implements AsyncDisposable {
     return follow(look, { url: this.#options.connectionString, signal, ...(onTrouble && { onTrouble }) });
   }
 
-  /** Resolves when the run has ended. */
+  /** Resolves when the run has ended. Short runs are looked at often, long ones twenty times a second. */
   async waitForRun(id: string, signal?: AbortSignal): Promise<RunDetails> {
-    while ((await runStatus(this.#pool, id)) === 'RUNNING')
-      await delay(POLL_MS, undefined, signal && { signal });
+    for (
+      let pause = 2;
+      (await runStatus(this.#pool, id)) === 'RUNNING';
+      pause = Math.min(pause * 1.5, POLL_MS)
+    )
+      await delay(pause, undefined, signal && { signal });
     const run = await readRun(this.#pool, id);
     if (!run) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
     return run;

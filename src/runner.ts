@@ -37,6 +37,8 @@ export interface RunnerOptions {
 const BEAT_MS = 1_000;
 const SUM_UP_MS = 60_000;
 const RECONNECT_MS = 250;
+/** A hop with fewer tasks costs nearly as much as one with so many. */
+const SMALLEST_PART = 20;
 const LISTEN_AGAIN_MS = 10_000;
 /** The task's transactions at a time; more slots than these share them. */
 const TRANSACTIONS = 10;
@@ -63,8 +65,10 @@ class Runner {
   #beating = false;
   /** Hops under way, of a session that is gone perhaps. */
   #hops = 0;
-  /** There may be something to claim. */
-  #mayClaim = true;
+  /** Somebody rang: there may be something to claim. One hop goes and looks. */
+  #isRung = true;
+  /** The last claim got all that it asked for, so there may be more. All lanes go for it. */
+  #isMore = false;
   /** A call failed, so the database may hold us to tasks that we do not know of. */
   #mustReconcile = false;
   /** A task could not use the database: nothing more is claimed until the next beat. */
@@ -143,7 +147,10 @@ class Runner {
     this.#bell.answer();
     if (this.#mustReconcile) {
       if (this.#hops === 0) return this.#reconcile(session);
-    } else if (session.hasIdleLane && (this.#slots.results > 0 || (this.#mayClaim && this.#room > 0))) {
+    } else if (
+      session.hasIdleLane &&
+      (this.#slots.results > 0 || ((this.#isRung || this.#isMore) && this.#room > 0))
+    ) {
       this.#hop(session).catch(this.fail);
       return;
     }
@@ -152,17 +159,18 @@ class Runner {
     await immediate();
   }
 
-  /** How much to claim at once: a lane's part, so that it can be executed while the next part is on its way. */
+  /** How much to claim at once: a lane's part, which is executed while the next part is on its way. */
   get #room(): number {
     if (this.#stopping || this.#resting) return 0;
-    return Math.max(0, Math.min(this.#slots.free, Math.ceil(this.#options.slots / LANES)));
+    const part = Math.max(SMALLEST_PART, Math.ceil(this.#options.slots / LANES));
+    return Math.max(0, Math.min(this.#slots.free, part));
   }
 
   async #hop(session: Session): Promise<void> {
     const room = this.#room;
     const results = this.#slots.takeResults(this.#oneByOne ? 1 : undefined);
     using _ = this.#slots.reserve(room);
-    this.#mayClaim = false;
+    this.#isRung = false;
     this.#hops += 1;
     try {
       await session.onLane((lane) => this.#exchange(session, lane, results, room));
@@ -189,8 +197,8 @@ class Runner {
     this.#oneByOne &&= this.#slots.results > 0;
     this.#trouble.over();
     this.#narrator.tell(hop, ended);
-    // There may be more than we had room for.
-    if (hop.claimed.length === room) this.#mayClaim = true;
+    if (room > 0) this.#isMore = hop.claimed.length === room;
+    else this.#isRung = true;
     for (const { workflow_id: id } of hop.claimed)
       if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
     if (this.#runnerId !== session.runnerId) return;
@@ -342,7 +350,7 @@ class Runner {
   }
 
   #lookForWork(): void {
-    this.#mayClaim = true;
+    this.#isRung = true;
     this.#bell.ring();
   }
 

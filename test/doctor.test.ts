@@ -12,19 +12,22 @@ const broken: Act = () => {
 };
 
 /** A database in which all kinds of things have happened, and the number of a run that has completed. */
-async function lived(): Promise<string> {
+async function failedAndWasRepeated(): Promise<void> {
   await using play = await stage(
-    { fine, broken, flaky: (_, { attempt }) => (attempt < 2 ? broken(0, {} as never) : 'at last') },
-    { fine: {}, flaky: { retries: 2, after: ['fine'] }, other: { act: 'fine', after: ['flaky', 'fine'] } },
-  );
-  await using failing = await stage(
     { fine, broken },
     { broken: { retries: 1 }, fine: { after: ['broken'] }, beside: { act: 'fine' } },
   );
-  const failed = await failing.play();
+  const { id } = await play.play();
   const { pool } = await fileDatabase();
-  const { rows } = await pool.query('select sluice.rerun($1, true) as id', [failed.id]);
-  await failing.engine.waitForRun(rows[0].id);
+  const { rows } = await pool.query('select sluice.rerun($1, true) as id', [id]);
+  await play.engine.waitForRun(rows[0].id);
+}
+
+async function completed(): Promise<string> {
+  await using play = await stage(
+    { fine, flaky: (_, { attempt }) => (attempt < 2 ? broken(0, {} as never) : 'at last') },
+    { fine: {}, flaky: { retries: 2, after: ['fine'] }, other: { act: 'fine', after: ['flaky', 'fine'] } },
+  );
   const { id, status } = await play.play();
   assert.equal(status, 'COMPLETED');
   return id;
@@ -46,7 +49,8 @@ async function foundAfter(sql: string): Promise<string[]> {
   }
 }
 
-const id = await lived();
+await failedAndWasRepeated();
+const id = await completed();
 
 test('a database in which things went well and badly is sound', async () => {
   const { pool } = await fileDatabase();

@@ -1,0 +1,220 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { openClient } from '../src/database/connect.ts';
+import { registerRunner, running, type Scene } from './support/scene.ts';
+
+/** What a runner that was thought dead leaves behind; how many tasks were taken from it. */
+async function lose(scene: Scene, runner = scene.runner): Promise<number> {
+  const [{ count }] = await scene.sql(`select sluice.end_runner(${runner}, 'lost') as count`);
+  return count;
+}
+
+test('a runner that was lost can claim nothing more', async () => {
+  await using scene = await running({ a: [] });
+  await lose(scene);
+
+  await assert.rejects(scene.claim(1), {
+    code: 'WF006',
+    message: /^runner \d+ is not registered any more/,
+    hint: /Register again/,
+  });
+});
+
+test('a runner that was stopped can claim nothing more, nor can one that never was', async () => {
+  await using scene = await running({ a: [] });
+  await scene.sql(`select sluice.end_runner($runner, 'stopped')`);
+
+  await assert.rejects(scene.claim(1), { code: 'WF006' });
+  await assert.rejects(scene.claim(1, 2_000_000_000), { code: 'WF006' });
+});
+
+test('whoever claims while it is being given up waits, and learns that it was', async () => {
+  await using scene = await running({ a: [] });
+  await using end = await scene.transaction();
+
+  await end.sql(`select sluice.end_runner($runner, 'lost')`);
+  const claim = assert.rejects(scene.claim(1), { code: 'WF006' });
+  await scene.someoneWaitsForALock();
+  await end.commit();
+  await claim;
+
+  assert.equal(await scene.state('a'), 'READY');
+});
+
+test('a runner is not given up in the middle of its claim', async () => {
+  await using scene = await running({ a: [] });
+  await using claim = await scene.transaction();
+
+  await claim.claim(1);
+  assert.equal(await lose(scene), null);
+  await claim.commit();
+
+  assert.equal(await lose(scene), 1);
+});
+
+test('a runner is given up once', async () => {
+  await using scene = await running({ a: [] });
+
+  assert.equal(await lose(scene), 0);
+  assert.equal(await lose(scene), null);
+});
+
+test('tasks that are given back cost no attempt and no crash, and can be claimed at once', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  await scene.succeed('b');
+
+  await scene.sql(`select sluice.end_runner($runner, 'stopped')`);
+
+  assert.deepEqual(await scene.claim(1, await registerRunner()), ['a']);
+  const { state, attempt, crashes, token } = await scene.task('a');
+  assert.deepEqual(
+    { state, attempt, crashes, token },
+    { state: 'RUNNING', attempt: 1, crashes: 0, token: 2 },
+  );
+  assert.deepEqual(await scene.attempts('a'), [`1 GIVEN BACK: runner ${scene.runner} gave the task back`]);
+});
+
+test('a runner can give back all its tasks but some', async () => {
+  await using scene = await running({ a: [], b: [], c: [] });
+  await scene.claim(3);
+
+  const [{ count }] = await scene.sql(`select sluice.release_tasks($runner, 'GIVEN BACK', $1) as count`, [
+    JSON.stringify([await scene.claimOf('b')]),
+  ]);
+
+  assert.equal(count, 2);
+  assert.deepEqual(await scene.claim(3), ['a', 'c']);
+});
+
+test('a crash of its runner costs a task none of its retries', async () => {
+  await using scene = await running({ a: [] }, { retries: { a: 1 } });
+  await scene.claim(1);
+  await lose(scene);
+  const heir = await registerRunner();
+
+  const answers = [];
+  while ((await scene.claim(1, heir)).length > 0) answers.push(...(await scene.fail('a')));
+
+  assert.deepEqual(answers, ['RETRY', 'FAILED']);
+  assert.deepEqual(await scene.attempts('a'), [
+    `1 LOST: runner ${scene.runner} was lost while it ran the task`,
+    '1 FAILED: a broke',
+    '2 FAILED: a broke',
+  ]);
+});
+
+test('a task that takes its runner down five times fails as poison and stops its run', async () => {
+  await using scene = await running({ a: [] }, { retries: { a: 9 } });
+  const states = [];
+
+  for (let crash = 1; crash <= 5; crash++) {
+    const runner = await registerRunner();
+    assert.deepEqual(await scene.claim(1, runner), ['a']);
+    await lose(scene, runner);
+    states.push(await scene.state('a'));
+  }
+
+  assert.deepEqual(states, ['RUNNING', 'RUNNING', 'RUNNING', 'RUNNING', 'FAILED']);
+  const { error, crashes } = await scene.task('a');
+  assert.deepEqual([error.code, crashes], ['POISON', 5]);
+  assert.equal(await scene.status(), 'FAILED');
+});
+
+test('what a lost runner had finished stays finished', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.claim(1);
+  await scene.succeed('a');
+
+  assert.equal(await lose(scene), 0);
+
+  assert.equal(await scene.states(), 'a SUCCESS, b READY');
+});
+
+test('what a lost runner ran of a stopped run ends with the run', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  await scene.fail('a');
+
+  await lose(scene);
+
+  assert.equal(await scene.states(), 'a FAILED, b FAILED');
+});
+
+test('a runner without its lock is dead after a short grace, one that holds it lives on', async () => {
+  await using scene = await running({ a: [] });
+  const quiet = await registerRunner();
+  const lock = await openClient(scene.db.url);
+  await lock.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [quiet]);
+  const young = await registerRunner();
+  await scene.sql(
+    `update sluice.runners set beat_at = now() - interval '10 s' where id in ($runner, ${quiet})`,
+  );
+
+  const dead = await scene.sql('select dead_runners as id from sluice.dead_runners()');
+  await lock.end();
+
+  assert.deepEqual(dead, [{ id: scene.runner }]);
+  assert.notEqual(young, quiet);
+});
+
+test('a runner that says nothing for too long is dead even though it holds its lock', async () => {
+  await using scene = await running({ a: [] });
+  const lock = await openClient(scene.db.url);
+  await lock.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [scene.runner]);
+  await scene.sql(`update sluice.runners set beat_at = now() - interval '14 s' where id = $runner`);
+
+  const patient = await lock.query('select sluice.dead_runners()');
+  // The server, too, has to be up for that long: whoever it cut off has time to come back.
+  await lock.query(`set sluice.silence = '100 ms'`);
+  const { rows } = await lock.query('select dead_runners as id from sluice.dead_runners()');
+  await lock.end();
+
+  assert.equal(patient.rowCount, 0);
+  assert.deepEqual(rows, [{ id: scene.runner }]);
+});
+
+test('a beat takes over from the dead and says who they were and that there is something to claim', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  await scene.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = $runner`);
+  const heir = await registerRunner();
+
+  const [pulse] = await scene.sql('select * from sluice.beat($1)', [heir]);
+
+  assert.deepEqual(pulse, { alive: true, claimable: true, stopped_runs: [], lost_runners: [scene.runner] });
+  assert.deepEqual(await scene.claim(1, heir), ['a']);
+});
+
+test('a beat says which of a runner’s runs have stopped, and whether it is given up itself', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  await scene.fail('a');
+
+  const [before] = await scene.sql('select * from sluice.beat($runner)');
+  await lose(scene);
+  const [after] = await scene.sql('select * from sluice.beat($runner)');
+
+  assert.deepEqual(before, { alive: true, claimable: false, stopped_runs: [scene.run], lost_runners: [] });
+  assert.deepEqual(after, { alive: false, claimable: false, stopped_runs: [], lost_runners: [] });
+});
+
+test('a beat of one who was cut off spares those who fell silent with him, and the next beat does not', async () => {
+  await using scene = await running({ a: [] });
+  const cutOff = await registerRunner();
+  const longDead = await registerRunner();
+  const silentFor = (runner: number, seconds: number) =>
+    scene.sql(`update sluice.runners set beat_at = now() - $2 * interval '1 s' where id = $1`, [
+      runner,
+      seconds,
+    ]);
+  await silentFor(cutOff, 4);
+  await silentFor(scene.runner, 4);
+  await silentFor(longDead, 10);
+
+  const [first] = await scene.sql('select lost_runners from sluice.beat($1)', [cutOff]);
+  const [second] = await scene.sql('select lost_runners from sluice.beat($1)', [cutOff]);
+
+  assert.deepEqual(first, { lost_runners: [longDead] });
+  assert.deepEqual(second, { lost_runners: [scene.runner] });
+});

@@ -185,6 +185,7 @@ test('a result that comes after the task was taken over is LOST and changes noth
 
   assert.deepEqual(await scene.report([{ ...old, output: 'too late' }]), ['LOST']);
   assert.deepEqual(await scene.claim(1, heir), ['a']);
+  assert.deepEqual(await scene.report([{ ...old, output: 'still too late' }]), ['LOST']);
   assert.deepEqual(await scene.report([{ ...old, ...FAILURE }]), ['LOST']);
   assert.deepEqual(await scene.report([{ ...(await scene.claimOf('a')), output: 'in time' }]), ['SUCCESS']);
   assert.deepEqual(await scene.report([{ ...old, output: 'far too late' }]), ['LOST']);
@@ -224,4 +225,26 @@ test('results that came twice in one report are answered once', async () => {
     { task_no: 1, answer: 'SUCCESS' },
     { task_no: 2, answer: 'RETRY' },
   ]);
+});
+
+test('a report with successes and failures locks its tasks in one order, as everybody does', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  const [a, b] = [await scene.claimOf('a'), await scene.claimOf('b')];
+  await using other = await scene.transaction();
+  const lock = (name: string) =>
+    other.sql('select from sluice.tasks where run_id = $run and task_no = $1 for update', [
+      scene.number(name),
+    ]);
+
+  await lock('a');
+  const report = scene.report([
+    { ...b, output: 1 },
+    { ...a, ...FAILURE },
+  ]);
+  await scene.someoneWaitsForALock();
+  await lock('b');
+  await other.commit();
+
+  assert.deepEqual(await report, ['SUCCESS', 'FAILED']);
 });

@@ -1,5 +1,5 @@
 --! Previous: sha1:638db10816dac834accd0e58776343641861eadb
---! Hash: sha1:e3314988716b68250bdb5ca984edbce40b8accb3
+--! Hash: sha1:f00eb90d3ba16eb939b6d9a4109b9ea3bc0fa3af
 --! Message: lighter hops
 
 /*
@@ -71,9 +71,7 @@ begin
     notify task_ready;
   end if;
 
-  if v_failed then
-    perform from sluice.runs where runs.id in (select after.run_id from after) order by runs.id for update;
-  elsif v_parent or v_ownerless then
+  if v_parent or v_failed or v_ownerless then
     perform from sluice.runs where runs.id in (select after.run_id from after) order by runs.id for no key update;
   end if;
 
@@ -331,3 +329,28 @@ begin
   end if;
 end;
 $$;
+
+/* Runs: a finished one is immutable, and they finish by what their tasks do, or are cancelled. */
+create or replace function sluice.refuse_run_change() returns trigger
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+as $$
+declare
+  v_by_trigger constant boolean := pg_trigger_depth() > 1;
+begin
+  if old.status <> 'RUNNING'
+     or new.waiting_for > old.waiting_for
+     or ((new.waiting_for < old.waiting_for or new.status in ('COMPLETED', 'FAILED')) and not v_by_trigger)
+     or new.id <> old.id or new.workflow_id <> old.workflow_id or new.workflow <> old.workflow
+     or new.input <> old.input or new.key is distinct from old.key or new.created_at <> old.created_at
+  then
+    raise exception using
+      errcode = 'WF001',
+      message = format('run %s is %s, and this change of it is not allowed', old.id, old.status),
+      hint    = 'Runs move RUNNING → COMPLETED | FAILED | CANCELLED; their version, input and key never change.';
+  end if;
+  return new;
+end;
+$$;
+
+comment on function sluice.refuse_run_change() is 'Lets legal changes of runs pass, and says why another is refused.';

@@ -1,5 +1,5 @@
---! Previous: sha1:e3314988716b68250bdb5ca984edbce40b8accb3
---! Hash: sha1:8e17dfba61eb96c82db17e5101dca750a30be3f8
+--! Previous: sha1:f00eb90d3ba16eb939b6d9a4109b9ea3bc0fa3af
+--! Hash: sha1:65ea4a338135909b1a08ab5e9f2713d789b933b8
 --! Message: lighter starts
 
 /*

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { collectInput, parseInput, wholeNumber } from '../arguments.ts';
 import type { RunDetails } from '../inspect.ts';
@@ -115,6 +116,8 @@ async function showAlert(run: RunDetails): Promise<void> {
   const path =
     typeof written === 'object' && written !== null && 'path' in written ? written.path : undefined;
   if (typeof path !== 'string') return show('Nothing needs attention: no alert was written.\n');
+  // Any runner of the database may have written it, in the folder that it was started in.
+  if (!existsSync(path)) return show(`A runner in another folder wrote ${printable(path)}.\n`);
   const alert = await readFile(path, 'utf8');
   show(`${printable(path)}:\n${alert.split('\n').map(printable).join('\n')}`);
 }

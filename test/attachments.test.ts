@@ -165,7 +165,7 @@ test('an attachment that is not read is said to be, and is a reason for attentio
     );
   const messages = [
     'attachment "winmail.dat" is not read: Outlook has packed the real attachments into it; ask for the mail as HTML or plain text',
-    'attachment "order.xlsx" is not read: only PDFs and messages are; ask for a PDF',
+    'attachment "order.xlsx" is not read: only PDFs, plain text and messages are; ask for a PDF',
   ];
 
   const complete = await given('PO Number: 1\nVendor: Foo\nDue Date: 2025-06-30\nTotal: $5.00');
@@ -180,6 +180,26 @@ test('an attachment that is not read is said to be, and is a reason for attentio
     extractOrder(incomplete).warnings.map(({ message }) => message),
     messages,
   );
+});
+
+test('an attached text is read like a PDF, in whatever encoding; one that is no text is told', async () => {
+  const order = ['PO Number: 4711', 'Date: 2025-03-04', 'Supplier: Käse AG', 'Total: EUR 12.00'].join('\n');
+  const email = await mails.given(
+    'texts.eml',
+    writeEml({ Subject: 'x' }, [
+      { type: 'text/plain', content: 'see attached' },
+      { type: 'text/plain', content: Buffer.from(order, 'latin1'), name: 'order.txt' },
+      { type: 'application/octet-stream', content: Buffer.from(order), name: 'ORDER.TXT' },
+      { type: 'text/plain', content: Buffer.from([...Array(100).keys()].map((n) => n % 7)), name: 'x.txt' },
+    ]),
+  );
+
+  assert.deepEqual(
+    email.attachments.map(({ text, error }) => text?.trim() ?? error?.code),
+    [order, order, 'ATTACHMENT_NOT_TEXT'],
+  );
+  const { fields } = extractOrder(email);
+  assert.deepEqual([fields.po_number, fields.total], ['4711', '12.00']);
 });
 
 test('a message within an attached message is said not to be read', async () => {

@@ -150,7 +150,7 @@ async function partsBeside(roots: readonly string[], path: string, header?: stri
   );
 }
 
-/** One after the other, so that one email never takes more than one thread. What is no PDF is only listed. */
+/** One after the other, so that one email never takes more than one thread. What is neither text nor PDF is only listed. */
 async function readAttachments(
   parts: readonly Part[],
   warnings: Notice[],
@@ -175,7 +175,9 @@ async function readAttachments(
       attachments.push({ ...listed, text: null, error: part.error });
     } else if (part.text !== null) {
       attachments.push({ ...listed, text: readable(part.text, what, warnings), error: null });
-    } else if (!isPdf(part.bytes) && part.type !== 'application/pdf' && !/\.pdf$/i.test(name ?? '')) {
+    } else if (!claimsToBePdf(part) && (part.type === 'text/plain' || /\.txt$/i.test(name ?? ''))) {
+      attachments.push({ ...listed, ...readText(part.bytes, what, warnings) });
+    } else if (!claimsToBePdf(part)) {
       attachments.push({ ...listed, text: null, error: null });
       if (!DECORATION.test(part.type))
         warnings.push({ code: 'ATTACHMENT_NOT_READ', message: `${what} is not read: ${whyNotRead(part)}` });
@@ -192,9 +194,22 @@ async function readAttachments(
   return attachments;
 }
 
+function claimsToBePdf({ name, type, bytes }: MimePart): boolean {
+  return isPdf(bytes) || type === 'application/pdf' || /\.pdf$/i.test(name ?? '');
+}
+
+function readText(bytes: Uint8Array, what: string, warnings: Notice[]): Pick<Attachment, 'text' | 'error'> {
+  try {
+    return { text: readable(decode(bytes, what), what, warnings), error: null };
+  } catch (error) {
+    if (!(error instanceof ConnectorError)) throw error;
+    return { text: null, error: { code: 'ATTACHMENT_NOT_TEXT', message: 'it is no text' } };
+  }
+}
+
 function whyNotRead({ name, type }: MimePart): string {
   if (type === 'message/rfc822') return 'it is attached to an attached message; forward it alone';
   return /ms-tnef/i.test(type) || /^winmail\.dat$/i.test(name ?? '')
     ? 'Outlook has packed the real attachments into it; ask for the mail as HTML or plain text'
-    : 'only PDFs and messages are; ask for a PDF';
+    : 'only PDFs, plain text and messages are; ask for a PDF';
 }

@@ -147,6 +147,14 @@ test('all problems are reported at once', async () => {
   assert.equal(problems.length, 9);
 });
 
+test('a field that no task has is refused, whoever registers it', async () => {
+  const tasks = [{ name: 'a', connector: 'none', operation: 'none', retires: 3 }];
+
+  assert.deepEqual(await problemsOf(tasks), [
+    'task "a": "retires" is not a field of a task; there are: name, connector, operation, parameters, after, when, retries, timeout_ms',
+  ]);
+});
+
 test('a definition that is refused leaves nothing behind', async () => {
   await assert.rejects(register('refused', tasksOf({ a: ['b'], b: ['a'] })), { code: 'WF002' });
 

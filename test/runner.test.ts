@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import type { TaskContext } from '../src/connector.ts';
 import { ConnectorError } from '../src/errors.ts';
 import type { Json } from '../src/json.ts';
+import { createLog } from '../src/log.ts';
 import { input, output, run } from '../src/references.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage, taskOf } from './support/engine.ts';
@@ -479,6 +480,35 @@ test('a task that was taken over meanwhile leaves nothing behind: its effect is 
     ['LOST'],
   );
 });
+
+for (const level of ['info', 'warn'] as const) {
+  test(`at level ${level} a runner tells ${level === 'info' ? 'every move' : 'what failed, and no more'}`, async () => {
+    const lines: string[] = [];
+    const log = createLog({ level, format: 'json', color: false, write: (line) => lines.push(line) });
+    const play = await stage(
+      { fine, flaky: (_, { attempt }) => (attempt === 1 ? Promise.reject(new Error('not yet')) : 'fine') },
+      { fine: {}, flaky: { after: ['fine'], retries: 1 } },
+      { log },
+    );
+    const { id } = await play.play();
+    await play[Symbol.asyncDispose]();
+
+    const told = lines.map((line) => JSON.parse(line)).filter((line) => line.run === id && line.task);
+    assert.deepEqual(
+      told.map(({ task, message }) => `${task} ${message.replace(/in [\d.]+ m?s/, 'in …')}`),
+      [
+        'fine PENDING → READY',
+        'fine READY → RUNNING (attempt 1 of 1)',
+        'fine RUNNING → SUCCESS in …',
+        'flaky PENDING → READY',
+        'flaky READY → RUNNING (attempt 1 of 2)',
+        'flaky attempt 1 of 2 failed: not yet; trying again',
+        'flaky RUNNING again (attempt 2 of 2)',
+        'flaky RUNNING → SUCCESS in …',
+      ].filter((line) => level === 'info' || /failed/.test(line)),
+    );
+  });
+}
 
 test('a runner that is asked to stop waits for what it runs', async () => {
   const started = event();

@@ -228,11 +228,15 @@ export async function reportAndClaim(
   return sortRows(rows);
 }
 
-/** One result, in the caller's transaction: with it, whatever else the transaction did. */
+/**
+ * One result, in the caller's transaction: with it, whatever else the transaction did. From here on it holds a lock that
+ * everybody needs who moves something of the run, also to take it over: a process that is stopped now is waited for briefly.
+ */
 export async function report(db: Connection, result: Result): Promise<Hop> {
   const { rows } = await db.query({
     name: 'report',
-    text: 'select * from sluice.report($1)',
+    text: `select report.*
+             from sluice.report($1) as report, set_config('idle_in_transaction_session_timeout', '5s', true)`,
     values: [JSON.stringify([result])],
   });
   return sortRows(rows);

@@ -21,8 +21,9 @@ export class TaskTransaction {
   #client: PoolClient | undefined;
   /** Nothing more is let in: whatever comes now would go astray. */
   #closed = false;
-  /** Why the server ended the connection, if it did. */
+  /** Why the server ended the connection, if it did; and whether the task was still at work then. */
   #fatal: unknown;
+  #fatalBeforeEnd = false;
   /** The database went away, cannot take work now, or somebody was in the way: not the task's fault. */
   broken = false;
 
@@ -88,6 +89,7 @@ export class TaskTransaction {
 
   readonly #onError = (error: unknown) => {
     this.#fatal ??= error;
+    this.#fatalBeforeEnd ||= !this.#closed;
   };
 
   async #answer<T>(pending: Promise<T>): Promise<T> {
@@ -106,14 +108,17 @@ export class TaskTransaction {
     try {
       return await pending;
     } catch (error) {
-      if (codeOf(this.#fatal) === IDLE_TIMEOUT || codeOf(error) === IDLE_TIMEOUT) {
+      const wasIdle = codeOf(this.#fatal) === IDLE_TIMEOUT || codeOf(error) === IDLE_TIMEOUT;
+      // After the task has done its part it was the process that did nothing: it had been stopped.
+      if (wasIdle && (this.#fatalBeforeEnd || !this.#closed)) {
         throw new ConnectorError(
           'TRANSACTION_IDLE',
           `its transaction did nothing for ${duration(IDLE_MS)} and was ended; open it after the slow work`,
           { cause: error },
         );
       }
-      this.broken ||= isConnectionFailure(error) || isDatabaseExhausted(error) || isConflict(error);
+      this.broken ||=
+        wasIdle || isConnectionFailure(error) || isDatabaseExhausted(error) || isConflict(error);
       throw error;
     }
   }

@@ -1,7 +1,16 @@
 import assert from 'node:assert/strict';
-import { test } from 'node:test';
+import { before, test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
-import { registerRunner, running, type Scene } from './support/scene.ts';
+import { report } from '../src/store.ts';
+import { fileDatabase, registerRunner, running, type Scene } from './support/scene.ts';
+import { until } from './support/until.ts';
+
+// Whoever a restart of the server cut off has time to come back, so nobody is dead in its first moments.
+before(async () => {
+  const { pool } = await fileDatabase();
+  const isUp = `select clock_timestamp() - pg_postmaster_start_time() > '2 s' as long_enough`;
+  await until(async () => (await pool.query(isUp)).rows[0].long_enough, 'the server to be up for a while');
+});
 
 /** What a runner that was thought dead leaves behind; how many tasks were taken from it. */
 async function lose(scene: Scene, runner = scene.runner): Promise<number> {
@@ -217,4 +226,19 @@ test('a beat of one who was cut off spares those who fell silent with him, and t
 
   assert.deepEqual(first, { lost_runners: [longDead] });
   assert.deepEqual(second, { lost_runners: [scene.runner] });
+});
+
+test('a transaction that has reported its task, and so holds the run, may lie idle for 5 s only', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  const client = await openClient(scene.db.url);
+  await client.query('begin');
+  const claim = { run_id: scene.run, task_no: 1, token: 1 };
+
+  const { answers } = await report(client, { ...claim, output: 'done' });
+  const { rows } = await client.query('show idle_in_transaction_session_timeout');
+  await client.end();
+
+  assert.equal(answers[0]?.answer, 'SUCCESS');
+  assert.deepEqual(rows, [{ idle_in_transaction_session_timeout: '5s' }]);
 });

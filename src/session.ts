@@ -64,10 +64,6 @@ export class Session implements AsyncDisposable {
     return this.#idle.length > 0;
   }
 
-  get allLanesAreIdle(): boolean {
-    return this.#idle.length === this.#lanes.length;
-  }
-
   /** Does something over a lane that nobody uses meanwhile. */
   async onLane<T>(act: (lane: Client) => Promise<T>): Promise<T> {
     const lane = this.#idle.pop();

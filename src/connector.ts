@@ -25,6 +25,8 @@ export interface TaskContext {
   readonly attempt: number;
   /** Aborts when the task has timed out, its run has stopped, or the process is asked to end. */
   readonly signal: AbortSignal;
+  /** Throws the reason of the signal once that has aborted. Asking costs nothing; the signal is made when it is asked for. */
+  throwIfAborted(): void;
   readonly log: TaskLog;
   /**
    * The transaction on the engine's own database in which the task's SUCCESS will be written: what is done in
@@ -69,7 +71,7 @@ export abstract class Connector {
       );
       throw new ConnectorError('BAD_PARAMETERS', problems.join('; '));
     }
-    context.signal.throwIfAborted();
+    context.throwIfAborted();
     return operation.run(parsed.data, context);
   }
 }

@@ -20,13 +20,9 @@ const TRIGGERS = {
   workflows: ['versions_never_change'],
   workflow_tasks: ['versions_never_change'],
   workflow_edges: ['versions_never_change'],
-  runs: ['runs_stay_on_record', 'refuse_run_change', 'stop_tasks'],
-  tasks: [
-    ...['tasks_stay_on_record', 'refuse_beginning', 'refuse_transition'],
-    ...['record_new_tasks', 'record_transitions', 'advance_new_tasks', 'advance'],
-  ],
+  runs: ['runs_stay_on_record', 'guard_run', 'stop_tasks'],
+  tasks: ['tasks_stay_on_record', 'guard_task', 'advance_new_tasks', 'advance'],
   attempts: ['attempts_stay_on_record'],
-  transitions: ['transitions_stay_on_record'],
 };
 
 /**
@@ -63,11 +59,23 @@ export const checks: readonly Check[] = [
                  end)`,
   },
   {
-    name: 'The audit is of tasks that exist',
-    sql: `select run_id, task_no, to_state
-            from sluice.transitions
+    name: 'Tasks and runs are what their states imply',
+    sql: `select run_id, task_no, state::text, broken
+            from sluice.tasks
+           cross join lateral sluice.broken_task_rule(state, waiting_for, stopped, token, ready_at, finished_at, output, error) as broken
+           where broken is not null
+          union all
+          select id, null, status::text, broken
+            from sluice.runs
+           cross join lateral sluice.broken_run_rule(status, waiting_for, key, finished_at, failed_task_no, reason) as broken
+           where broken is not null`,
+  },
+  {
+    name: 'Attempts are of tasks that exist',
+    sql: `select run_id, task_no, token
+            from sluice.attempts
            where not exists (select from sluice.tasks
-                              where tasks.run_id = transitions.run_id and tasks.task_no = transitions.task_no)`,
+                              where tasks.run_id = attempts.run_id and tasks.task_no = attempts.task_no)`,
   },
   {
     name: 'Every run has all tasks of its version, and knows its sinks',
@@ -146,9 +154,7 @@ export const checks: readonly Check[] = [
                           count(*) filter (where outcome = 'FAILED' and token < tasks.token) as failed
                      from sluice.attempts
                     where attempts.run_id = tasks.run_id and attempts.task_no = tasks.task_no) as record on true
-           where not exists (select from sluice.transitions
-                              where transitions.run_id = tasks.run_id and transitions.task_no = tasks.task_no
-                                and transitions.from_state is null)
+           where not (tasks.state = 'SUCCESS' and tasks.ready_at is null)
              and (record.earlier <> greatest(tasks.token - 1, 0)
                   or record.later > 0
                   or (record.last > 0 and tasks.state <> 'FAILED')

@@ -36,7 +36,7 @@ import type { JsonObject } from './json.ts';
 import type { Log } from './log.ts';
 import { runRunner } from './runner.ts';
 import { countPrunable, pruneSome, rerun } from './steer.ts';
-import { cancelRun, inputSchema, registerWorkflow, startRuns, workflowProblems } from './store.ts';
+import { cancelRun, readDeclaration, registerWorkflow, startRuns, workflowProblems } from './store.ts';
 import { type Connectors, connectorProblems, type Workflow } from './workflow.ts';
 
 export interface EngineOptions {
@@ -74,6 +74,8 @@ const POLL_MS = 50;
 export class Engine implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #pool: ReturnType<typeof createPool>;
+  /** What workflows ask of inputs, as last seen. */
+  readonly #declared = new Map<string, { readonly workflowId: string; readonly input: z.ZodType }>();
 
   constructor(options: EngineOptions) {
     this.#options = options;
@@ -130,14 +132,18 @@ export class Engine implements AsyncDisposable {
   /** Starts many runs in one transaction: all or none. Their ids are in the order of the starts. */
   async startRuns(workflow: string, starts: readonly Start[]): Promise<string[]> {
     const inputs = starts.map(({ input }) => input ?? {});
-    await this.checkInputs(workflow, inputs);
-    const runs = await startRuns(
-      this.#pool,
-      workflow,
-      inputs,
-      starts.map(({ key }) => key ?? null),
-    );
-    return runs.map(({ runId }) => runId);
+    const keys = starts.map(({ key }) => key ?? null);
+    for (;;) {
+      const checkedFor = await this.checkInputs(workflow, inputs);
+      try {
+        const runs = await startRuns(this.#pool, workflow, inputs, keys, checkedFor);
+        return runs.map(({ runId }) => runId);
+      } catch (error) {
+        // Somebody has registered a new version meanwhile: what it asks of inputs counts.
+        if (!(error instanceof Error && 'code' in error && error.code === 'WF010')) throw error;
+        this.#declared.delete(workflow);
+      }
+    }
   }
 
   /** Runs tasks until the signal aborts. */
@@ -248,21 +254,26 @@ export class Engine implements AsyncDisposable {
   }
 
   /** The JSON Schema of what a run of the workflow is started with. */
-  inputSchema(workflow: string): Promise<JsonObject | undefined> {
-    return inputSchema(this.#pool, workflow);
+  async inputSchema(workflow: string): Promise<JsonObject | undefined> {
+    return (await readDeclaration(this.#pool, workflow))?.input;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
     await this.#pool.end();
   }
 
-  /** Throws a UsageError unless all are what the workflow declares. The database itself checks names and types only. */
-  async checkInputs(workflow: string, inputs: readonly JsonObject[]): Promise<void> {
-    const schema = await inputSchema(this.#pool, workflow);
-    if (!schema) return;
-    const parser = z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
+  /**
+   * Throws a UsageError unless all are what the workflow declares; gives the version that it looked at. The database itself
+   * checks names and types only.
+   */
+  async checkInputs(workflow: string, inputs: readonly JsonObject[]): Promise<string | undefined> {
+    // A version that was looked up before may have been superseded: only its yes counts, and start_runs has the last word.
+    const known = this.#declared.get(workflow);
+    if (known && inputs.every((input) => known.input.safeParse(input).success)) return known.workflowId;
+    const declared = await this.#readDeclaration(workflow);
+    if (!declared) return undefined;
     for (const [index, input] of inputs.entries()) {
-      const { error } = parser.safeParse(input);
+      const { error } = declared.input.safeParse(input);
       if (!error) continue;
       const which = inputs.length > 1 ? `input ${index + 1}` : 'the input';
       const problems = error.issues.map(({ path, message }) =>
@@ -272,6 +283,16 @@ export class Engine implements AsyncDisposable {
         `BAD_INPUT ${which} of ${workflow} is not valid: ${problems.join('; ')}. Nothing was started.`,
       );
     }
+    return declared.workflowId;
+  }
+
+  async #readDeclaration(workflow: string) {
+    const found = await readDeclaration(this.#pool, workflow);
+    if (!found) return undefined;
+    const schema = found.input as Parameters<typeof z.fromJSONSchema>[0];
+    const declared = { workflowId: found.workflowId, input: z.fromJSONSchema(schema) };
+    this.#declared.set(workflow, declared);
+    return declared;
   }
 }
 

@@ -95,6 +95,10 @@ export class Execution {
     return this.#controller.signal;
   }
 
+  throwIfStopped(): void {
+    if (this.#stopped) throw this.#stopped.reason;
+  }
+
   async openTransaction(): Promise<Queryable> {
     if (this.#ended) throw new ConnectorError('TRANSACTION_CLOSED', 'the task has ended');
     const { task, definition } = this;
@@ -158,7 +162,12 @@ export class Execution {
     const scope: Scope = {
       input: task.input,
       outputs: task.outputs ?? {},
-      run: { id: task.run_id, created_at: task.started_at.toISOString() },
+      run: {
+        id: task.run_id,
+        get created_at() {
+          return new Date(task.started_at).toISOString();
+        },
+      },
     };
     const skipped = definition.condition && skipReason(definition.condition, scope);
     if (skipped) return { skipped };
@@ -197,6 +206,10 @@ class Context implements TaskContext {
 
   get signal(): AbortSignal {
     return this.#execution.signal;
+  }
+
+  get throwIfAborted(): () => void {
+    return () => this.#execution.throwIfStopped();
   }
 
   get log(): TaskLog {

@@ -11,8 +11,8 @@ const DEEPEST = 200;
  * functions and turns NaN into null without a word, and than Postgres, which refuses some text.
  */
 export function jsonProblem(value: unknown, path = '', depth = 0): string | undefined {
-  const at = `${path || 'the value itself'}: `;
   if (value === null || typeof value === 'boolean') return undefined;
+  const at = `${path || 'the value itself'}: `;
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : `${at}${value}`;
   if (typeof value === 'string') {
     if (value.includes('\0')) return `${at}text with the character U+0000`;

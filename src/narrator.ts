@@ -4,16 +4,18 @@ import type { Execution } from './execution.ts';
 import { Figures } from './figures.ts';
 import type { Log } from './log.ts';
 import type { Ended } from './slots.ts';
-import type { Answer, Claim, ClaimedTask, Hop, StoredTask } from './store.ts';
+import type { Answer, Claim, ClaimedTask, FinishedRun, Hop, StoredTask } from './store.ts';
 import { duration } from './terminal.ts';
 
 /** Tells on the console what happens to tasks and runs: every move, failures with their messages, how runs end. */
 export class Narrator {
   readonly #log: Log;
+  readonly #nameOf: (workflowId: string) => string;
   readonly #figures = new Figures();
 
-  constructor(log: Log) {
+  constructor(log: Log, nameOf: (workflowId: string) => string) {
     this.#log = log;
+    this.#nameOf = nameOf;
   }
 
   started(task: ClaimedTask, workflow: string, definition: StoredTask): void {
@@ -56,19 +58,16 @@ export class Narrator {
 
   /** What became of the results that a hop carried. The database has the last word on that. */
   tell(hop: Hop, results: readonly Ended[]): void {
-    this.#figures.add(hop);
-    const news = this.#log.quiet ? hop.answers.filter(({ answer }) => answer !== 'SUCCESS') : hop.answers;
-    if (news.length > 0) {
-      const ended = new Map(results.map((one) => [keyOf(one.result), one]));
-      for (const answer of news) {
-        const one = ended.get(keyOf(answer));
-        if (one) this.#tellEnd(answer, one);
-      }
+    this.#figures.add(hop, results.length);
+    if (hop.answers.length > 0 || !this.#log.quiet) {
+      const answers = new Map(hop.answers.map((one) => [keyOf(one), one.answer]));
+      for (const one of results) this.#tellEnd(answers.get(keyOf(one.result)) ?? 'SUCCESS', one);
     }
-    this.#tellRuns(hop);
+    for (const run of hop.finished) this.#tellRun(run);
   }
 
-  #tellEnd({ answer }: Answer, { execution, result }: Ended): void {
+  #tellEnd(answer: Answer['answer'] | 'SUCCESS', { execution, result }: Ended): void {
+    if (answer === 'SUCCESS' && this.#log.quiet) return;
     const { task, definition } = execution;
     const took_ms = Math.round(execution.tookMs);
     const attempts = definition.retries + 1;
@@ -90,13 +89,12 @@ export class Narrator {
     }
   }
 
-  #tellRuns({ finished }: Hop): void {
-    for (const { run_id: run, answer: status, finished: end } of finished) {
-      const fields = { run, workflow: end.workflow, status, took_ms: end.took_ms };
-      const line = `run ${run} of ${end.workflow} ${status} in ${duration(end.took_ms)}`;
-      if (status === 'COMPLETED') this.#log.info(fields, line);
-      else this.#log.error(fields, `${line} at ${end.failed_task ?? '?'}: ${end.reason}`);
-    }
+  #tellRun({ run_id: run, answer: status, workflow_id, took_ms, failure }: FinishedRun): void {
+    const workflow = this.#nameOf(workflow_id);
+    const line = `run ${run} of ${workflow} ${status} in ${duration(took_ms)}`;
+    const fields = { run, workflow, status, took_ms };
+    if (failure) this.#log.error(fields, `${line} at ${failure.task}: ${failure.reason}`);
+    else this.#log.info(fields, line);
   }
 }
 

@@ -88,7 +88,7 @@ class Runner {
     const { url, log, slots, connectors } = options;
     this.#options = options;
     this.#pool = createPool(url, { name: 'task', max: Math.min(slots, TRANSACTIONS) });
-    this.#narrator = new Narrator(log);
+    this.#narrator = new Narrator(log, (id) => this.#workflows.get(id)?.name ?? `workflow ${id}`);
     this.#slots = new Slots({
       count: slots,
       surroundings: {
@@ -168,12 +168,13 @@ class Runner {
 
   async #hop(session: Session): Promise<void> {
     const room = this.#room;
+    const look = this.#isRung || this.#isMore;
     const results = this.#slots.takeResults(this.#oneByOne ? 1 : undefined);
     using _ = this.#slots.reserve(room);
     this.#isRung = false;
     this.#hops += 1;
     try {
-      await session.onLane((lane) => this.#exchange(session, lane, results, room));
+      await session.onLane((lane) => this.#exchange(session, lane, results, { room, look }));
     } catch (error) {
       this.#recover(session, error);
     } finally {
@@ -182,11 +183,16 @@ class Runner {
     }
   }
 
-  async #exchange(session: Session, lane: Connection, ended: Ended[], room: number): Promise<void> {
+  async #exchange(
+    session: Session,
+    lane: Connection,
+    ended: Ended[],
+    { room, look }: { room: number; look: boolean },
+  ): Promise<void> {
     const results = ended.map(({ result }) => result);
     let hop: Hop;
     try {
-      hop = await reportAndClaim(lane, session.runnerId, results, room);
+      hop = await reportAndClaim(lane, session.runnerId, results, room, look);
     } catch (error) {
       if (!isPassing(error)) this.#refuse(ended, error);
       // An identity that was lost meanwhile took its results with it.
@@ -197,8 +203,8 @@ class Runner {
     this.#oneByOne &&= this.#slots.results > 0;
     this.#trouble.over();
     this.#narrator.tell(hop, ended);
-    if (room > 0) this.#isMore = hop.claimed.length === room;
-    else this.#isRung = true;
+    if (room === 0) this.#isRung = true;
+    else if (look || hop.claimed.length === room) this.#isMore = hop.claimed.length === room;
     for (const { workflow_id: id } of hop.claimed)
       if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
     if (this.#runnerId !== session.runnerId) return;

@@ -20,8 +20,8 @@ export interface Claim {
 export interface ClaimedTask extends Claim {
   readonly attempt: number;
   readonly workflow_id: string;
-  /** When the run was started. */
-  readonly started_at: Date;
+  /** When the run was started, as Postgres writes it. */
+  readonly started_at: string;
   readonly input: JsonObject;
   readonly outputs: JsonObject | null;
 }
@@ -33,23 +33,22 @@ export interface TaskError {
 
 export type Result = Claim & ({ readonly output: Json } | { readonly error: TaskError });
 
+/** A result that did not make its task SUCCESS. */
 export interface Answer extends Claim {
-  readonly answer: 'SUCCESS' | 'RETRY' | 'FAILED' | 'ALREADY' | 'LOST';
+  readonly answer: 'RETRY' | 'FAILED' | 'ALREADY' | 'LOST';
 }
 
 export interface FinishedRun {
   readonly run_id: string;
-  readonly answer: 'COMPLETED' | 'FAILED' | 'CANCELLED';
-  readonly finished: {
-    readonly workflow: string;
-    readonly took_ms: number;
-    readonly failed_task: string | null;
-    readonly reason: string | null;
-  };
+  readonly workflow_id: string;
+  readonly answer: 'COMPLETED' | 'FAILED';
+  readonly took_ms: number;
+  readonly failure: { readonly task: string; readonly reason: string } | null;
 }
 
 /** What came of a hop. */
 export interface Hop {
+  /** To results that are not among these: the task is SUCCESS. */
   readonly answers: readonly Answer[];
   readonly finished: readonly FinishedRun[];
   readonly claimed: readonly ClaimedTask[];
@@ -100,29 +99,42 @@ export async function registerWorkflow(
   return { version: rows[0].version, isNew: rows[0].is_new };
 }
 
-/** The JSON Schema of the input of the newest version; undefined when there is no such workflow. */
-export async function inputSchema(db: Connection, workflow: string): Promise<JsonObject | undefined> {
-  const { rows } = await db.query(
-    'select input_schema from sluice.workflows where name = $1 order by version desc limit 1',
-    [workflow],
-  );
-  return rows[0]?.input_schema;
+/** What the newest version of a workflow asks of inputs. */
+export interface Declaration {
+  readonly workflowId: string;
+  /** A JSON Schema. */
+  readonly input: JsonObject;
 }
 
-/** Ids in the order of the inputs; a key that was used before gives the run that has it. */
+/** Undefined when there is no such workflow. */
+export async function readDeclaration(db: Connection, workflow: string): Promise<Declaration | undefined> {
+  const { rows } = await db.query(
+    `select id as "workflowId", input_schema as input
+       from sluice.workflows where name = $1 order by version desc limit 1`,
+    [workflow],
+  );
+  return rows[0];
+}
+
+/**
+ * Ids in the order of the inputs; a key that was used before gives the run that has it. WF010 when the inputs were checked
+ * for another version than the newest.
+ */
 export async function startRuns(
   db: Connection,
   workflow: string,
   inputs: readonly JsonObject[],
   keys: readonly (string | null)[],
+  checkedFor?: string,
 ): Promise<{ runId: string; isNew: boolean }[]> {
   const { rows } = await db.query({
     name: 'start_runs',
-    text: 'select run_id, is_new from sluice.start_runs($1, $2::jsonb[], $3)',
+    text: 'select run_id, is_new from sluice.start_runs($1, $2::jsonb[], $3, $4)',
     values: [
       workflow,
       inputs.map((input) => JSON.stringify(input)),
       keys.some((key) => key !== null) ? keys : null,
+      checkedFor,
     ],
   });
   return rows.map(({ run_id, is_new }) => ({ runId: run_id, isNew: is_new }));
@@ -214,16 +226,22 @@ export async function beat(db: Connection, runnerId: number): Promise<Pulse> {
   return rows[0];
 }
 
+/**
+ * Results in, tasks out: what the results made READY and, unless told not to look, whatever else can be claimed; `slots`
+ * tasks at the most.
+ */
 export async function reportAndClaim(
   db: Connection,
   runnerId: number,
   results: readonly Result[],
   slots: number,
+  look = true,
 ): Promise<Hop> {
   const { rows } = await db.query({
     name: 'report_and_claim',
-    text: 'select * from sluice.report_and_claim($1, $2, $3)',
-    values: [runnerId, JSON.stringify(results), slots],
+    text: `select answer, run_id, task_no, token, attempt, workflow_id, started_at::text, input, outputs, took_ms, failure
+             from sluice.report_and_claim($1, $2, $3, $4)`,
+    values: [runnerId, JSON.stringify(results), slots, look],
   });
   return sortRows(rows);
 }
@@ -235,8 +253,8 @@ export async function reportAndClaim(
 export async function report(db: Connection, result: Result): Promise<Hop> {
   const { rows } = await db.query({
     name: 'report',
-    text: `select report.*
-             from sluice.report($1) as report, set_config('idle_in_transaction_session_timeout', '5s', true)`,
+    text: `select hop.*
+             from sluice.report_and_claim(null, $1, 0) as hop, set_config('idle_in_transaction_session_timeout', '5s', true)`,
     values: [JSON.stringify([result])],
   });
   return sortRows(rows);

@@ -50,7 +50,7 @@ export class TaskTransaction {
     const client = await (this.#opening ?? this.#begin());
     this.#closed = true;
     const hop = await this.#answer(report(client, result));
-    const isOurs = hop.answers[0]?.answer === 'SUCCESS';
+    const isOurs = hop.answers.length === 0;
     const { command } = await this.#answer(client.query(isOurs ? 'commit' : 'rollback'));
     // Postgres answers ROLLBACK, and no error, to the COMMIT of a transaction that has failed.
     if (isOurs && command !== 'COMMIT')

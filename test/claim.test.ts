@@ -58,7 +58,7 @@ test('a claim says which execution it is, by token and attempt', async () => {
   await using scene = await running({ a: [] });
 
   const [claimed] = await scene.sql(
-    'select task_no, token, attempt, workflow_id, started_at from sluice.claim_tasks($runner, 1)',
+    `select task_no, token, attempt, workflow_id, started_at from sluice.report_and_claim($runner, '[]', 1)`,
   );
 
   const [run] = await scene.sql('select workflow_id, created_at from sluice.runs where id = $run');
@@ -95,9 +95,10 @@ test('a claim brings the input of the run and just those outputs that the task r
   ]);
   const { rows: runs } = await pool.query(`select sluice.start_run('referring', '{"in": 1}') as id`);
   const runner = await registerRunner();
-  const claim = async () => (await pool.query('select * from sluice.claim_tasks($1, 9)', [runner])).rows;
+  const claim = async () =>
+    (await pool.query(`select * from sluice.report_and_claim($1, '[]', 9)`, [runner])).rows;
   const report = async (results: unknown) =>
-    pool.query('select from sluice.report($1)', [JSON.stringify(results)]);
+    pool.query('select from sluice.report_and_claim(null, $1, 0)', [JSON.stringify(results)]);
   const outputs: Record<number, unknown> = { 1: { n: 12.5 }, 2: 'unwanted', 3: [null, true] };
 
   const roots = await claim();
@@ -114,7 +115,7 @@ test('a claim brings the input of the run and just those outputs that the task r
   await report([{ run_id: runs[0].id, task_no: reader.task_no, token: 1, output: 'done' }]);
 });
 
-test('one hop takes results and gives tasks', async () => {
+test('one hop takes results and gives what they made READY; a result without an answer is a SUCCESS', async () => {
   await using scene = await running({ a: [], b: ['a'] });
   await scene.claim(1);
   const done = { ...(await scene.claimOf('a')), output: 'done' };
@@ -123,10 +124,8 @@ test('one hop takes results and gives tasks', async () => {
     JSON.stringify([done]),
   ]);
 
-  assert.deepEqual(rows, [
-    { task_no: 1, answer: 'SUCCESS' },
-    { task_no: 2, answer: 'CLAIMED' },
-  ]);
+  assert.deepEqual(rows, [{ task_no: 2, answer: 'CLAIMED' }]);
+  assert.equal(await scene.states(), 'a SUCCESS, b RUNNING');
 });
 
 test('a report says which runs it has finished', async () => {
@@ -135,15 +134,11 @@ test('a report says which runs it has finished', async () => {
   const done = { ...(await scene.claimOf('a')), output: 'done' };
 
   const rows = await scene.sql(
-    'select run_id, answer, finished from sluice.report($1) where task_no is null',
+    'select run_id, answer, took_ms >= 0 as took, failure from sluice.report_and_claim(null, $1, 0) where task_no is null',
     [JSON.stringify([done])],
   );
 
-  assert.equal(rows.length, 1);
-  assert.deepEqual(
-    [rows[0].run_id, rows[0].answer, rows[0].finished.workflow],
-    [scene.run, 'COMPLETED', scene.workflow],
-  );
+  assert.deepEqual(rows, [{ run_id: scene.run, answer: 'COMPLETED', took: true, failure: null }]);
 });
 
 for (const [what, result, first] of [
@@ -217,14 +212,13 @@ test('results that came twice in one report are answered once', async () => {
   const good = { run_id: scene.run, task_no: 1, token: 1, output: 1 };
   const bad = { run_id: scene.run, task_no: 2, token: 1, error: { code: 'E', message: 'no' } };
 
-  const answers = await scene.sql('select task_no, answer from sluice.report($1) where task_no is not null', [
-    JSON.stringify([good, bad, good, bad]),
-  ]);
+  const answers = await scene.sql(
+    'select task_no, answer from sluice.report_and_claim(null, $1, 0) where task_no is not null',
+    [JSON.stringify([good, bad, good, bad])],
+  );
 
-  assert.deepEqual(answers, [
-    { task_no: 1, answer: 'SUCCESS' },
-    { task_no: 2, answer: 'RETRY' },
-  ]);
+  assert.deepEqual(answers, [{ task_no: 2, answer: 'RETRY' }]);
+  assert.equal(await scene.states(), 'a SUCCESS, b RUNNING');
 });
 
 for (const [what, end] of Object.entries({ 'successes and failures': FAILURE, successes: { output: 2 } })) {

@@ -77,7 +77,7 @@ test('every function and type has a comment', async () => {
 });
 
 // Sessions of the tests do not have sluice in their path, so a name without schema in these would be an error.
-test('every PL/pgSQL function sets its search_path, but those of a hop, which name the schema', async () => {
+test('every PL/pgSQL function sets its search_path, but those within hops and starts, which name the schema', async () => {
   const bare = await list(`
     select oid::regprocedure::text from pg_proc
      where pronamespace in ('sluice'::regnamespace, 'public'::regnamespace)
@@ -87,9 +87,9 @@ test('every PL/pgSQL function sets its search_path, but those of a hop, which na
 
   assert.deepEqual(bare, [
     'sluice.advance()',
-    'sluice.record_transitions()',
-    'sluice.refuse_transition()',
-    'sluice.report_and_claim(integer,jsonb,integer)',
+    'sluice.complete_input(text,jsonb,jsonb)',
+    'sluice.guard_run()',
+    'sluice.guard_task()',
   ]);
 });
 

@@ -62,21 +62,26 @@ const tampering: Readonly<Record<string, readonly [sql: string, found: string]>>
     'alter table sluice.tasks disable trigger advance',
     'All triggers are there and enabled',
   ],
-  'a trigger that is gone': [
-    'drop trigger record_transitions on sluice.tasks',
-    'All triggers are there and enabled',
-  ],
+  'a trigger that is gone': ['drop trigger advance on sluice.tasks', 'All triggers are there and enabled'],
   'a state that was changed past the rules': [
     `update sluice.tasks set state = 'FAILED', output = null, error = '{"message": "no"}' where run_id = ${id} and task_no = 2`,
+    'The status of every run agrees with its tasks',
+  ],
+  'a task that is not what its state implies': [
+    `update sluice.tasks set output = null where run_id = ${id} and task_no = 2`,
+    'Tasks and runs are what their states imply',
+  ],
+  'a run that is not what its status implies': [
+    `update sluice.runs set finished_at = null where id = ${id}`,
+    'Tasks and runs are what their states imply',
+  ],
+  'a move that has left no mark': [
+    `update sluice.tasks set started_at = null where run_id = ${id} and task_no = 1`,
     'Every task has come to its state by a legal path',
   ],
-  'a move without audit': [
-    `delete from sluice.transitions where run_id = ${id} and task_no = 1 and to_state = 'RUNNING'`,
-    'Every task has come to its state by a legal path',
-  ],
-  'a task that is gone': [
-    `delete from sluice.tasks where run_id = ${id} and task_no = 1`,
-    'The audit is of tasks that exist',
+  'an attempt of nothing': [
+    `insert into sluice.attempts values (${id}, 99, 1, 1, 'LOST', 1, now(), now(), '{"message": "no"}')`,
+    'Attempts are of tasks that exist',
   ],
   'a task too few': [
     `delete from sluice.tasks where run_id = ${id} and task_no = 1`,

@@ -185,10 +185,12 @@ test('a failure stops its own run only', async () => {
 test('failures of many runs in one statement stop each of them', async () => {
   await using scene = await running({ a: [], b: [] });
   await scene.sql(`select sluice.start_runs($1, array_fill('{}'::jsonb, array[50]))`, [scene.workflow]);
-  const claimed = await scene.sql('select run_id, task_no, token from sluice.claim_tasks($runner, 1000)');
+  const claimed = await scene.sql(
+    `select run_id, task_no, token from sluice.report_and_claim($runner, '[]', 1000)`,
+  );
   const firsts = claimed.filter(({ task_no }) => task_no === 1);
 
-  await scene.sql('select sluice.report($1)', [
+  await scene.sql('select sluice.report_and_claim(null, $1, 0)', [
     JSON.stringify(firsts.map((claim) => ({ ...claim, error: { code: 'BROKEN', message: 'broke' } }))),
   ]);
 

@@ -351,7 +351,7 @@ test('runs say which mail and which order they are about', async () => {
       where run_id = $1`,
     [id],
   );
-  await pool.query('select from sluice.report($1)', [
+  await pool.query('select from sluice.report_and_claim(null, $1, 0)', [
     JSON.stringify([{ run_id: id, task_no: 1, token: 1, output: { fields: { po_number: 'PO 7' } } }]),
   ]);
 

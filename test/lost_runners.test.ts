@@ -239,6 +239,6 @@ test('a transaction that has reported its task, and so holds the run, may lie id
   const { rows } = await client.query('show idle_in_transaction_session_timeout');
   await client.end();
 
-  assert.equal(answers[0]?.answer, 'SUCCESS');
+  assert.deepEqual(answers, []);
   assert.deepEqual(rows, [{ idle_in_transaction_session_timeout: '5s' }]);
 });

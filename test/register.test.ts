@@ -419,7 +419,9 @@ test('a registered workflow can be run at once', async () => {
   await register('at_once', tasksOf({ a: [] }));
 
   const { rows } = await pool.query(`select sluice.start_run('at_once') as id`);
-  const { rows: claimed } = await pool.query('select run_id from sluice.claim_tasks($1, 10)', [runner]);
+  const { rows: claimed } = await pool.query(`select run_id from sluice.report_and_claim($1, '[]', 10)`, [
+    runner,
+  ]);
 
   assert.ok(claimed.some(({ run_id }) => run_id === rows[0].id));
 });

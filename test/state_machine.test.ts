@@ -29,9 +29,11 @@ const WHOLE: Readonly<Record<TaskState, Readonly<Record<string, string>>>> = {
   FAILED: { ...CLAIMED, finished_at: 'now()', error: `'{"message": "by hand"}'` },
 };
 
-/** An update that says all that the state implies. */
+/** An update that says all that the state implies; when an attempt began stays as it is when it ends. */
 function become(state: TaskState): string {
-  const columns = Object.entries(WHOLE[state]).map(([name, value]) => `, ${name} = ${value}`);
+  const { started_at, ...others } = WHOLE[state];
+  const said = state === 'SUCCESS' || state === 'FAILED' ? others : { ...others, started_at };
+  const columns = Object.entries(said).map(([name, value]) => `, ${name} = ${value}`);
   return `update sluice.tasks set state = '${state}'${columns.join('')}`;
 }
 
@@ -76,6 +78,51 @@ for (const move of OPEN_TO_ALL) {
     assert.equal((await scene.transitions('it')).at(-1), move);
   });
 }
+
+for (const [what, move] of [
+  [
+    'a claim',
+    `state = 'RUNNING', token = 1, attempt = 1, runner_id = $runner, started_at = now() - interval '1 s'`,
+  ],
+  [
+    'a claim',
+    `state = 'RUNNING', token = 1, attempt = 1, runner_id = $runner, started_at = now() + interval '1 min'`,
+  ],
+  ['the moment at which a task was READY', `ready_at = now() - interval '1 s'`],
+]) {
+  test(`${what} cannot be dated otherwise than it is: ${move}`, async () => {
+    await using scene = await running({ a: [] });
+
+    await assert.rejects(scene.sql(`update sluice.tasks set ${move} where run_id = $run`), { code: 'WF001' });
+  });
+}
+
+test('neither who ran a task nor when it began or ended can be changed by its result', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+
+  for (const lie of [
+    `finished_at = now() - interval '1 s'`,
+    'finished_at = now(), started_at = now()',
+    'finished_at = now(), runner_id = $runner + 1',
+    'finished_at = now(), attempt = 2',
+  ])
+    await assert.rejects(
+      scene.sql(`update sluice.tasks set state = 'SUCCESS', output = '1', ${lie} where run_id = $run`),
+      { code: 'WF001' },
+      lie,
+    );
+});
+
+test('nobody takes a task from its runner without leaving that attempt on record', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+
+  await assert.rejects(scene.sql('update sluice.tasks set token = 2, runner_id = null where run_id = $run'), {
+    code: 'WF001',
+    hint: /sluice.attempts/,
+  });
+});
 
 test('an illegal move is refused with the task, the run and both states in the message', async () => {
   await using scene = await running({ a: [], b: ['a'] });
@@ -159,15 +206,7 @@ test('a RUNNING task keeps its token unless it is taken over', async () => {
   }
 });
 
-for (const table of [
-  'tasks',
-  'runs',
-  'transitions',
-  'attempts',
-  'workflows',
-  'workflow_tasks',
-  'workflow_edges',
-]) {
+for (const table of ['tasks', 'runs', 'attempts', 'workflows', 'workflow_tasks', 'workflow_edges']) {
   test(`rows of ${table} cannot be deleted, nor the table truncated`, async () => {
     await using scene = await running({ a: [], b: ['a'] });
 
@@ -177,7 +216,7 @@ for (const table of [
   });
 }
 
-for (const table of ['transitions', 'attempts', 'workflows', 'workflow_tasks', 'workflow_edges']) {
+for (const table of ['attempts', 'workflows', 'workflow_tasks', 'workflow_edges']) {
   test(`rows of ${table} never change`, async () => {
     await using scene = await running({ a: [], b: ['a'] });
     const [column] = await scene.sql(
@@ -189,6 +228,17 @@ for (const table of ['transitions', 'attempts', 'workflows', 'workflow_tasks', '
     });
   });
 }
+
+test('the audit cannot be written to', async () => {
+  await using scene = await running({ a: [] });
+
+  for (const statement of [
+    'update sluice.transitions set at = now()',
+    'delete from sluice.transitions',
+    `insert into sluice.transitions values ($run, 1, 'READY', 'RUNNING', 1, 1, now())`,
+  ])
+    await assert.rejects(scene.sql(statement), { code: '55000' });
+});
 
 test('every move leaves one row of audit, with its time, attempt and runner', async () => {
   await using scene = await running({ a: [], b: ['a'] });

@@ -120,14 +120,16 @@ class Hand {
 
   /** Reports results as they are given; the answers, in the same order. */
   async report(results: readonly Row[]): Promise<string[]> {
-    const rows = await this.sql('select task_no, answer from sluice.report($1)', [JSON.stringify(results)]);
-    return results.map(({ task_no }) => rows.find((row) => row.task_no === task_no)?.answer);
+    const rows = await this.sql('select task_no, answer from sluice.report_and_claim(null, $1, 0)', [
+      JSON.stringify(results),
+    ]);
+    return results.map(({ task_no }) => rows.find((row) => row.task_no === task_no)?.answer ?? 'SUCCESS');
   }
 
   /** What this runner claims now, as `name` in the order of the run. */
   async claim(slots: number, runner = this.runner): Promise<string[]> {
     const rows = await this.sql(
-      'select run_id, task_no from sluice.claim_tasks($1, $2) order by run_id, task_no',
+      `select run_id, task_no from sluice.report_and_claim($1, '[]', $2) order by run_id, task_no`,
       [runner, slots],
     );
     return rows.map(({ run_id, task_no }) =>

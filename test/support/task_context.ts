@@ -4,5 +4,5 @@ import type { TaskContext } from '../../src/connector.ts';
 export function taskContext(signal: AbortSignal = new AbortController().signal): TaskContext {
   const log = { debug: () => {}, info: () => {}, warn: () => {} };
   const transaction = () => Promise.reject(new Error('this test has no database'));
-  return { input: {}, attempt: 1, signal, log, transaction };
+  return { input: {}, attempt: 1, signal, throwIfAborted: () => signal.throwIfAborted(), log, transaction };
 }

@@ -53,30 +53,43 @@ export interface Surroundings {
   readonly logOf: (execution: Execution) => TaskLog;
 }
 
-/** One attempt of a task; it is under way as soon as it is there. There are many: what few ask for is made when they do. */
+/**
+ * One attempt of a task; it is under way as soon as it is there. There are many: what few ask for is made when they do, and
+ * promises are few.
+ */
 export class Execution {
   readonly task: ClaimedTask;
   readonly definition: StoredTask;
-  /** Never rejects. */
-  readonly outcome: Promise<Outcome>;
   readonly #surroundings: Surroundings;
+  /** Told once, and never before the constructor has returned. */
+  readonly #onEnd: (execution: Execution, outcome: Outcome) => void;
   readonly #began = performance.now();
   readonly #timer: NodeJS.Timeout;
   #took = 0;
   /** What the connector still does is not recorded. */
   #ended = false;
   #stopped: { readonly reason: unknown } | undefined;
-  #giveUp: (reason: unknown) => void = () => {};
   #log: TaskLog | undefined;
   #controller: AbortController | undefined;
   #transaction: TaskTransaction | undefined;
 
-  constructor(task: ClaimedTask, definition: StoredTask, surroundings: Surroundings) {
+  constructor(
+    task: ClaimedTask,
+    definition: StoredTask,
+    surroundings: Surroundings,
+    onEnd: (execution: Execution, outcome: Outcome) => void,
+  ) {
     this.task = task;
     this.definition = definition;
     this.#surroundings = surroundings;
+    this.#onEnd = onEnd;
     this.#timer = setTimeout(() => this.#timeOut(), definition.timeout_ms);
-    this.outcome = current.run(this, () => this.#run());
+    current
+      .run(this, () => this.#work())
+      .then(
+        (output) => this.#ended || this.#succeed(output),
+        (error) => this.#ended || this.#fail(error),
+      );
   }
 
   /** How long the connector took. */
@@ -114,9 +127,10 @@ export class Execution {
 
   /** The same, and waits no longer: what the connector still does is not recorded, its transaction is rolled back. */
   abandon(reason: unknown): void {
-    this.#ended = true;
+    const isAtWork = !this.#ended;
+    this.#end();
     this.stop(reason);
-    this.#giveUp(reason);
+    if (isAtWork) queueMicrotask(() => this.#fail(reason));
     this.#transaction?.abort();
   }
 
@@ -131,23 +145,30 @@ export class Execution {
     this.abandon(new ConnectorError('TIMEOUT', `it took longer than ${limit}`));
   }
 
-  async #run(): Promise<Outcome> {
-    const { task } = this;
-    try {
-      const output = await new Promise<Json>((resolve, reject) => {
-        this.#giveUp = reject;
-        this.#work().then(resolve, reject);
-      });
-      this.#end();
-      const result = { run_id: task.run_id, task_no: task.task_no, token: task.token, output };
-      if (!this.#transaction) return { kind: 'result', result };
-      return { kind: 'committed', result, hop: await this.#transaction.complete(result) };
-    } catch (error) {
-      this.#end();
-      this.#transaction?.abort();
-      if (this.#transaction?.broken) return { kind: 'interrupted', cause: error };
-      return { kind: 'result', result: failure(task, error) };
-    }
+  #succeed(output: Json): void {
+    this.#end();
+    const { run_id, task_no, token } = this.task;
+    const result = { run_id, task_no, token, output };
+    const transaction = this.#transaction;
+    if (transaction)
+      current
+        .run(this, () => transaction.complete(result))
+        .then(
+          (hop) => this.#onEnd(this, { kind: 'committed', result, hop }),
+          (error) => this.#fail(error),
+        );
+    else this.#onEnd(this, { kind: 'result', result });
+  }
+
+  #fail(error: unknown): void {
+    this.#end();
+    this.#transaction?.abort();
+    this.#onEnd(
+      this,
+      this.#transaction?.broken
+        ? { kind: 'interrupted', cause: error }
+        : { kind: 'result', result: failure(this.task, error) },
+    );
   }
 
   #end(): void {
@@ -162,12 +183,7 @@ export class Execution {
     const scope: Scope = {
       input: task.input,
       outputs: task.outputs ?? {},
-      run: {
-        id: task.run_id,
-        get created_at() {
-          return new Date(task.started_at).toISOString();
-        },
-      },
+      run: () => ({ id: task.run_id, created_at: new Date(task.started_at).toISOString() }),
     };
     const skipped = definition.condition && skipReason(definition.condition, scope);
     if (skipped) return { skipped };

@@ -53,7 +53,8 @@ export interface Scope {
   readonly input: JsonObject;
   /** Of the upstream tasks that are referred to, by name. */
   readonly outputs: JsonObject;
-  readonly run: JsonObject;
+  /** Facts about the run; put together when they are asked for. */
+  readonly run: () => JsonObject;
 }
 
 /** The value with all references in it replaced; types are kept. Throws REF_MISSING when one leads nowhere. */
@@ -112,7 +113,7 @@ function asReference(value: JsonObject): Reference | undefined {
 
 function lookUp(reference: Reference, scope: Scope): Json {
   const [name, ...path] = pathOf(reference);
-  const root = '$input' in reference ? scope.input : '$output' in reference ? scope.outputs : scope.run;
+  const root = '$input' in reference ? scope.input : '$output' in reference ? scope.outputs : scope.run();
   if ('$input' in reference && !Object.hasOwn(root, String(name))) return null;
   let value: Json | undefined = own(root, name);
   for (const step of path) value = own(value, step);

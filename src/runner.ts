@@ -208,8 +208,7 @@ class Runner {
     for (const { workflow_id: id } of hop.claimed)
       if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
     if (this.#runnerId !== session.runnerId) return;
-    for (const task of hop.claimed)
-      this.#slots.start(task, this.#workflows.get(task.workflow_id)).catch(this.fail);
+    for (const task of hop.claimed) this.#slots.start(task, this.#workflows.get(task.workflow_id));
   }
 
   /** A result that the database does not take fails its task, and neither the others nor the runner. */

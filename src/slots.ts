@@ -63,21 +63,22 @@ export class Slots {
     };
   }
 
-  /** Executes a task; resolves when its slot is free again. */
-  async start(task: ClaimedTask, workflow: StoredWorkflow | undefined): Promise<void> {
+  /** Executes a task. */
+  start(task: ClaimedTask, workflow: StoredWorkflow | undefined): void {
     const definition = workflow?.tasks.get(task.task_no);
     if (!workflow || !definition)
       throw new Error(`task ${task.task_no} of workflow ${task.workflow_id} is not in the database`);
-    const { surroundings, onStart, onEnd } = this.#options;
+    const { surroundings, onStart } = this.#options;
     onStart(task, workflow.name, definition);
-    const execution = new Execution(task, definition, surroundings);
-    this.#executions.add(execution);
-    const outcome = await execution.outcome;
+    this.#executions.add(new Execution(task, definition, surroundings, this.#end));
+  }
+
+  readonly #end = (execution: Execution, outcome: Outcome): void => {
     // Not ours any more, if it was abandoned with our identity or at the end.
     if (!this.#executions.delete(execution)) return;
     if (outcome.kind === 'result') this.#results.push({ execution, result: outcome.result });
-    onEnd(execution, outcome);
-  }
+    this.#options.onEnd(execution, outcome);
+  };
 
   takeResults(most = this.#results.length): Ended[] {
     return this.#results.splice(0, most);

@@ -131,9 +131,13 @@ class Runner {
   async #work(): Promise<void> {
     while (!this.#session && !this.#isDone) await this.#connect();
     if (this.#isDone) return;
-    await this.#listen();
-    if (this.#runnerId !== undefined) this.#options.onReady?.(this.#runnerId);
+    // What waits already needs no ring.
+    this.#listen().then(() => this.#sayReady(), this.fail);
     while (!this.#isDone) await this.#turn();
+  }
+
+  #sayReady(): void {
+    if (!this.#left && this.#runnerId !== undefined) this.#options.onReady?.(this.#runnerId);
   }
 
   get #isDone(): boolean {

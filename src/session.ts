@@ -42,20 +42,17 @@ export class Session implements AsyncDisposable {
 
   /** Goes on as `former`, if that is still registered; else as a new runner. */
   static async open(url: string, slots: number, former?: number): Promise<Session> {
-    const clients: Client[] = [];
+    const timeouts = [BEAT_MS, ...Array.from({ length: LANES }, () => HOP_MS)];
+    const opening = timeouts.map((queryTimeoutMs) => openClient(url, { name: 'runner', queryTimeoutMs }));
     try {
-      const control = await openClient(url, { name: 'runner', queryTimeoutMs: BEAT_MS });
-      clients.push(control);
-      for (let lane = 0; lane < LANES; lane++)
-        clients.push(await openClient(url, { name: 'runner', queryTimeoutMs: HOP_MS }));
+      const [control, ...lanes] = (await Promise.all(opening)) as [Client, ...Client[]];
       const isNew = former === undefined || !(await isRunnerAlive(control, former));
       const runnerId = isNew ? await registerRunner(control, hostname(), process.pid, slots) : former;
       const name = await holdRunnerLock(control, runnerId);
-      const lanes = clients.slice(1);
-      for (const lane of lanes) await nameSession(lane, name);
+      await Promise.all(lanes.map((lane) => nameSession(lane, name)));
       return new Session(runnerId, isNew, control, lanes);
     } catch (error) {
-      for (const client of clients) void close(client);
+      for (const client of opening) client.then(close, () => {});
       throw error;
     }
   }

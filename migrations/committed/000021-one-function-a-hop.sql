@@ -1,5 +1,5 @@
---! Previous: sha1:9a943ed4cb0dfa2a0c237fe41d821268cda5a299
---! Hash: sha1:0943beb1aa94c44e6f3d8422f3b66e3f799386dd
+--! Previous: sha1:880007de247592e0b8d8395d279ec79601ea6a72
+--! Hash: sha1:8acc8f8bcb3e67c68a175f51ed918b73a1e6aee7
 --! Message: one function a hop
 
 /*

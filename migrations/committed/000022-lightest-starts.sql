@@ -1,5 +1,5 @@
---! Previous: sha1:0943beb1aa94c44e6f3d8422f3b66e3f799386dd
---! Hash: sha1:9972a840d9cbfd3120cd606fb355347e51c729b6
+--! Previous: sha1:8acc8f8bcb3e67c68a175f51ed918b73a1e6aee7
+--! Hash: sha1:2b042388a50664464636e90a74938021251eaa36
 --! Message: lightest starts
 
 /*

@@ -1,5 +1,5 @@
 --! Previous: sha1:880007de247592e0b8d8395d279ec79601ea6a72
---! Hash: sha1:8acc8f8bcb3e67c68a175f51ed918b73a1e6aee7
+--! Hash: sha1:e7efa622c7bf8eff47bc74448555c8e85134a963
 --! Message: one function a hop
 
 /*
@@ -25,13 +25,15 @@ declare
   v_room      constant integer := case when v_claimer is not null then current_setting('sluice.room') else '0' end;
   v_setting   text;
 begin
-  -- Moves that follow from a move lead to nothing further, but for the ring, which is nobody's who claims: see report_and_claim.
+  -- What follows from a result leads to nothing further, but for a ring, and whoever claims as well looks after that.
   if v_claimer is not null and pg_trigger_depth() > 1 then
     return null;
   end if;
-  -- A claim is no news, and is what happens most.
-  if not exists (select from after where after.state <> 'RUNNING' or after.runner_id is null) then
-    return null;
+  -- A claim is no news.
+  if v_claimer is null then
+    if not exists (select from after where after.state <> 'RUNNING' or after.runner_id is null) then
+      return null;
+    end if;
   end if;
 
   -- A task that is born SUCCESS (see reruns) is no news either: whoever inserts it has counted it.

@@ -1,5 +1,5 @@
---! Previous: sha1:8acc8f8bcb3e67c68a175f51ed918b73a1e6aee7
---! Hash: sha1:2b042388a50664464636e90a74938021251eaa36
+--! Previous: sha1:e7efa622c7bf8eff47bc74448555c8e85134a963
+--! Hash: sha1:e3abd1e556831d95f1ae430b228855d85bac81d0
 --! Message: lightest starts
 
 /*

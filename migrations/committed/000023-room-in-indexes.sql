@@ -1,5 +1,5 @@
---! Previous: sha1:2b042388a50664464636e90a74938021251eaa36
---! Hash: sha1:e90ec8edf2a7e6e51b78a9e166a98453ba7c6de5
+--! Previous: sha1:e3abd1e556831d95f1ae430b228855d85bac81d0
+--! Hash: sha1:3c0d20f68b1a0860aa9eaac77eaa73cc32b0dd7d
 --! Message: room in indexes
 
 /*

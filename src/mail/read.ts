@@ -3,7 +3,7 @@ import { ConnectorError } from '../errors.ts';
 import { sentOn } from './dates.ts';
 import { readInside } from './file.ts';
 import { type Attachment, type EmailMessage, type Notice, shown } from './message.ts';
-import { type MimeMessage, type MimePart, readMime } from './mime.ts';
+import type { MimeMessage, MimePart } from './mime.ts';
 import { isPdf, PDF_LIMITS, readPdf } from './pdf.ts';
 import { clean, cleanLine, decode, isMime, readHeaders } from './text.ts';
 
@@ -31,7 +31,9 @@ export async function readEmail(
   if (text.trim() === '')
     throw new ConnectorError('EMAIL_EMPTY', `${shown(path)} is empty. Save the email again.`);
 
-  const mime = isEml(path) || isMime(text) ? await readMime(withoutMark(bytes, text), path) : null;
+  // Its parsers take 12 MB, and a runner that reads no .eml does without.
+  const { readMime } = isEml(path) || isMime(text) ? await import('./mime.ts') : { readMime: undefined };
+  const mime = readMime ? await readMime(withoutMark(bytes, text), path) : null;
   const { headers, text: body, htmlUsed } = mime ?? plainMessage(text);
   const parts = mime?.parts ?? (await partsBeside(roots, path, headers.get('attachment')));
   const warnings: Notice[] = [...(mime?.warnings ?? [])];

@@ -14,6 +14,8 @@ export interface Workers {
 }
 
 const WORKER = join(import.meta.dirname, 'worker.ts');
+/** As `npm run runner` has them. */
+const FLAGS = ['--max-semi-space-size=3'];
 
 /** Runners in processes of their own, in a folder that connectors may use; they are ready when this resolves. */
 export async function startWorkers(
@@ -29,7 +31,7 @@ export async function startWorkers(
 async function startWorker(url: string, slots: number, cwd: string): Promise<() => Promise<WorkerCost>> {
   const child = spawn(
     process.execPath,
-    ['--import', import.meta.resolve('tsx'), WORKER, url, String(slots)],
+    [...FLAGS, '--import', import.meta.resolve('tsx'), WORKER, url, String(slots)],
     {
       cwd,
       stdio: ['pipe', 'pipe', 'inherit'],

@@ -1,5 +1,5 @@
 --! Previous: sha1:880007de247592e0b8d8395d279ec79601ea6a72
---! Hash: sha1:e7efa622c7bf8eff47bc74448555c8e85134a963
+--! Hash: sha1:339f882d67394a20903ae63f82d63dab5b1853d1
 --! Message: one function a hop
 
 /*
@@ -138,6 +138,16 @@ begin
 end;
 $$;
 
+/* What a task is given to read: outputs of tasks upstream, by name. */
+create function sluice.outputs_of(p_run_id bigint, p_workflow_id bigint, p_task_nos integer[]) returns jsonb
+  language sql stable
+begin atomic
+  select jsonb_object_agg(upstream.name, tasks.output)
+    from unnest(p_task_nos) as read(task_no)
+    join sluice.tasks on tasks.run_id = p_run_id and tasks.task_no = read.task_no
+    join sluice.workflow_tasks as upstream on upstream.workflow_id = p_workflow_id and upstream.task_no = read.task_no;
+end;
+
 /*
  * One hop of a runner: results in, tasks out, in one round trip and one commit. It is one function, because each one
  * inside of another costs as much as a small statement. Rows are, in any order:
@@ -154,7 +164,7 @@ drop function sluice.claim_tasks(integer, integer);
 
 create function sluice.report_and_claim(p_runner_id integer, p_results jsonb, p_slots integer, p_look boolean default true)
   returns table (answer text, run_id bigint, task_no integer, token integer, attempt integer, workflow_id bigint,
-                 started_at timestamptz, input jsonb, outputs jsonb, took_ms integer, failure jsonb)
+                 started_at timestamptz, input jsonb, outputs jsonb, took_ms double precision, failure jsonb)
   language plpgsql volatile
   set search_path = sluice, pg_temp
   set plan_cache_mode = force_generic_plan
@@ -259,7 +269,7 @@ begin
                     else 'LOST'
                end,
                held.run_id, held.task_no, held.named,
-               null::integer, null::bigint, null::timestamptz, null::jsonb, null::jsonb, null::integer, null::jsonb
+               null::integer, null::bigint, null::timestamptz, null::jsonb, null::jsonb, null::double precision, null::jsonb
           from held
          where not held.succeeded
         union all
@@ -273,7 +283,7 @@ begin
       return query
         select run.status::text, run.id, null::integer, null::integer, null::integer, run.workflow_id,
                null::timestamptz, null::jsonb, null::jsonb,
-               (1000 * extract(epoch from run.finished_at - run.created_at))::integer,
+               round(1000 * extract(epoch from run.finished_at - run.created_at))::double precision,
                case when run.status = 'FAILED' then
                  jsonb_build_object('task', (select failed.name from workflow_tasks as failed
                                               where failed.workflow_id = run.workflow_id and failed.task_no = run.failed_task_no),
@@ -285,19 +295,14 @@ begin
     end if;
   end if;
 
-  -- What advance took for us bears the number of this transaction.
+  -- What advance took for us bears the number of this transaction (in a savepoint it would not: call this outside of any).
   if v_results > 0 then
     v_setting := set_config('sluice.claimer', '', true);
     if current_setting('sluice.took') = 'on' then
       return query
         select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
-               case when definition.reads <> '{}' then (
-                 select jsonb_object_agg(upstream.name, parent.output)
-                   from unnest(definition.reads) as read(task_no)
-                   join tasks as parent on parent.run_id = task.run_id and parent.task_no = read.task_no
-                   join workflow_tasks as upstream on upstream.workflow_id = task.workflow_id and upstream.task_no = read.task_no
-               ) end,
-               null::integer, null::jsonb
+               case when definition.reads <> '{}' then outputs_of(task.run_id, task.workflow_id, definition.reads) end,
+               null::double precision, null::jsonb
           from tasks as task
           join runs on runs.id = task.run_id
           join workflow_tasks as definition on definition.workflow_id = task.workflow_id and definition.task_no = task.task_no
@@ -332,13 +337,8 @@ begin
         returning tasks.run_id, tasks.task_no, tasks.token, tasks.attempt, tasks.workflow_id
       )
       select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
-             case when definition.reads <> '{}' then (
-               select jsonb_object_agg(upstream.name, parent.output)
-                 from unnest(definition.reads) as read(task_no)
-                 join tasks as parent on parent.run_id = task.run_id and parent.task_no = read.task_no
-                 join workflow_tasks as upstream on upstream.workflow_id = task.workflow_id and upstream.task_no = read.task_no
-             ) end,
-             null::integer, null::jsonb
+             case when definition.reads <> '{}' then outputs_of(task.run_id, task.workflow_id, definition.reads) end,
+             null::double precision, null::jsonb
         from task
         join runs on runs.id = task.run_id
         join workflow_tasks as definition on definition.workflow_id = task.workflow_id and definition.task_no = task.task_no;
@@ -357,3 +357,4 @@ end;
 $$;
 
 comment on function sluice.report_and_claim(integer, jsonb, integer, boolean) is 'One hop of a runner: results in, tasks out, in one transaction. Without a runner it only reports. Raises WF006 when the runner was given up.';
+comment on function sluice.outputs_of(bigint, bigint, integer[])                 is 'Outputs of these tasks of a run, as an object by their names.';

@@ -1,5 +1,5 @@
---! Previous: sha1:e7efa622c7bf8eff47bc74448555c8e85134a963
---! Hash: sha1:e3abd1e556831d95f1ae430b228855d85bac81d0
+--! Previous: sha1:339f882d67394a20903ae63f82d63dab5b1853d1
+--! Hash: sha1:b44d9b074d729d7099f5fef5acf1034e270ecba1
 --! Message: lightest starts
 
 /*

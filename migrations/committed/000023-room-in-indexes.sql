@@ -1,5 +1,5 @@
---! Previous: sha1:e3abd1e556831d95f1ae430b228855d85bac81d0
---! Hash: sha1:3c0d20f68b1a0860aa9eaac77eaa73cc32b0dd7d
+--! Previous: sha1:b44d9b074d729d7099f5fef5acf1034e270ecba1
+--! Hash: sha1:a6279c05dcf1a683e8e61cf6da596ee2f4139533
 --! Message: room in indexes
 
 /*

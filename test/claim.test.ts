@@ -128,6 +128,93 @@ test('one hop takes results and gives what they made READY; a result without an 
   assert.equal(await scene.states(), 'a SUCCESS, b RUNNING');
 });
 
+test('what the results made READY goes first, and as far as the runner has room', async () => {
+  await using scene = await running({ a: [], b: ['a'], c: ['a'], d: ['a'] });
+  await scene.claim(1);
+  const done = { ...(await scene.claimOf('a')), output: 'done' };
+
+  const rows = await scene.sql(
+    'select task_no, answer, attempt from sluice.report_and_claim($runner, $1, 2)',
+    [JSON.stringify([done])],
+  );
+
+  assert.deepEqual(
+    rows.map(({ task_no, answer, attempt }) => [scene.nameOf(task_no), answer, attempt]),
+    [
+      ['b', 'CLAIMED', 1],
+      ['c', 'CLAIMED', 1],
+    ],
+  );
+  assert.equal(await scene.states(), 'a SUCCESS, b RUNNING, c RUNNING, d READY');
+});
+
+test('a task that is taken as it becomes READY leaves both moves in the audit', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.claim(1);
+  const done = { ...(await scene.claimOf('a')), output: 'done' };
+
+  await scene.sql('select from sluice.report_and_claim($runner, $1, 1)', [JSON.stringify([done])]);
+
+  assert.deepEqual(await scene.transitions('b'), ['PENDING → READY', 'READY → RUNNING']);
+});
+
+test('a hop that is not to look leaves what is READY to others', async () => {
+  await using scene = await running({ a: [], b: ['a'], other: [] });
+  await scene.claim(1);
+  const done = { ...(await scene.claimOf('a')), output: 'done' };
+
+  await scene.sql('select from sluice.report_and_claim($runner, $1, 9, false)', [JSON.stringify([done])]);
+
+  assert.equal(await scene.states(), 'a SUCCESS, b RUNNING, other READY');
+});
+
+test('nothing is taken of a run that is stopped by a result of the same hop', async () => {
+  await using scene = await running({ a: [], b: [], c: ['a'] });
+  await scene.claim(2);
+  const good = { ...(await scene.claimOf('a')), output: 'done' };
+  const bad = { ...(await scene.claimOf('b')), ...FAILURE };
+
+  const rows = await scene.sql('select task_no, answer from sluice.report_and_claim($runner, $1, 9)', [
+    JSON.stringify([good, bad]),
+  ]);
+
+  assert.deepEqual(
+    rows.filter(({ answer }) => answer === 'CLAIMED'),
+    [],
+  );
+  assert.equal(await scene.states(), 'a SUCCESS, b FAILED, c READY');
+  assert.equal(await scene.status(), 'FAILED');
+});
+
+test('a result of a task that is not there is LOST', async () => {
+  await using scene = await running({ a: [] });
+
+  assert.deepEqual(await scene.report([{ run_id: scene.run, task_no: 99, token: 1, output: 1 }]), ['LOST']);
+});
+
+test('a run that took longer than a month ends like any other', async () => {
+  await using scene = await running({ a: [] });
+  await scene.sql(
+    `with started as (
+       insert into sluice.runs (workflow_id, workflow, waiting_for, input, created_at)
+       select workflow_id, workflow, 1, '{}', now() - interval '40 days' from sluice.runs where id = $run
+       returning id, workflow_id
+     )
+     insert into sluice.tasks (run_id, workflow_id, task_no, waiting_for, is_sink, state)
+     select id, workflow_id, 1, 0, true, 'READY' from started`,
+  );
+  const claimed = await scene.sql(
+    `select run_id, task_no, token from sluice.report_and_claim($runner, '[]', 2) where run_id <> $run`,
+  );
+
+  const [run] = await scene.sql('select answer, took_ms from sluice.report_and_claim(null, $1, 0)', [
+    JSON.stringify(claimed.map((claim) => ({ ...claim, output: 1 }))),
+  ]);
+
+  assert.equal(run.answer, 'COMPLETED');
+  assert.ok(run.took_ms >= 40 * 24 * 3600 * 1000);
+});
+
 test('a report says which runs it has finished', async () => {
   await using scene = await running({ a: [] });
   await scene.claim(1);

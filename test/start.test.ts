@@ -390,3 +390,23 @@ test('the engine checks an input by its whole schema, and names the place', asyn
   );
   assert.equal(await runsOf(workflow), 0);
 });
+
+test('an engine that has looked a workflow up before asks of inputs what its newest version asks', async () => {
+  const register = (properties: object) =>
+    pool.query('select from sluice.register_workflow($1, $2, $3)', [
+      'changing',
+      JSON.stringify([{ name: 'a', connector: 'none', operation: 'none' }]),
+      JSON.stringify({ type: 'object', properties, additionalProperties: false }),
+    ]);
+  await using engine = openEngine({ connectionString: url, connectors: {} });
+  await register({ old: { type: 'string' } });
+  await engine.startRun('changing', { input: { old: 'text' } });
+
+  await register({ new: { type: 'string', minLength: 3 } });
+  await assert.rejects(engine.startRun('changing', { input: { old: 'text' } }), /BAD_INPUT/);
+  await engine.startRun('changing', { input: { new: 'text' } });
+
+  await register({ new: { type: 'string', minLength: 5 } });
+  await assert.rejects(engine.startRun('changing', { input: { new: 'text' } }), /BAD_INPUT/);
+  assert.equal(await runsOf('changing'), 2);
+});

@@ -88,6 +88,7 @@ for (const [what, move] of [
     'a claim',
     `state = 'RUNNING', token = 1, attempt = 1, runner_id = $runner, started_at = now() + interval '1 min'`,
   ],
+  ['a claim', `state = 'RUNNING', token = 1, attempt = 1, runner_id = $runner`],
   ['the moment at which a task was READY', `ready_at = now() - interval '1 s'`],
 ]) {
   test(`${what} cannot be dated otherwise than it is: ${move}`, async () => {

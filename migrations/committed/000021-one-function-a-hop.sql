@@ -1,5 +1,5 @@
---! Previous: sha1:880007de247592e0b8d8395d279ec79601ea6a72
---! Hash: sha1:339f882d67394a20903ae63f82d63dab5b1853d1
+--! Previous: sha1:372dbf82973050a80b3e9da8dbfc4c507c50fb5b
+--! Hash: sha1:cd93ad0ae586a2ed1d3ad79c8f9578fc066e530b
 --! Message: one function a hop
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:339f882d67394a20903ae63f82d63dab5b1853d1
---! Hash: sha1:b44d9b074d729d7099f5fef5acf1034e270ecba1
+--! Previous: sha1:cd93ad0ae586a2ed1d3ad79c8f9578fc066e530b
+--! Hash: sha1:d76aff547e5b4961232575b70482ab5ba2cc170c
 --! Message: lightest starts
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:b44d9b074d729d7099f5fef5acf1034e270ecba1
---! Hash: sha1:a6279c05dcf1a683e8e61cf6da596ee2f4139533
+--! Previous: sha1:d76aff547e5b4961232575b70482ab5ba2cc170c
+--! Hash: sha1:e6f60865bade605a1f6b475e7619c3851d01e382
 --! Message: room in indexes
 
 /*

@@ -26,7 +26,7 @@ export async function endurance({ url, size }: Place): Promise<Figures> {
     const { rows: at } = await client.query('select clock_timestamp() as now');
     for (const end = performance.now() + partMs; performance.now() < end; await delay(5)) {
       const { rows } = await client.query(
-        `select count(*)::integer as active from sluice.runs where status = 'RUNNING'`,
+        `select count(*)::integer as active from sluice.runs where finished_at is null`,
       );
       if (rows[0].active < IN_FLIGHT)
         await scene.engine.startRuns(

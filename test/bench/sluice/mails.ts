@@ -48,7 +48,7 @@ export async function mails({ url, size }: Place): Promise<Figures> {
     for (let left = true; left; ) {
       await delay(10);
       const { rows } = await client.query(
-        `select exists (select from sluice.runs where status = 'RUNNING') as left`,
+        `select exists (select from sluice.runs where finished_at is null) as left`,
       );
       left = rows[0].left;
     }

@@ -72,7 +72,7 @@ async function drainBy(scene: Scene, url: string, workflow: string, runs: number
   for (let left = true; left; ) {
     await delay(50);
     const { rows } = await client.query(
-      `select exists (select from sluice.runs where status = 'RUNNING') as left`,
+      `select exists (select from sluice.runs where finished_at is null) as left`,
     );
     left = rows[0].left;
   }

@@ -1,5 +1,5 @@
 --! Previous: sha1:36f37238ab43c30d3f23a479218b7219f3672593
---! Hash: sha1:372dbf82973050a80b3e9da8dbfc4c507c50fb5b
+--! Hash: sha1:6ada740635c23f641357ec21a55a073e0c25c3b8
 --! Message: audit without a log
 
 /*
@@ -298,7 +298,11 @@ select date_trunc('minute', event.at)::timestamp(0)       as minute,
   from (
     select transitions.at, transitions.to_state::text as what
       from sluice.runs
-      join sluice.transitions on transitions.run_id = runs.id
+     -- Run by run: a join would read all tasks there are.
+     cross join lateral (select moved.at, moved.from_state, moved.to_state
+                           from sluice.transitions as moved
+                          where moved.run_id = runs.id
+                         offset 0) as transitions
      where (runs.finished_at is null or runs.finished_at >= date_trunc('minute', now()) - interval '59 minutes')
        and transitions.at >= date_trunc('minute', now()) - interval '59 minutes'
        and transitions.from_state is not null

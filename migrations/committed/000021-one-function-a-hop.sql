@@ -1,5 +1,5 @@
---! Previous: sha1:372dbf82973050a80b3e9da8dbfc4c507c50fb5b
---! Hash: sha1:cd93ad0ae586a2ed1d3ad79c8f9578fc066e530b
+--! Previous: sha1:6ada740635c23f641357ec21a55a073e0c25c3b8
+--! Hash: sha1:ca9617a137828fc23143d1bd3b8e3570e37591e1
 --! Message: one function a hop
 
 /*

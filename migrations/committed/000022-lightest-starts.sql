@@ -1,5 +1,5 @@
---! Previous: sha1:cd93ad0ae586a2ed1d3ad79c8f9578fc066e530b
---! Hash: sha1:d76aff547e5b4961232575b70482ab5ba2cc170c
+--! Previous: sha1:ca9617a137828fc23143d1bd3b8e3570e37591e1
+--! Hash: sha1:fc9ad8356444a5880e5e4c887a801e2e7c93d714
 --! Message: lightest starts
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:d76aff547e5b4961232575b70482ab5ba2cc170c
---! Hash: sha1:e6f60865bade605a1f6b475e7619c3851d01e382
+--! Previous: sha1:fc9ad8356444a5880e5e4c887a801e2e7c93d714
+--! Hash: sha1:c3ae7e66bce0193e8d858035ed3083d370202e5c
 --! Message: room in indexes
 
 /*

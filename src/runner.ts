@@ -198,6 +198,8 @@ class Runner {
     try {
       hop = await reportAndClaim(lane, session.runnerId, results, room, look);
     } catch (error) {
+      // Nobody has looked.
+      this.#isRung ||= look;
       if (!isPassing(error)) this.#refuse(ended, error);
       // An identity that was lost meanwhile took its results with it.
       if (this.#runnerId === session.runnerId) this.#slots.putBack(ended);
@@ -207,8 +209,9 @@ class Runner {
     this.#oneByOne &&= this.#slots.results > 0;
     this.#trouble.over();
     this.#narrator.tell(hop, ended);
+    const isFull = hop.claimed.length === room;
     if (room === 0) this.#isRung = true;
-    else if (look || hop.claimed.length === room) this.#isMore = hop.claimed.length === room;
+    else if (look || isFull) this.#isMore = isFull;
     for (const { workflow_id: id } of hop.claimed)
       if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
     if (this.#runnerId !== session.runnerId) return;

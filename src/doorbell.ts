@@ -36,6 +36,7 @@ export interface Listening extends AsyncDisposable {
 
 const CONNECT_MS = 10_000;
 const ANSWER_MS = 5_000;
+const KEEP_ALIVE_MS = 5_000;
 const GOODBYE_MS = 1_000;
 
 /**
@@ -55,6 +56,7 @@ export async function listen(
       application_name: 'sluice listen',
       connectionTimeoutMillis: CONNECT_MS,
       query_timeout: ANSWER_MS,
+      keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
       // It hides its connections, and we have to be able to let go of one that does not answer.
       stream: () => {
         const socket = new Socket();
@@ -65,7 +67,8 @@ export async function listen(
     {
       retryInterval: 250,
       retryTimeout: Number.POSITIVE_INFINITY,
-      paranoidChecking: ANSWER_MS,
+      // The system asks whether the other side is still there, which costs no query; and a beat finds what is not rung for.
+      paranoidChecking: false,
       parse: (text: string) => text,
     },
   );

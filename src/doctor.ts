@@ -20,8 +20,8 @@ const TRIGGERS = {
   workflows: ['versions_never_change'],
   workflow_tasks: ['versions_never_change'],
   workflow_edges: ['versions_never_change'],
-  runs: ['runs_stay_on_record', 'guard_run', 'stop_tasks'],
-  tasks: ['tasks_stay_on_record', 'guard_task', 'advance_new_tasks', 'advance'],
+  runs: ['runs_stay_on_record', 'guard_new_run', 'advance_runs'],
+  tasks: ['tasks_stay_on_record', 'guard_new_task', 'announce_new_tasks', 'advance'],
   attempts: ['attempts_stay_on_record'],
 };
 

@@ -119,13 +119,17 @@ export async function listRuns(
   const where = (condition: string, value: unknown) =>
     conditions.push(condition.replace('?', `$${values.push(value)}`));
   if (statuses) where('runs.status = any (?::sluice.run_status[])', statuses);
+  // What the index of stopped runs is about.
+  if (statuses?.every((status) => status === 'FAILED' || status === 'CANCELLED'))
+    conditions.push('runs.reason is not null');
   if (since) where('runs.created_at >= ?', since);
   if (before !== undefined) where('runs.id < ?', before);
-  const newest = `select runs.id from sluice.runs where ${conditions.join(' and ')}`;
+  if (workflow !== undefined) where('runs.workflow = ?', workflow);
+  const newest = `select runs.id from sluice.${which === 'active' ? 'active_runs' : 'runs'} as runs where ${conditions.join(' and ')}`;
   // Version by version, and as a range of (workflow_id, id), in which order the index has them. Otherwise the planner may
   // walk all runs by id, until it has met enough of a workflow that is run rarely.
   const ids =
-    workflow === undefined
+    workflow === undefined || which === 'active'
       ? `${newest} order by runs.id desc limit $1`
       : `select runs.id
            from sluice.workflows
@@ -133,7 +137,7 @@ export async function listRuns(
             and (runs.workflow_id, runs.id) > (workflows.id, 0) and (runs.workflow_id, runs.id) < (workflows.id + 1, 0)
             order by runs.workflow_id desc, runs.id desc
             limit $1) as runs
-          where workflows.name = $${values.push(workflow)}
+          where workflows.name = $${values.length}
           order by runs.id desc
           limit $1`;
   const { rows } = await db.query(
@@ -145,9 +149,7 @@ export async function listRuns(
 
 /** How many runs are under way. */
 export async function countActiveRuns(db: Connection): Promise<number> {
-  const { rows } = await db.query(
-    `select count(*)::integer as count from sluice.runs where finished_at is null`,
-  );
+  const { rows } = await db.query(`select count(*)::integer as count from sluice.active_runs`);
   return rows[0].count;
 }
 

@@ -159,8 +159,8 @@ class Runner {
       return;
     }
     await this.#bell.next();
-    // Whatever finishes in this tick goes into the same hop.
-    await immediate();
+    // Whatever else finishes in this tick goes into the same hop.
+    if (this.#slots.running > 0) await immediate();
   }
 
   /** How much to claim at once: a lane's part, which is executed while the next part is on its way. */
@@ -250,7 +250,7 @@ class Runner {
     if (!session || this.#beating) return;
     this.#beating = true;
     try {
-      const pulse = await session.beat();
+      const pulse = await session.beat(this.#slots.runs);
       if (this.#session !== session) return;
       if (!pulse.alive) return this.#loseIdentity(session);
       this.#trouble.over();

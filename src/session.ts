@@ -3,12 +3,14 @@ import type { Client } from 'pg';
 import { openClient } from './database/connect.ts';
 import {
   beat,
+  endFormerSessions,
   endRunner,
   holdRunnerLock,
   isRunnerAlive,
   nameSession,
   type Pulse,
   registerRunner,
+  sessionNameOf,
 } from './store.ts';
 
 /** No call of ours takes that long; a connection that does not answer is given up. */
@@ -48,8 +50,12 @@ export class Session implements AsyncDisposable {
       const [control, ...lanes] = (await Promise.all(opening)) as [Client, ...Client[]];
       const isNew = former === undefined || !(await isRunnerAlive(control, former));
       const runnerId = isNew ? await registerRunner(control, hostname(), process.pid, slots) : former;
-      const name = await holdRunnerLock(control, runnerId);
-      await Promise.all(lanes.map((lane) => nameSession(lane, name)));
+      const name = sessionNameOf(runnerId);
+      if (!isNew) await endFormerSessions(control, name);
+      await Promise.all([
+        holdRunnerLock(control, runnerId),
+        ...[control, ...lanes].map((db) => nameSession(db, name)),
+      ]);
       return new Session(runnerId, isNew, control, lanes);
     } catch (error) {
       for (const client of opening) client.then(close, () => {});
@@ -72,8 +78,9 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  beat(): Promise<Pulse> {
-    return beat(this.#control, this.runnerId);
+  /** Says of which runs we hold tasks. */
+  beat(runs: readonly string[]): Promise<Pulse> {
+    return beat(this.#control, this.runnerId, runs);
   }
 
   /** Says how many tasks it gave back; null when the runner had been given up before. After a beat that is under way. */

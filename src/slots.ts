@@ -31,6 +31,11 @@ export class Slots {
     return this.#options.count - this.#executions.size - this.#reserved;
   }
 
+  /** How many are being executed. */
+  get running(): number {
+    return this.#executions.size;
+  }
+
   /** How many results wait. */
   get results(): number {
     return this.#results.length;
@@ -46,6 +51,11 @@ export class Slots {
     return [...this.#executions]
       .map(({ task }): Claim => task)
       .concat(this.#results.map(({ result }) => result));
+  }
+
+  /** Of which runs something is executed. */
+  get runs(): string[] {
+    return [...new Set([...this.#executions].map(({ task }) => task.run_id))];
   }
 
   /** What runs, for people. */

@@ -166,13 +166,16 @@ export async function registerRunner(
   return rows[0].id;
 }
 
+/** What the sessions of a runner are called. */
+export function sessionNameOf(runnerId: number): string {
+  return `sluice runner ${runnerId}`;
+}
+
 /**
- * Takes the lock by which a runner is known to live, for as long as this connection lasts, and gives the name of the
- * runner's sessions. Former sessions of that name are ended first: after a cut the server may not have noticed yet, and
- * what they are still doing must not commit once we have looked at what it did.
+ * Ends other sessions of that name: after a cut the server may not have noticed yet, and what they are still doing must not
+ * commit once we have looked at what it did.
  */
-export async function holdRunnerLock(db: Connection, runnerId: number): Promise<string> {
-  const name = `sluice runner ${runnerId}`;
+export async function endFormerSessions(db: Connection, name: string): Promise<void> {
   const { rows } = await db.query(
     `select bool_and(pg_terminate_backend(pid, 3000)) as ended
        from pg_stat_activity
@@ -181,9 +184,11 @@ export async function holdRunnerLock(db: Connection, runnerId: number): Promise<
   );
   if (rows[0].ended === false)
     throw new DatabaseUnavailableError(`a former session of ${name} does not end.`);
-  await nameSession(db, name);
+}
+
+/** Takes the lock by which a runner is known to live, for as long as this connection lasts. */
+export async function holdRunnerLock(db: Connection, runnerId: number): Promise<void> {
   await db.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [runnerId]);
-  return name;
 }
 
 /** What pg_stat_activity calls this connection. */
@@ -217,11 +222,12 @@ export async function isRunnerAlive(db: Connection, runnerId: number): Promise<b
   return rowCount === 1;
 }
 
-export async function beat(db: Connection, runnerId: number): Promise<Pulse> {
+/** A sign of life; says which of the runs have stopped. */
+export async function beat(db: Connection, runnerId: number, runs: readonly string[]): Promise<Pulse> {
   const { rows } = await db.query({
     name: 'beat',
-    text: 'select * from sluice.beat($1)',
-    values: [runnerId],
+    text: 'select * from sluice.beat($1, $2)',
+    values: [runnerId, runs],
   });
   return rows[0];
 }

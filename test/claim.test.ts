@@ -28,6 +28,22 @@ test('two sessions that claim at the same moment never get the same task, and ne
   assert.deepEqual(await second.claim(9), ['c', 'd']);
 });
 
+test('neither a claim nor the end of a run changes anything that an index is about', async () => {
+  await using scene = await running({ a: [] });
+  await using session = await scene.transaction();
+  const hotUpdates = () =>
+    session.sql(
+      `select pg_stat_get_xact_tuples_hot_updated('sluice.tasks'::regclass)::integer as tasks,
+              pg_stat_get_xact_tuples_hot_updated('sluice.runs'::regclass)::integer  as runs`,
+    );
+
+  await session.claim(1);
+  assert.deepEqual(await hotUpdates(), [{ tasks: 1, runs: 0 }]);
+
+  await session.succeed('a');
+  assert.deepEqual(await hotUpdates(), [{ tasks: 1, runs: 1 }]);
+});
+
 test('what a claim took that was rolled back can be claimed again', async () => {
   await using scene = await running({ a: [] });
   await using first = await scene.transaction();

@@ -87,9 +87,11 @@ test('every PL/pgSQL function sets its search_path, but those within hops and st
 
   assert.deepEqual(bare, [
     'sluice.advance()',
+    'sluice.advance_runs()',
+    'sluice.announce_new_tasks()',
     'sluice.complete_input(text,jsonb,jsonb)',
-    'sluice.guard_run()',
-    'sluice.guard_task()',
+    'sluice.guard_new_run()',
+    'sluice.guard_new_task()',
   ]);
 });
 

@@ -195,17 +195,19 @@ test('a beat takes over from the dead and says who they were and that there is s
   assert.deepEqual(await scene.claim(1, heir), ['a']);
 });
 
-test('a beat says which of a runner’s runs have stopped, and whether it is given up itself', async () => {
+test('a beat says which of these runs have stopped, and whether the runner is given up itself', async () => {
   await using scene = await running({ a: [], b: [] });
   await scene.claim(2);
   await scene.fail('a');
 
-  const [before] = await scene.sql('select * from sluice.beat($runner)');
-  await lose(scene);
-  const [after] = await scene.sql('select * from sluice.beat($runner)');
+  const [{ other }] = await scene.sql('select sluice.start_run($1) as other', [scene.workflow]);
 
-  assert.deepEqual(before, { alive: true, claimable: false, stopped_runs: [scene.run], lost_runners: [] });
-  assert.deepEqual(after, { alive: false, claimable: false, stopped_runs: [], lost_runners: [] });
+  const [before] = await scene.sql(`select * from sluice.beat($runner, array[$run, ${other}])`);
+  await lose(scene);
+  const [after] = await scene.sql(`select * from sluice.beat($runner)`);
+
+  assert.deepEqual(before, { alive: true, claimable: true, stopped_runs: [scene.run], lost_runners: [] });
+  assert.deepEqual(after, { alive: false, claimable: true, stopped_runs: [], lost_runners: [] });
 });
 
 test('a beat of one who was cut off spares those who fell silent with him, and the next beat does not', async () => {

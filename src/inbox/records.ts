@@ -64,8 +64,8 @@ export class Records implements AsyncDisposable {
     for (;;) {
       const { rows } = await this.#ask(
         `select count(*)::integer as open
-           from sluice.runs
-          where finished_at is null and workflow = $1 and key like 'sha256 %'`,
+           from sluice.active_runs
+          where workflow = $1 and key like 'sha256 %'`,
       );
       if (rows[0].open <= most) return;
       await delay(OPEN_MS, undefined, { signal: this.#signal });

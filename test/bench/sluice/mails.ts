@@ -47,9 +47,7 @@ export async function mails({ url, size }: Place): Promise<Figures> {
     );
     for (let left = true; left; ) {
       await delay(10);
-      const { rows } = await client.query(
-        `select exists (select from sluice.runs where finished_at is null) as left`,
-      );
+      const { rows } = await client.query(`select exists (select from sluice.active_runs) as left`);
       left = rows[0].left;
     }
     return performance.now() - began;

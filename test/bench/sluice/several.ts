@@ -71,9 +71,7 @@ async function drainBy(scene: Scene, url: string, workflow: string, runs: number
   const first = ids[0];
   for (let left = true; left; ) {
     await delay(50);
-    const { rows } = await client.query(
-      `select exists (select from sluice.runs where finished_at is null) as left`,
-    );
+    const { rows } = await client.query(`select exists (select from sluice.active_runs) as left`);
     left = rows[0].left;
   }
   const { rows } = await client.query(

@@ -1,5 +1,5 @@
 --! Previous: sha1:c3ae7e66bce0193e8d858035ed3083d370202e5c
---! Hash: sha1:de3363d99e0fb6b389740b5f40bb25ccf962cf8c
+--! Hash: sha1:2253ba5cc8d901910d37080c3da367b0b611af97
 --! Message: fewer writes a move
 
 /*
@@ -27,13 +27,15 @@ select tasks.*
    and tasks.finished_at is null
    and not tasks.stopped;
 
-/* A run that is under way always has an open task, and is found by it. */
+/* A run that is under way always has an open task, and is found by it: newest first, as the index has them. */
 drop index sluice.runs_active;
 create view sluice.active_runs as
 select runs.*
-  from sluice.runs
- where runs.finished_at is null
-   and runs.id in (select open_tasks.run_id from sluice.open_tasks);
+  from (select distinct open_tasks.run_id
+          from sluice.open_tasks
+         order by open_tasks.run_id desc) as open
+  join sluice.runs on runs.id = open.run_id
+ where runs.finished_at is null;
 
 drop index sluice.runs_stopped;
 create index runs_stopped on sluice.runs (id) where reason is not null;
@@ -768,7 +770,7 @@ end;
 $$;
 
 comment on view     sluice.open_tasks                                 is 'Tasks that are READY or RUNNING, unless put aside because their run has stopped.';
-comment on view     sluice.active_runs                                is 'Runs under way, found by their open tasks.';
+comment on view     sluice.active_runs                                is 'Runs under way, found by their open tasks, newest first.';
 comment on function sluice.guard_new_task()                           is 'Tasks begin as PENDING or READY, or as a copy of one that succeeded in the run that is repeated.';
 comment on function sluice.guard_new_run()                            is 'Holds new runs to what their status implies.';
 comment on function sluice.announce_new_tasks()                       is 'Rings the doorbell when tasks are READY from the start.';

@@ -20,7 +20,8 @@ export async function idle({ url, superuserUrl, size }: Place): Promise<Figures>
     );
     return Number(rows[0].count);
   };
-  await delay(3_000);
+  // Sessions tell what they did up to 10 s later.
+  await delay(15_000);
   const before = await transactions();
   const used = process.cpuUsage();
   await delay(seconds * 1000);

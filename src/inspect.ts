@@ -125,6 +125,7 @@ export async function listRuns(
   if (since) where('runs.created_at >= ?', since);
   if (before !== undefined) where('runs.id < ?', before);
   if (workflow !== undefined) where('runs.workflow = ?', workflow);
+  const workflowParameter = `$${values.length}`;
   const newest = `select runs.id from sluice.${which === 'active' ? 'active_runs' : 'runs'} as runs where ${conditions.join(' and ')}`;
   // Version by version, and as a range of (workflow_id, id), in which order the index has them. Otherwise the planner may
   // walk all runs by id, until it has met enough of a workflow that is run rarely.
@@ -137,7 +138,7 @@ export async function listRuns(
             and (runs.workflow_id, runs.id) > (workflows.id, 0) and (runs.workflow_id, runs.id) < (workflows.id + 1, 0)
             order by runs.workflow_id desc, runs.id desc
             limit $1) as runs
-          where workflows.name = $${values.length}
+          where workflows.name = ${workflowParameter}
           order by runs.id desc
           limit $1`;
   const { rows } = await db.query(

@@ -202,6 +202,24 @@ test('nothing is taken of a run that is stopped by a result of the same hop', as
   assert.equal(await scene.status(), 'FAILED');
 });
 
+test('a hop with successes and failures says of all runs that it has ended', async () => {
+  await using scene = await running({ a: [] });
+  const [{ other }] = await scene.sql('select sluice.start_run($1) as other', [scene.workflow]);
+  await scene.claim(2);
+  const good = { ...(await scene.claimOf('a')), output: 'done' };
+  const bad = { ...(await scene.claimOf('a')), run_id: other, ...FAILURE };
+
+  const rows = await scene.sql(
+    'select run_id, answer from sluice.report_and_claim($runner, $1, 1) where task_no is null order by run_id',
+    [JSON.stringify([good, bad])],
+  );
+
+  assert.deepEqual(rows, [
+    { run_id: scene.run, answer: 'COMPLETED' },
+    { run_id: other, answer: 'FAILED' },
+  ]);
+});
+
 test('a result of a task that is not there is LOST', async () => {
   await using scene = await running({ a: [] });
 

@@ -1,5 +1,5 @@
 --! Previous: sha1:36f37238ab43c30d3f23a479218b7219f3672593
---! Hash: sha1:6ada740635c23f641357ec21a55a073e0c25c3b8
+--! Hash: sha1:880007de247592e0b8d8395d279ec79601ea6a72
 --! Message: audit without a log
 
 /*
@@ -101,27 +101,24 @@ declare
   v_broken text;
 begin
   if tg_op = 'UPDATE' then
-    -- Whatever is unknown is refused as well.
-    if (case old.state
-          when 'READY'   then (new.state = 'RUNNING' and new.token = 1 and new.attempt = 1 and new.runner_id is not null and not old.stopped
-                               and (new.started_at = statement_timestamp() or new.started_at between transaction_timestamp() and clock_timestamp()))
-                           or (new.state = 'READY' and new.stopped and not old.stopped and pg_trigger_depth() > 1)
-          when 'RUNNING' then (new.state in ('SUCCESS', 'FAILED') and new.token = old.token and new.attempt = old.attempt
-                               and new.runner_id is not distinct from old.runner_id and new.started_at = old.started_at
-                               and (new.finished_at is null or new.finished_at = statement_timestamp()
-                                    or new.finished_at between transaction_timestamp() and clock_timestamp()))
-                           or (new.state = 'RUNNING' and new.token > old.token and new.runner_id is null)
-                           or (new.state = 'RUNNING' and new.token = old.token and old.runner_id is null and new.runner_id is not null
-                               and (new.started_at = statement_timestamp() or new.started_at between transaction_timestamp() and clock_timestamp()))
-          -- READY, and taken in the same moment by the runner whose result it was that made it so: see advance.
-          when 'PENDING' then new.waiting_for between 0 and old.waiting_for - 1 and pg_trigger_depth() > 1
-                          and (new.state in ('PENDING', 'READY')
-                               or new.state = 'RUNNING' and new.token = 1 and new.attempt = 1 and new.runner_id is not null
-                                  and new.started_at = statement_timestamp())
-          else false
-        end
-        and new.run_id = old.run_id and new.task_no = old.task_no and new.workflow_id = old.workflow_id and new.is_sink = old.is_sink
-        and new.ready_at is not distinct from old.ready_at) is not true
+    if not (case old.state
+              when 'READY'   then (new.state = 'RUNNING' and new.token = 1 and new.attempt = 1 and new.runner_id is not null and not old.stopped
+                                   and (new.started_at = statement_timestamp() or new.started_at between transaction_timestamp() and clock_timestamp()))
+                               or (new.state = 'READY' and new.stopped and not old.stopped and pg_trigger_depth() > 1)
+              when 'RUNNING' then (new.state in ('SUCCESS', 'FAILED') and new.token = old.token and new.attempt = old.attempt
+                                   and new.runner_id is not distinct from old.runner_id and new.started_at = old.started_at
+                                   and (new.finished_at is null or new.finished_at = statement_timestamp()
+                                        or new.finished_at between transaction_timestamp() and clock_timestamp()))
+                               or (new.state = 'RUNNING' and new.token > old.token and new.runner_id is null)
+                               or (new.state = 'RUNNING' and new.token = old.token and old.runner_id is null and new.runner_id is not null
+                                   and (new.started_at = statement_timestamp() or new.started_at between transaction_timestamp() and clock_timestamp()))
+              -- READY, and taken in the same moment by the runner whose result it was that made it so: see advance.
+              when 'PENDING' then new.state in ('PENDING', 'READY', 'RUNNING') and new.waiting_for between 0 and old.waiting_for - 1
+                              and pg_trigger_depth() > 1
+              else false
+            end
+            and new.run_id = old.run_id and new.task_no = old.task_no and new.workflow_id = old.workflow_id and new.is_sink = old.is_sink
+            and new.ready_at is not distinct from old.ready_at)
     then
       raise exception using
         errcode = 'WF001',
@@ -298,11 +295,7 @@ select date_trunc('minute', event.at)::timestamp(0)       as minute,
   from (
     select transitions.at, transitions.to_state::text as what
       from sluice.runs
-     -- Run by run: a join would read all tasks there are.
-     cross join lateral (select moved.at, moved.from_state, moved.to_state
-                           from sluice.transitions as moved
-                          where moved.run_id = runs.id
-                         offset 0) as transitions
+      join sluice.transitions on transitions.run_id = runs.id
      where (runs.finished_at is null or runs.finished_at >= date_trunc('minute', now()) - interval '59 minutes')
        and transitions.at >= date_trunc('minute', now()) - interval '59 minutes'
        and transitions.from_state is not null

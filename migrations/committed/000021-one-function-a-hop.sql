@@ -1,5 +1,5 @@
---! Previous: sha1:6ada740635c23f641357ec21a55a073e0c25c3b8
---! Hash: sha1:ca9617a137828fc23143d1bd3b8e3570e37591e1
+--! Previous: sha1:880007de247592e0b8d8395d279ec79601ea6a72
+--! Hash: sha1:339f882d67394a20903ae63f82d63dab5b1853d1
 --! Message: one function a hop
 
 /*

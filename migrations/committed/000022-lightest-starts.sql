@@ -1,5 +1,5 @@
---! Previous: sha1:ca9617a137828fc23143d1bd3b8e3570e37591e1
---! Hash: sha1:fc9ad8356444a5880e5e4c887a801e2e7c93d714
+--! Previous: sha1:339f882d67394a20903ae63f82d63dab5b1853d1
+--! Hash: sha1:b44d9b074d729d7099f5fef5acf1034e270ecba1
 --! Message: lightest starts
 
 /*

@@ -1,5 +1,5 @@
---! Previous: sha1:fc9ad8356444a5880e5e4c887a801e2e7c93d714
---! Hash: sha1:c3ae7e66bce0193e8d858035ed3083d370202e5c
+--! Previous: sha1:b44d9b074d729d7099f5fef5acf1034e270ecba1
+--! Hash: sha1:a6279c05dcf1a683e8e61cf6da596ee2f4139533
 --! Message: room in indexes
 
 /*

@@ -7,7 +7,7 @@ import { addRunCommands } from './commands/run.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addWatchCommand } from './commands/watch.ts';
 import { describeConnectionFailure, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
-import { DatabaseUnavailableError, DefinitionError, messageOf, UsageError } from './errors.ts';
+import { codeOf, DatabaseUnavailableError, DefinitionError, messageOf, UsageError } from './errors.ts';
 import { Shell, say } from './shell.ts';
 import { printable } from './terminal.ts';
 
@@ -48,7 +48,7 @@ function fail(error: unknown): number {
     );
     return 3;
   }
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   const hint =
     error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? ` ${error.hint}` : '';
   if (error instanceof DefinitionError) {

@@ -7,7 +7,7 @@ import {
   isDatabaseExhausted,
 } from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
-import { DefinitionError, UsageError } from './errors.ts';
+import { codeOf, DefinitionError, UsageError } from './errors.ts';
 import {
   explain,
   type Graph,
@@ -140,7 +140,7 @@ export class Engine implements AsyncDisposable {
         return runs.map(({ runId }) => runId);
       } catch (error) {
         // Somebody has registered a new version meanwhile: what it asks of inputs counts.
-        if (!(error instanceof Error && 'code' in error && error.code === 'WF010')) throw error;
+        if (codeOf(error) !== 'WF010') throw error;
         this.#declared.delete(workflow);
       }
     }

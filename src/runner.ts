@@ -2,7 +2,7 @@ import { setTimeout as delay, setImmediate as immediate } from 'node:timers/prom
 import type { Pool } from 'pg';
 import { createPool, isConflict, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
 import { Doorbell, type Listening, listen } from './doorbell.ts';
-import { ConnectorError, messageOf } from './errors.ts';
+import { ConnectorError, codeOf, messageOf } from './errors.ts';
 import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
 import type { Log } from './log.ts';
 import { Narrator } from './narrator.ts';
@@ -403,8 +403,4 @@ function isPassing(error: unknown): boolean {
   return (
     isConnectionFailure(error) || isDatabaseExhausted(error) || isConflict(error) || codeOf(error) === 'WF006'
   );
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

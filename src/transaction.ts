@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from './connector.ts';
 import { isConflict, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
-import { ConnectorError } from './errors.ts';
+import { ConnectorError, codeOf } from './errors.ts';
 import { beginTask, type Claim, type Hop, type Result, report } from './store.ts';
 import { duration } from './terminal.ts';
 
@@ -122,8 +122,4 @@ export class TaskTransaction {
       throw error;
     }
   }
-}
-
-function codeOf(error: unknown): unknown {
-  return error instanceof Error && 'code' in error ? error.code : undefined;
 }

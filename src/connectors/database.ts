@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { Connector, operation, type Queryable, type TaskContext } from '../connector.ts';
 import { createPool, isConnectionFailure, isDatabaseExhausted } from '../database/connect.ts';
-import { ConnectorError, messageOf } from '../errors.ts';
+import { ConnectorError, codeOf, messageOf } from '../errors.ts';
 import type { Json } from '../json.ts';
 import { didYouMean } from '../workflow.ts';
 
@@ -211,7 +211,7 @@ function toJson(stored: Record<string, unknown>): { [key: string]: Json } {
 function explain(name: string, error: unknown): unknown {
   if (error instanceof ConnectorError || isConnectionFailure(error) || isDatabaseExhausted(error))
     return error;
-  const code = error instanceof Error && 'code' in error ? String(error.code) : '';
+  const code = codeOf(error);
   const advice = code === '42P10' ? ' Add a unique constraint on exactly the key columns.' : '';
   return new ConnectorError(`DB_${code || 'ERROR'}`, `${name}: ${messageOf(error)}.${advice}`, {
     cause: error,

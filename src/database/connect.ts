@@ -1,5 +1,5 @@
 import pg from 'pg';
-import { DatabaseUnavailableError, messageOf } from '../errors.ts';
+import { codeOf, DatabaseUnavailableError, messageOf } from '../errors.ts';
 
 export interface ConnectOptions {
   /** Shown in pg_stat_activity. */
@@ -189,8 +189,4 @@ function causes(error: unknown): unknown[] {
   if (error === undefined || error === null) return [];
   const inner = error instanceof AggregateError ? error.errors : [];
   return [error, ...inner.flatMap(causes), ...(error instanceof Error ? causes(error.cause) : [])];
-}
-
-function codeOf(error: unknown): string {
-  return error instanceof Error && 'code' in error ? String(error.code) : '';
 }

@@ -1,6 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
+import { codeOf } from '../errors.ts';
 import type { Cluster } from './cluster.ts';
 import { createClient, isConnectionFailure } from './connect.ts';
 import { isAlive } from './process.ts';
@@ -45,7 +46,7 @@ function isPostmaster({ pid, data: recorded }: PidFile, data: string): boolean {
       // A postmaster works in its data directory, also after the folder was moved.
       return readlinkSync(`/proc/${pid}/cwd`) === data;
     } catch (error) {
-      return error instanceof Error && 'code' in error && error.code === 'EACCES';
+      return codeOf(error) === 'EACCES';
     }
   }
   if (resolve(recorded) !== data) return false;

@@ -2,7 +2,7 @@ import { spawn } from 'node:child_process';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { childEnvironment } from '../config.ts';
-import { DatabaseUnavailableError, messageOf } from '../errors.ts';
+import { codeOf, DatabaseUnavailableError, messageOf } from '../errors.ts';
 import type { Account } from './account.ts';
 
 /** Runs a program of Postgres to its end. Fails with what it said. */
@@ -36,7 +36,7 @@ export function isAlive(pid: number): boolean {
     process.kill(pid, 0);
     return true;
   } catch (error) {
-    return error instanceof Error && 'code' in error && error.code === 'EPERM';
+    return codeOf(error) === 'EPERM';
   }
 }
 

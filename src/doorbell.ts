@@ -1,6 +1,8 @@
 import { Socket } from 'node:net';
 import pgListen from 'pg-listen';
 import { withSession } from './database/connect.ts';
+import { messageOf } from './errors.ts';
+import type { Log } from './log.ts';
 
 /** Rings when there may be something to do. It carries nothing: a ring that nobody waits for is remembered once. */
 export class Doorbell {
@@ -34,10 +36,59 @@ export interface Listening extends AsyncDisposable {
   hears(channel: string, ring: () => Promise<void>, patienceMs?: number): Promise<boolean>;
 }
 
+const CHANNELS = ['task_ready', 'run_stopped'];
+const AGAIN_MS = 10_000;
 const CONNECT_MS = 10_000;
 const ANSWER_MS = 5_000;
 const KEEP_ALIVE_MS = 5_000;
 const GOODBYE_MS = 1_000;
+
+export interface EarOptions {
+  readonly url: string;
+  readonly log: Log;
+  readonly onRing: (channel: string) => void;
+  /** Rings, over another connection. */
+  readonly ring: () => Promise<void>;
+}
+
+/**
+ * What a runner hears with, for as long as it lives. Rings spare it the wait for the next beat: what cannot be had is said
+ * once, and tried again now and then.
+ */
+export class Ear implements AsyncDisposable {
+  readonly #options: EarOptions;
+  #listening: Listening | undefined;
+  #closed = false;
+
+  constructor(options: EarOptions) {
+    this.#options = options;
+  }
+
+  /** Resolves when it hears, or when it is known that it does not. */
+  async open(isFirst = true): Promise<void> {
+    const { url, log, onRing, ring } = this.#options;
+    try {
+      const listening = await listen(url, CHANNELS, onRing);
+      if (this.#closed) return await listening[Symbol.asyncDispose]();
+      this.#listening = listening;
+      if (await listening.hears('task_ready', ring)) return;
+      log.warn(
+        {},
+        'NOTIFY does not arrive (is a pooler in transaction mode in between?): looking for work once a second instead',
+      );
+    } catch (error) {
+      // Once it listens, it looks after its connection itself.
+      if (this.#closed || this.#listening) return;
+      if (isFirst) log.warn({}, `cannot listen: ${messageOf(error)}; looking for work once a second instead`);
+      setTimeout(() => this.#closed || this.open(false), AGAIN_MS).unref();
+    }
+  }
+
+  async [Symbol.asyncDispose](): Promise<void> {
+    this.#closed = true;
+    await this.#listening?.[Symbol.asyncDispose]();
+  }
+}
 
 /**
  * Listens until disposed of, also across restarts of the server, and calls back once for every ring and after every

@@ -1,7 +1,7 @@
 import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { createPool, isConflict, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
-import { Doorbell, type Listening, listen } from './doorbell.ts';
+import { Doorbell, Ear } from './doorbell.ts';
 import { ConnectorError, codeOf, messageOf } from './errors.ts';
 import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
 import type { Log } from './log.ts';
@@ -39,7 +39,6 @@ const SUM_UP_MS = 60_000;
 const RECONNECT_MS = 250;
 /** A hop with fewer tasks costs nearly as much as one with so many. */
 const SMALLEST_PART = 20;
-const LISTEN_AGAIN_MS = 10_000;
 /** The task's transactions at a time; more slots than these share them. */
 const TRANSACTIONS = 10;
 
@@ -53,6 +52,7 @@ export async function runRunner(options: RunnerOptions): Promise<void> {
 class Runner {
   readonly #options: RunnerOptions;
   readonly #bell = new Doorbell();
+  readonly #ear: Ear;
   readonly #pool: Pool;
   readonly #narrator: Narrator;
   readonly #trouble: Trouble;
@@ -61,7 +61,6 @@ class Runner {
   readonly #workflows = new Map<string, StoredWorkflow>();
   #session: Session | undefined;
   #runnerId: number | undefined;
-  #listening: Listening | undefined;
   #beating = false;
   /** Hops under way, of a session that is gone perhaps. */
   #hops = 0;
@@ -101,6 +100,12 @@ class Runner {
     });
     this.#trouble = new Trouble(log, url, 'Waiting for the database.');
     this.#taskTrouble = new Trouble(log, url, 'Tasks that need it are interrupted, and run again.');
+    this.#ear = new Ear({
+      url,
+      log,
+      onRing: (channel) => (channel === 'run_stopped' ? void this.#beat() : this.#lookForWork()),
+      ring: () => ringDoorbell(this.#pool),
+    });
     this.#over = new Promise((resolve, reject) => {
       this.#giveUp = resolve;
       this.fail = reject;
@@ -123,7 +128,7 @@ class Runner {
       clearInterval(minute);
       signal.removeEventListener('abort', stop);
       this.#slots.abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
-      await Promise.all([this.#listening?.[Symbol.asyncDispose](), this.#leave()]);
+      await Promise.all([this.#ear[Symbol.asyncDispose](), this.#leave()]);
       await this.#pool.end();
     }
   }
@@ -132,7 +137,7 @@ class Runner {
     while (!this.#session && !this.#isDone) await this.#connect();
     if (this.#isDone) return;
     // What waits already needs no ring.
-    this.#listen().then(() => this.#sayReady(), this.fail);
+    this.#ear.open().then(() => this.#sayReady(), this.fail);
     while (!this.#isDone) await this.#turn();
   }
 
@@ -337,27 +342,6 @@ class Runner {
         this.#options.log.info({ runner: session.runnerId, tasks }, `gave back ${tasks} interrupted tasks`);
     } catch (error) {
       this.#recover(session, error);
-    }
-  }
-
-  /** Rings spare us the wait for the next beat. What cannot be had is said once, and tried again now and then. */
-  async #listen(isFirst = true): Promise<void> {
-    const { url, log } = this.#options;
-    const onRing = (channel: string) => (channel === 'run_stopped' ? void this.#beat() : this.#lookForWork());
-    try {
-      const listening = await listen(url, ['task_ready', 'run_stopped'], onRing);
-      if (this.#left) return await listening[Symbol.asyncDispose]();
-      this.#listening = listening;
-      if (await listening.hears('task_ready', () => ringDoorbell(this.#pool))) return;
-      log.warn(
-        {},
-        'NOTIFY does not arrive (is a pooler in transaction mode in between?): looking for work once a second instead',
-      );
-    } catch (error) {
-      // Once it listens, it looks after its connection itself.
-      if (this.#left || this.#listening) return;
-      if (isFirst) log.warn({}, `cannot listen: ${messageOf(error)}; looking for work once a second instead`);
-      setTimeout(() => this.#left || this.#listen(false), LISTEN_AGAIN_MS).unref();
     }
   }
 

@@ -34,7 +34,7 @@ import {
 } from './inspect.ts';
 import type { JsonObject } from './json.ts';
 import type { Log } from './log.ts';
-import { runRunner } from './runner.ts';
+import { Runner } from './runner.ts';
 import { countPrunable, pruneSome, rerun } from './steer.ts';
 import { cancelRun, readDeclaration, registerWorkflow, startRuns, workflowProblems } from './store.ts';
 import { type Connectors, connectorProblems, type Workflow } from './workflow.ts';
@@ -74,6 +74,8 @@ const POLL_MS = 50;
 export class Engine implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #pool: ReturnType<typeof createPool>;
+  /** Those that run here. */
+  readonly #runners = new Set<Runner>();
   /** What workflows ask of inputs, as last seen. */
   readonly #declared = new Map<string, { readonly workflowId: string; readonly input: z.ZodType }>();
 
@@ -136,8 +138,7 @@ export class Engine implements AsyncDisposable {
     for (;;) {
       const checkedFor = await this.checkInputs(workflow, inputs);
       try {
-        const runs = await startRuns(this.#pool, workflow, inputs, keys, checkedFor);
-        return runs.map(({ runId }) => runId);
+        return await this.#start(workflow, inputs, keys, checkedFor);
       } catch (error) {
         // Somebody has registered a new version meanwhile: what it asks of inputs counts.
         if (codeOf(error) !== 'WF010') throw error;
@@ -146,10 +147,34 @@ export class Engine implements AsyncDisposable {
     }
   }
 
+  /** With one run, a runner that runs here may begin at once. Not with a key: somebody else may hold that for long. */
+  async #start(
+    workflow: string,
+    inputs: readonly JsonObject[],
+    keys: readonly (string | null)[],
+    checkedFor: string | undefined,
+  ): Promise<string[]> {
+    const [input, ...others] = inputs;
+    if (input && others.length === 0 && keys[0] === null) {
+      for (const runner of this.#runners) {
+        const runId = await runner.startRun(workflow, input, checkedFor);
+        if (runId !== undefined) return [runId];
+      }
+    }
+    const runs = await startRuns(this.#pool, workflow, inputs, keys, checkedFor);
+    return runs.map(({ runId }) => runId);
+  }
+
   /** Runs tasks until the signal aborts. */
   async run({ slots = 20, graceMs = 10_000, ...settings }: RunnerSettings): Promise<void> {
     const { connectionString: url, connectors, log = SILENT } = this.#options;
-    await runRunner({ url, connectors, log, slots, graceMs, ...settings });
+    const runner = new Runner({ url, connectors, log, slots, graceMs, ...settings });
+    this.#runners.add(runner);
+    try {
+      await runner.run();
+    } finally {
+      this.#runners.delete(runner);
+    }
   }
 
   /** One run with its tasks, attempts, outputs and errors; undefined when there is none. */

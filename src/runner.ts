@@ -4,6 +4,7 @@ import { createPool, isConflict, isConnectionFailure, isDatabaseExhausted } from
 import { Doorbell, Ear } from './doorbell.ts';
 import { ConnectorError, codeOf, messageOf } from './errors.ts';
 import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
+import type { JsonObject } from './json.ts';
 import type { Log } from './log.ts';
 import { Narrator } from './narrator.ts';
 import { LANES, Session } from './session.ts';
@@ -17,6 +18,7 @@ import {
   reportAndClaim,
   ringDoorbell,
   type StoredWorkflow,
+  startAndClaim,
 } from './store.ts';
 import { Trouble } from './trouble.ts';
 import type { Connectors } from './workflow.ts';
@@ -34,6 +36,12 @@ export interface RunnerOptions {
   readonly onReady?: (runnerId: number) => void;
 }
 
+/** What a hop asks for: so many tasks at the most, and whether to look for some that wait. */
+interface Ask {
+  readonly room: number;
+  readonly look: boolean;
+}
+
 const BEAT_MS = 1_000;
 const SUM_UP_MS = 60_000;
 const RECONNECT_MS = 250;
@@ -43,13 +51,7 @@ const SMALLEST_PART = 20;
 const TRANSACTIONS = 10;
 
 /** Runs tasks until the signal aborts. Survives restarts of the database; waits for one that is not up yet. */
-export async function runRunner(options: RunnerOptions): Promise<void> {
-  const runner = new Runner(options);
-  using _ = catchStrayErrors((error) => runner.fail(error));
-  await runner.run();
-}
-
-class Runner {
+export class Runner {
   readonly #options: RunnerOptions;
   readonly #bell = new Doorbell();
   readonly #ear: Ear;
@@ -64,6 +66,8 @@ class Runner {
   #beating = false;
   /** Hops under way, of a session that is gone perhaps. */
   #hops = 0;
+  /** A start is one of them. */
+  #starting = false;
   /** Somebody rang: there may be something to claim. One hop goes and looks. */
   #isRung = true;
   /** The last claim got all that it asked for, so there may be more. All lanes go for it. */
@@ -81,7 +85,7 @@ class Runner {
   /** Resolves when waiting has an end: the grace is over. Rejects when something failed that should not. */
   readonly #over: Promise<void>;
   #giveUp: () => void = () => {};
-  fail: (error: unknown) => void = () => {};
+  #fail: (error: unknown) => void = () => {};
 
   constructor(options: RunnerOptions) {
     const { url, log, slots, connectors } = options;
@@ -108,12 +112,14 @@ class Runner {
     });
     this.#over = new Promise((resolve, reject) => {
       this.#giveUp = resolve;
-      this.fail = reject;
+      this.#fail = reject;
     });
     this.#over.catch(() => {});
   }
 
+  /** Once only. */
   async run(): Promise<void> {
+    using _ = catchStrayErrors((error) => this.#fail(error));
     const { signal } = this.#options;
     const stop = () => this.#stop();
     signal.addEventListener('abort', stop);
@@ -133,11 +139,44 @@ class Runner {
     }
   }
 
+  /**
+   * Starts a run and claims from it at once, in one commit. Undefined when that does not suit: then nothing was started.
+   * One at a time, over a lane that is idle, and for a part of the room: the rest is for results that come meanwhile.
+   */
+  async startRun(
+    workflow: string,
+    input: JsonObject,
+    checkedFor: string | undefined,
+  ): Promise<string | undefined> {
+    const session = this.#session;
+    const room = Math.ceil(this.#room / LANES);
+    if (!session?.hasIdleLane || this.#mustReconcile || this.#starting || room === 0) return undefined;
+    this.#starting = true;
+    let runId: string | undefined;
+    let failed: { readonly error: unknown } | undefined;
+    const start = async (lane: Connection) => {
+      try {
+        const started = await startAndClaim(lane, session.runnerId, room, workflow, input, checkedFor);
+        runId = started.runId;
+        return started.hop;
+      } catch (error) {
+        failed = { error };
+        // What is wrong with the start is its caller's business alone.
+        if (isPassing(error)) throw error;
+        return undefined;
+      }
+    };
+    await this.#onLane(session, start, { room, look: true }, []);
+    this.#starting = false;
+    if (failed && codeOf(failed.error) !== 'WF006') throw failed.error;
+    return runId;
+  }
+
   async #work(): Promise<void> {
     while (!this.#session && !this.#isDone) await this.#connect();
     if (this.#isDone) return;
     // What waits already needs no ring.
-    this.#ear.open().then(() => this.#sayReady(), this.fail);
+    this.#ear.open().then(() => this.#sayReady(), this.#fail);
     while (!this.#isDone) await this.#turn();
   }
 
@@ -160,7 +199,7 @@ class Runner {
       session.hasIdleLane &&
       (this.#slots.results > 0 || ((this.#isRung || this.#isMore) && this.#room > 0))
     ) {
-      this.#hop(session).catch(this.fail);
+      this.#hop(session).catch(this.#fail);
       return;
     }
     await this.#bell.next();
@@ -170,7 +209,7 @@ class Runner {
 
   /** How much to claim at once: a lane's part, which is executed while the next part is on its way. */
   get #room(): number {
-    if (this.#stopping || this.#resting) return 0;
+    if (this.#left || this.#stopping || this.#resting) return 0;
     const part = Math.max(SMALLEST_PART, Math.ceil(this.#options.slots / LANES));
     return Math.max(0, Math.min(this.#slots.free, part));
   }
@@ -179,29 +218,50 @@ class Runner {
     const room = this.#room;
     const look = this.#isRung || this.#isMore;
     const results = this.#slots.takeResults(this.#oneByOne ? 1 : undefined);
-    using _ = this.#slots.reserve(room);
     this.#isRung = false;
-    this.#hops += 1;
-    try {
-      await session.onLane((lane) => this.#exchange(session, lane, results, { room, look }));
-    } catch (error) {
-      this.#recover(session, error);
-    } finally {
-      this.#hops -= 1;
-      this.#bell.ring();
-    }
+    const exchange = (lane: Connection) => this.#exchange(session, lane, results, { room, look });
+    await this.#onLane(session, exchange, { room, look }, results);
   }
 
+  /**
+   * A hop, or what is one to the others: something over a lane, with room kept for what it claims. All that it changes here
+   * it changes at once: that its lane and its room are free, and what runs.
+   */
+  async #onLane(
+    session: Session,
+    act: (lane: Connection) => Promise<Hop | undefined>,
+    { room, look }: Ask,
+    ended: Ended[],
+  ): Promise<void> {
+    const reserved = this.#slots.reserve(room);
+    this.#hops += 1;
+    let hop: Hop | undefined;
+    try {
+      hop = await session.onLane(async (lane) => {
+        const answer = await act(lane);
+        for (const { workflow_id: id } of answer?.claimed ?? [])
+          if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
+        return answer;
+      });
+    } catch (error) {
+      this.#recover(session, error);
+    }
+    this.#hops -= 1;
+    reserved[Symbol.dispose]();
+    if (hop) this.#accept(session, hop, { room, look }, ended);
+    this.#bell.ring();
+  }
+
+  /** Nothing, when the database refuses the results. */
   async #exchange(
     session: Session,
     lane: Connection,
     ended: Ended[],
-    { room, look }: { room: number; look: boolean },
-  ): Promise<void> {
+    { room, look }: Ask,
+  ): Promise<Hop | undefined> {
     const results = ended.map(({ result }) => result);
-    let hop: Hop;
     try {
-      hop = await reportAndClaim(lane, session.runnerId, results, room, look);
+      return await reportAndClaim(lane, session.runnerId, results, room, look);
     } catch (error) {
       // Nobody has looked.
       this.#isRung ||= look;
@@ -209,17 +269,19 @@ class Runner {
       // An identity that was lost meanwhile took its results with it.
       if (this.#runnerId === session.runnerId) this.#slots.putBack(ended);
       if (isPassing(error)) throw error;
-      return;
+      return undefined;
     }
+  }
+
+  /** Tells what came of a hop, and executes what it claimed. */
+  #accept(session: Session, hop: Hop, { room, look }: Ask, ended: Ended[]): void {
     this.#oneByOne &&= this.#slots.results > 0;
     this.#trouble.over();
     this.#narrator.tell(hop, ended);
     const isFull = hop.claimed.length === room;
     if (room === 0) this.#isRung = true;
     else if (look || isFull) this.#isMore = isFull;
-    for (const { workflow_id: id } of hop.claimed)
-      if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
-    if (this.#runnerId !== session.runnerId) return;
+    if (this.#left || this.#runnerId !== session.runnerId) return;
     for (const task of hop.claimed) this.#slots.start(task, this.#workflows.get(task.workflow_id));
   }
 
@@ -304,7 +366,7 @@ class Runner {
       this.#drop(session);
       if (isDatabaseExhausted(error)) this.#pauseMs = BEAT_MS;
     } else if (!isConflict(error)) {
-      this.fail(error);
+      this.#fail(error);
     }
     this.#lookForWork();
   }
@@ -335,14 +397,13 @@ class Runner {
   /** Gives back what the database thinks we run and we do not: the answer to a claim may have been lost. */
   async #reconcile(session: Session): Promise<void> {
     this.#mustReconcile = false;
-    try {
-      const { claims } = this.#slots;
-      const tasks = await session.onLane((lane) => giveBackOthers(lane, session.runnerId, claims));
+    const giveBack = async (lane: Connection) => {
+      const tasks = await giveBackOthers(lane, session.runnerId, this.#slots.claims);
       if (tasks > 0)
         this.#options.log.info({ runner: session.runnerId, tasks }, `gave back ${tasks} interrupted tasks`);
-    } catch (error) {
-      this.#recover(session, error);
-    }
+      return undefined;
+    };
+    await this.#onLane(session, giveBack, { room: 0, look: false }, []);
   }
 
   #lookForWork(): void {

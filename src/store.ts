@@ -252,6 +252,25 @@ export async function reportAndClaim(
   return sortRows(rows);
 }
 
+/** Starts a run and claims, of it and whatever else there is, in one commit. WF010 as of startRuns. */
+export async function startAndClaim(
+  db: Connection,
+  runnerId: number,
+  slots: number,
+  workflow: string,
+  input: JsonObject,
+  checkedFor?: string,
+): Promise<{ runId: string; hop: Hop }> {
+  const { rows } = await db.query({
+    name: 'start_and_claim',
+    text: `select answer, run_id, task_no, token, attempt, workflow_id, started_at::text, input, outputs, took_ms, failure
+             from sluice.start_and_claim($1, $2, $3, $4, $5)`,
+    values: [runnerId, slots, workflow, JSON.stringify(input), checkedFor],
+  });
+  const [started, ...hop] = rows;
+  return { runId: started.run_id, hop: sortRows(hop) };
+}
+
 /**
  * One result, in the caller's transaction: with it, whatever else the transaction did. From here on it holds a lock that
  * everybody needs who moves something of the run, also to take it over: a process that is stopped now is waited for briefly.

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { DatabaseConnector } from '../src/connectors/database.ts';
-import { openEngine } from '../src/engine.ts';
+import { type Engine, openEngine } from '../src/engine.ts';
 import type { RunDetails } from '../src/inspect.ts';
 import type { Log } from '../src/log.ts';
 import { Fleet } from './support/fleet.ts';
@@ -17,6 +17,7 @@ interface Wired extends AsyncDisposable {
   /** Warnings and errors. */
   readonly warnings: string[];
   readonly runnerId: number;
+  readonly engine: Engine;
   stop(): Promise<void>;
 }
 
@@ -43,7 +44,7 @@ async function wired(
     await running;
   };
   return {
-    ...{ proxy, warnings, runnerId, stop },
+    ...{ proxy, warnings, runnerId, engine, stop },
     [Symbol.asyncDispose]: async () => {
       await stop();
       await engine[Symbol.asyncDispose]();
@@ -103,6 +104,30 @@ for (const when of ['before', 'after'] as const) {
       assert.ok(details.tasks.every(({ attempt }) => attempt === 1));
       assert.ok(details.attempts.every(({ outcome }) => outcome === 'GIVEN BACK'));
     }
+  });
+}
+
+for (const [when, runs] of [
+  ['before', 0],
+  ['after', 1],
+] as const) {
+  test(`a start that is cut ${when} the server has done it fails its caller, and what was started runs`, async () => {
+    await using runner = await wired();
+    const workflow = await fleet.plan({ a: ['call'], b: ['nothing', 'a'] });
+
+    const sprung = runner.proxy.cutOn('start_and_claim', when);
+    await assert.rejects(runner.engine.startRun(workflow));
+    await sprung;
+
+    const { rows } = await fleet.pool.query('select id from sluice.runs where workflow = $1', [workflow]);
+    assert.equal(rows.length, runs);
+    for (const { id } of rows) {
+      const { status, tasks } = await fleet.ended(id);
+      assert.equal(status, 'COMPLETED');
+      assert.ok(tasks.every(({ attempt }) => attempt === 1));
+    }
+    const next = await fleet.ended(await runner.engine.startRun(workflow));
+    assert.equal(next.status, 'COMPLETED');
   });
 }
 

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { openClient } from '../src/database/connect.ts';
+import { listening } from './support/listening.ts';
 import { type Graph, running } from './support/scene.ts';
 
 test('two parents that succeed at the same moment still release their child', async () => {
@@ -257,26 +257,3 @@ test('a runner that claims what it has released itself rings for nobody', async 
   assert.equal(await scene.state('b'), 'RUNNING');
   assert.deepEqual(await listener.heard(), []);
 });
-
-/** Hears the doorbell. What was rung before a ring of its own has arrived when that one has. */
-async function listening(url: string) {
-  const client = await openClient(url);
-  const rings: string[] = [];
-  let onMark = () => {};
-  client.on('notification', ({ channel, payload }) => {
-    if (channel === 'mark') onMark();
-    else rings.push(`${channel}:${payload}`);
-  });
-  await client.query('listen task_ready; listen mark');
-  return {
-    heard: async () => {
-      const marked = new Promise<void>((resolve) => {
-        onMark = resolve;
-      });
-      await client.query('notify mark');
-      await marked;
-      return rings;
-    },
-    [Symbol.asyncDispose]: () => client.end(),
-  };
-}

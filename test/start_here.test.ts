@@ -1,0 +1,168 @@
+import assert from 'node:assert/strict';
+import { EventEmitter, once } from 'node:events';
+import { test } from 'node:test';
+import { openClient } from '../src/database/connect.ts';
+import type { Log } from '../src/log.ts';
+import { type Act, event } from './support/acting.ts';
+import { stage } from './support/engine.ts';
+import { listening } from './support/listening.ts';
+import { fileDatabase, running } from './support/scene.ts';
+import { until } from './support/until.ts';
+
+const START = 'select answer, run_id, task_no from sluice.start_and_claim($runner, $1, $2, $3, $4)';
+
+const fine: Act = () => 'fine';
+
+async function query(text: string, values: readonly unknown[] = []) {
+  const { pool } = await fileDatabase();
+  return (await pool.query(text, [...values])).rows;
+}
+
+async function beganAtOnce(runId: string): Promise<boolean> {
+  const [first] = await query(
+    `select tasks.started_at = runs.created_at as at_once
+       from sluice.tasks join sluice.runs on runs.id = run_id where run_id = $1 and task_no = 1`,
+    [runId],
+  );
+  return first.at_once;
+}
+
+test('a start can claim what it makes READY in the same commit, and rings for nobody', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.take('a');
+  await using listener = await listening(scene.db.url);
+
+  const [started, ...claimed] = await scene.sql(START, [5, scene.workflow, {}, null]);
+
+  assert.deepEqual([started.answer, started.task_no], ['STARTED', null]);
+  assert.deepEqual(
+    claimed.map(({ answer, run_id, task_no }) => [answer, run_id, task_no]),
+    [['CLAIMED', started.run_id, 1]],
+  );
+  const states = await query('select state from sluice.tasks where run_id = $1 order by task_no', [
+    started.run_id,
+  ]);
+  assert.deepEqual(
+    states.map(({ state }) => state),
+    ['RUNNING', 'PENDING'],
+  );
+  assert.deepEqual(await listener.heard(), []);
+});
+
+test('a start claims of older runs first, and announces what it has no room for', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await using listener = await listening(scene.db.url);
+
+  const [started, ...claimed] = await scene.sql(START, [1, scene.workflow, {}, null]);
+
+  assert.deepEqual(
+    claimed.map(({ run_id }) => run_id),
+    [scene.run],
+  );
+  assert.notEqual(started.run_id, scene.run);
+  assert.deepEqual(await listener.heard(), ['task_ready:']);
+});
+
+test('a start that is refused claims nothing', async () => {
+  await using scene = await running({ a: [] });
+
+  await assert.rejects(scene.sql(START, [5, scene.workflow, '[]', null]), { code: 'WF004' });
+  await assert.rejects(scene.sql(START, [5, 'nowhere', {}, null]), { code: 'WF003' });
+  await assert.rejects(scene.sql(START, [5, scene.workflow, {}, 0]), { code: 'WF010' });
+
+  assert.equal(await scene.state('a'), 'READY');
+});
+
+test('a runner that was given up starts nothing', async () => {
+  await using scene = await running({ a: [] });
+  await scene.sql(`select sluice.end_runner($runner, 'lost')`);
+
+  await assert.rejects(scene.sql(START, [5, scene.workflow, {}, null]), { code: 'WF006' });
+
+  assert.deepEqual(await query('select id from sluice.runs where workflow = $1', [scene.workflow]), [
+    { id: scene.run },
+  ]);
+});
+
+// At times the runner looks for work just now: then a start is like any other. But not every time.
+test('a run that is started where a runner runs begins in the commit of its start', async () => {
+  await using play = await stage({ fine }, { a: { act: 'fine' }, b: { act: 'fine', after: ['a'] } });
+
+  await until(async () => {
+    const { id, status } = await play.play();
+    assert.equal(status, 'COMPLETED');
+    return beganAtOnce(id);
+  }, 'a run to begin at once');
+});
+
+test('a run that is started the moment another has ended begins in the commit of its start as well', async () => {
+  const ends = new EventEmitter();
+  const silent = () => {};
+  const info: Log['info'] = ({ run, status }) => status && ends.emit(String(run));
+  const log = { debug: silent, info, warn: silent, error: silent };
+  await using play = await stage({ fine }, { fine: {} }, { log });
+
+  await until(async () => {
+    await once(ends, await play.start());
+    const id = await play.start();
+    await once(ends, id);
+    return beganAtOnce(id);
+  }, 'a run to begin at once');
+});
+
+test('a start is not kept waiting by a runner that has no room', async () => {
+  const gate = event();
+  await using play = await stage({ held: () => gate.happened.then(() => null) }, { held: {} }, { slots: 1 });
+  const first = await play.start();
+
+  const second = await play.start();
+
+  assert.equal(await play.engine.readStatus(first), 'RUNNING');
+  gate.happens();
+  assert.equal((await play.engine.waitForRun(second, AbortSignal.timeout(20_000))).status, 'COMPLETED');
+});
+
+test('a runner is not kept waiting by a start whose key somebody else holds', async () => {
+  await using play = await stage({ fine }, { fine: {} });
+  const other = await openClient((await fileDatabase()).url);
+  await other.query('begin');
+  await other.query('select sluice.start_run($1, $2, $3)', [play.workflow, {}, 'the key']);
+
+  const waiting = play.engine.startRun(play.workflow, { key: 'the key' });
+  const { status } = await play.play();
+  await other.query('rollback');
+  await other.end();
+
+  assert.equal(status, 'COMPLETED');
+  assert.equal(
+    (await play.engine.waitForRun(await waiting, AbortSignal.timeout(20_000))).status,
+    'COMPLETED',
+  );
+});
+
+test('a start that is refused is its caller’s business, and not the runner’s', async () => {
+  await using play = await stage({ fine }, { fine: {} });
+
+  await assert.rejects(play.engine.startRun('nowhere'), /there is no workflow "nowhere"/);
+
+  assert.equal((await play.play()).status, 'COMPLETED');
+});
+
+test('a start through a runner that was thought dead is made without it', async () => {
+  await using play = await stage({ fine }, { fine: {} });
+  await query(`select sluice.end_runner(id, 'lost') from sluice.runners where ended_at is null`);
+
+  const { id, status } = await play.play();
+
+  assert.equal(status, 'COMPLETED');
+  assert.deepEqual(await query('select id from sluice.runs where workflow = $1', [play.workflow]), [{ id }]);
+});
+
+test('a run can be started where the last runner has stopped', async () => {
+  await using play = await stage({ fine }, { fine: {} });
+  await play.stop();
+
+  const id = await play.start();
+
+  assert.equal(await play.engine.readStatus(id), 'RUNNING');
+});

@@ -166,8 +166,9 @@ export class Runner {
         return undefined;
       }
     };
-    await this.#onLane(session, start, { room, look: true }, []);
-    this.#starting = false;
+    await this.#onLane(session, start, { room, look: true }, []).finally(() => {
+      this.#starting = false;
+    });
     if (failed && codeOf(failed.error) !== 'WF006') throw failed.error;
     return runId;
   }

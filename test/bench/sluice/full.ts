@@ -7,6 +7,7 @@ import { pickUp } from './latency.ts';
 import { chain, openScene, type Scene } from './scene.ts';
 
 const TIMES = 20;
+const DRAINS = 5;
 
 /** The same on an empty database and on one that is full of finished runs. */
 export async function fullDatabase(place: Place): Promise<Figures> {
@@ -35,8 +36,8 @@ async function oneRun(scene: Scene, workflow: string): Promise<string> {
 async function measureAll(place: Place, { engine }: Scene, runId: string): Promise<Figures> {
   const { url, size } = place;
   const slots = amount(size, 'slots');
-  const backlog = await drain({ ...place, size: { runs: 20_000, tasks: 1, slots } });
-  const chains = await drain({ ...place, size: { runs: 2_000, tasks: 5, slots } });
+  const backlog = await typicalRate({ ...place, size: { runs: 20_000, tasks: 1, slots } });
+  const chains = await typicalRate({ ...place, size: { runs: 2_000, tasks: 5, slots } });
   const pickedUp = await pickUp({ ...place, size: { runs: 100 } });
   const client = await openClient(url, { name: 'bench' });
   const looks = {
@@ -50,11 +51,18 @@ async function measureAll(place: Place, { engine }: Scene, runId: string): Promi
   await client.query('select sluice.cancel_run(id) from sluice.runs where status = $1', ['RUNNING']);
   await client.end();
   return {
-    backlog_tasks_per_s: backlog.tasks_per_s ?? Number.NaN,
-    chains_tasks_per_s: chains.tasks_per_s ?? Number.NaN,
+    backlog_tasks_per_s: backlog,
+    chains_tasks_per_s: chains,
     pick_up_p50_ms: pickedUp.p50_ms ?? Number.NaN,
     ...looks,
   };
+}
+
+/** One of them takes a second or less, in which a shared machine may do something else. */
+async function typicalRate(place: Place): Promise<number> {
+  const rates: number[] = [];
+  for (let time = 0; time < DRAINS; time++) rates.push((await drain(place)).tasks_per_s ?? Number.NaN);
+  return percentile(rates, 50);
 }
 
 async function typical(act: () => Promise<unknown>): Promise<number> {

@@ -6,7 +6,7 @@ import type { Log } from '../src/log.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage } from './support/engine.ts';
 import { listening } from './support/listening.ts';
-import { fileDatabase, running } from './support/scene.ts';
+import { fileDatabase, running, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 
 const START = 'select answer, run_id, task_no from sluice.start_and_claim($runner, $1, $2, $3, $4)';
@@ -122,17 +122,22 @@ test('a start is not kept waiting by a runner that has no room', async () => {
   assert.equal((await play.engine.waitForRun(second, AbortSignal.timeout(20_000))).status, 'COMPLETED');
 });
 
-test('a runner is not kept waiting by a start whose key somebody else holds', async () => {
+test('a start whose key somebody else holds waits over a connection of its own, not over one of the runner', async () => {
   await using play = await stage({ fine }, { fine: {} });
   const other = await openClient((await fileDatabase()).url);
   await other.query('begin');
   await other.query('select sluice.start_run($1, $2, $3)', [play.workflow, {}, 'the key']);
 
   const waiting = play.engine.startRun(play.workflow, { key: 'the key' });
+  await someoneWaitsForALock();
+  const sessions = await query(
+    `select application_name as name from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  );
   const { status } = await play.play();
   await other.query('rollback');
   await other.end();
 
+  assert.deepEqual(sessions, [{ name: 'sluice engine' }]);
   assert.equal(status, 'COMPLETED');
   assert.equal(
     (await play.engine.waitForRun(await waiting, AbortSignal.timeout(20_000))).status,

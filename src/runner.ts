@@ -1,13 +1,14 @@
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
+import { setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { createPool, isConflict, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
+import { createPool } from './database/connect.ts';
 import { Doorbell, Ear } from './doorbell.ts';
 import { ConnectorError, codeOf, messageOf } from './errors.ts';
 import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
 import type { JsonObject } from './json.ts';
 import type { Log } from './log.ts';
 import { Narrator } from './narrator.ts';
-import { LANES, Session } from './session.ts';
+import { isPassing, Presence } from './presence.ts';
+import { LANES, type Session } from './session.ts';
 import { type Ended, Slots } from './slots.ts';
 import {
   type Connection,
@@ -15,6 +16,7 @@ import {
   giveBackOthers,
   type Hop,
   loadWorkflow,
+  type Pulse,
   reportAndClaim,
   ringDoorbell,
   type StoredWorkflow,
@@ -42,9 +44,7 @@ interface Ask {
   readonly look: boolean;
 }
 
-const BEAT_MS = 1_000;
 const SUM_UP_MS = 60_000;
-const RECONNECT_MS = 250;
 /** A hop with fewer tasks costs nearly as much as one with so many. */
 const SMALLEST_PART = 20;
 /** The task's transactions at a time; more slots than these share them. */
@@ -57,13 +57,10 @@ export class Runner {
   readonly #ear: Ear;
   readonly #pool: Pool;
   readonly #narrator: Narrator;
-  readonly #trouble: Trouble;
+  readonly #presence: Presence;
   readonly #taskTrouble: Trouble;
   readonly #slots: Slots;
   readonly #workflows = new Map<string, StoredWorkflow>();
-  #session: Session | undefined;
-  #runnerId: number | undefined;
-  #beating = false;
   /** Hops under way, of a session that is gone perhaps. */
   #hops = 0;
   /** A start is one of them. */
@@ -72,14 +69,10 @@ export class Runner {
   #isRung = true;
   /** The last claim got all that it asked for, so there may be more. All lanes go for it. */
   #isMore = false;
-  /** A call failed, so the database may hold us to tasks that we do not know of. */
-  #mustReconcile = false;
   /** A task could not use the database: nothing more is claimed until the next beat. */
   #resting = false;
   /** The database refused a batch of results: one at a time shows which of them it was. */
   #oneByOne = false;
-  /** How long the next attempt to connect waits. */
-  #pauseMs = 0;
   #stopping = false;
   #left = false;
   /** Resolves when waiting has an end: the grace is over. Rejects when something failed that should not. */
@@ -102,12 +95,21 @@ export class Runner {
       onStart: (...what) => this.#narrator.started(...what),
       onEnd: (execution, outcome) => this.#finish(execution, outcome),
     });
-    this.#trouble = new Trouble(log, url, 'Waiting for the database.');
     this.#taskTrouble = new Trouble(log, url, 'Tasks that need it are interrupted, and run again.');
+    this.#presence = new Presence({
+      url,
+      log,
+      slots,
+      runs: () => this.#slots.runs,
+      onChange: () => this.#lookForWork(),
+      onPulse: (pulse) => this.#heed(pulse),
+      onTakenOver: (why) => this.#slots.abandonAll(new ConnectorError('LOST', why)),
+      onFailure: (error) => this.#fail(error),
+    });
     this.#ear = new Ear({
       url,
       log,
-      onRing: (channel) => (channel === 'run_stopped' ? void this.#beat() : this.#lookForWork()),
+      onRing: (channel) => (channel === 'run_stopped' ? void this.#presence.beat() : this.#lookForWork()),
       ring: () => ringDoorbell(this.#pool),
     });
     this.#over = new Promise((resolve, reject) => {
@@ -124,17 +126,15 @@ export class Runner {
     const stop = () => this.#stop();
     signal.addEventListener('abort', stop);
     if (signal.aborted) stop();
-    const heart = setInterval(() => this.#beat(), BEAT_MS);
     const minute = setInterval(() => this.#narrator.sumUp(), SUM_UP_MS);
     try {
       await Promise.race([this.#work(), this.#over]);
     } finally {
       this.#left = true;
-      clearInterval(heart);
       clearInterval(minute);
       signal.removeEventListener('abort', stop);
       this.#slots.abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
-      await Promise.all([this.#ear[Symbol.asyncDispose](), this.#leave()]);
+      await Promise.all([this.#ear[Symbol.asyncDispose](), this.#presence.leave()]);
       await this.#pool.end();
     }
   }
@@ -148,9 +148,9 @@ export class Runner {
     input: JsonObject,
     checkedFor: string | undefined,
   ): Promise<string | undefined> {
-    const session = this.#session;
+    const { session, mustReconcile } = this.#presence;
     const room = Math.ceil(this.#room / LANES);
-    if (!session?.hasIdleLane || this.#mustReconcile || this.#starting || room === 0) return undefined;
+    if (!session?.hasIdleLane || mustReconcile || this.#starting || room === 0) return undefined;
     this.#starting = true;
     let runId: string | undefined;
     let failed: { readonly error: unknown } | undefined;
@@ -174,7 +174,7 @@ export class Runner {
   }
 
   async #work(): Promise<void> {
-    while (!this.#session && !this.#isDone) await this.#connect();
+    while (!this.#presence.session && !this.#isDone) await this.#presence.connect();
     if (this.#isDone) return;
     // What waits already needs no ring.
     this.#ear.open().then(() => this.#sayReady(), this.#fail);
@@ -182,7 +182,8 @@ export class Runner {
   }
 
   #sayReady(): void {
-    if (!this.#left && this.#runnerId !== undefined) this.#options.onReady?.(this.#runnerId);
+    const { runnerId } = this.#presence;
+    if (!this.#left && runnerId !== undefined) this.#options.onReady?.(runnerId);
   }
 
   get #isDone(): boolean {
@@ -191,10 +192,10 @@ export class Runner {
 
   /** Begins a hop, or waits for a reason to begin one. Results gather while all lanes are under way. */
   async #turn(): Promise<void> {
-    const session = this.#session;
-    if (!session) return this.#connect();
+    const { session, mustReconcile } = this.#presence;
+    if (!session) return this.#presence.connect();
     this.#bell.answer();
-    if (this.#mustReconcile) {
+    if (mustReconcile) {
       if (this.#hops === 0) return this.#reconcile(session);
     } else if (
       session.hasIdleLane &&
@@ -245,7 +246,7 @@ export class Runner {
         return answer;
       });
     } catch (error) {
-      this.#recover(session, error);
+      this.#presence.recover(session, error);
     }
     this.#hops -= 1;
     reserved[Symbol.dispose]();
@@ -268,7 +269,7 @@ export class Runner {
       this.#isRung ||= look;
       if (!isPassing(error)) this.#refuse(ended, error);
       // An identity that was lost meanwhile took its results with it.
-      if (this.#runnerId === session.runnerId) this.#slots.putBack(ended);
+      if (this.#presence.runnerId === session.runnerId) this.#slots.putBack(ended);
       if (isPassing(error)) throw error;
       return undefined;
     }
@@ -277,12 +278,12 @@ export class Runner {
   /** Tells what came of a hop, and executes what it claimed. */
   #accept(session: Session, hop: Hop, { room, look }: Ask, ended: Ended[]): void {
     this.#oneByOne &&= this.#slots.results > 0;
-    this.#trouble.over();
+    this.#presence.answered();
     this.#narrator.tell(hop, ended);
     const isFull = hop.claimed.length === room;
     if (room === 0) this.#isRung = true;
     else if (look || isFull) this.#isMore = isFull;
-    if (this.#left || this.#runnerId !== session.runnerId) return;
+    if (this.#left || this.#presence.runnerId !== session.runnerId) return;
     for (const task of hop.claimed) this.#slots.start(task, this.#workflows.get(task.workflow_id));
   }
 
@@ -303,7 +304,7 @@ export class Runner {
     if (outcome.kind === 'interrupted') {
       this.#taskTrouble.say(outcome.cause);
       this.#narrator.interrupted(execution, outcome.cause);
-      this.#mustReconcile = true;
+      this.#presence.doubt();
       this.#resting = true;
     } else if (outcome.kind === 'committed') {
       this.#taskTrouble.over();
@@ -312,92 +313,15 @@ export class Runner {
     this.#bell.ring();
   }
 
-  /** The sign of life, and news that need no hurry: the backstop for rings that were lost. */
-  async #beat(): Promise<void> {
-    const session = this.#session;
-    if (!session || this.#beating) return;
-    this.#beating = true;
-    try {
-      const pulse = await session.beat(this.#slots.runs);
-      if (this.#session !== session) return;
-      if (!pulse.alive) return this.#loseIdentity(session);
-      this.#trouble.over();
-      if (pulse.claimable || this.#resting) this.#lookForWork();
-      this.#resting = false;
-      for (const id of pulse.lost_runners)
-        this.#options.log.warn({ lost_runner: id }, `runner ${id} is dead; its tasks are taken over`);
-      this.#slots.stopRuns(pulse.stopped_runs);
-    } catch (error) {
-      this.#recover(session, error);
-    } finally {
-      this.#beating = false;
-    }
-  }
-
-  async #connect(): Promise<void> {
-    if (this.#pauseMs > 0) await delay(this.#pauseMs);
-    this.#pauseMs = 0;
-    try {
-      const { url, slots } = this.#options;
-      const session = await Session.open(url, slots, this.#runnerId);
-      if (this.#left) return await session[Symbol.asyncDispose]();
-      if (session.isNew && this.#runnerId !== undefined) this.#forget(this.#runnerId);
-      this.#session = session;
-      this.#runnerId = session.runnerId;
-      this.#mustReconcile = !session.isNew;
-      this.#lookForWork();
-      // Somebody who comes anew has not been cut off: he may look at once who is dead.
-      if (session.isNew) void this.#beat();
-    } catch (error) {
-      if (!isPassing(error)) throw error;
-      this.#trouble.say(error);
-      await delay(RECONNECT_MS);
-    }
-  }
-
-  /** Beat and hops may all find that a session is broken; the second one finds it replaced. */
-  #recover(session: Session, error: unknown): void {
-    if (this.#session !== session) return;
-    this.#mustReconcile = true;
-    if (codeOf(error) === 'WF006') {
-      this.#loseIdentity(session);
-    } else if (isConnectionFailure(error) || isDatabaseExhausted(error)) {
-      this.#trouble.say(error);
-      // A new session helps when the server has changed its mind about this one: it was read-only, say.
-      this.#drop(session);
-      if (isDatabaseExhausted(error)) this.#pauseMs = BEAT_MS;
-    } else if (!isConflict(error)) {
-      this.#fail(error);
-    }
-    this.#lookForWork();
-  }
-
-  #drop(session: Session): void {
-    this.#session = undefined;
-    // Not awaited: a connection that does not answer takes its time to end.
-    void session[Symbol.asyncDispose]();
-  }
-
-  #loseIdentity(session: Session): void {
-    this.#forget(session.runnerId);
-    this.#drop(session);
-    this.#lookForWork();
-  }
-
-  /** Somebody took our tasks over: nothing that we have is worth reporting, and we go on as somebody else. */
-  #forget(runnerId: number): void {
-    const why = `runner ${runnerId} was thought dead`;
-    const tasks = this.#slots.abandonAll(new ConnectorError('LOST', why));
-    this.#options.log.warn(
-      { runner: runnerId, tasks },
-      `${why}: its tasks were taken over, and it goes on under a new identity`,
-    );
-    this.#runnerId = undefined;
+  #heed({ claimable, stopped_runs: stopped }: Pulse): void {
+    if (claimable || this.#resting) this.#lookForWork();
+    this.#resting = false;
+    this.#slots.stopRuns(stopped);
   }
 
   /** Gives back what the database thinks we run and we do not: the answer to a claim may have been lost. */
   async #reconcile(session: Session): Promise<void> {
-    this.#mustReconcile = false;
+    this.#presence.reconciled();
     const giveBack = async (lane: Connection) => {
       const tasks = await giveBackOthers(lane, session.runnerId, this.#slots.claims);
       if (tasks > 0)
@@ -427,26 +351,4 @@ export class Runner {
     setTimeout(this.#giveUp, graceMs).unref();
     this.#bell.ring();
   }
-
-  async #leave(): Promise<void> {
-    const { log } = this.#options;
-    const runner = this.#runnerId;
-    if (runner === undefined) return;
-    try {
-      const tasks = await this.#session?.signOff();
-      if (typeof tasks !== 'number') throw new Error('the database is not there');
-      log.info({ runner }, `runner ${runner} stopped${tasks ? `; ${tasks} tasks were given back` : ''}`);
-    } catch (error) {
-      const why = messageOf(error);
-      log.warn({ runner }, `runner ${runner} could not sign off: ${why}; others take over what it ran`);
-    }
-    await this.#session?.[Symbol.asyncDispose]();
-  }
-}
-
-/** The same may succeed later, or over another connection; or under another name. */
-function isPassing(error: unknown): boolean {
-  return (
-    isConnectionFailure(error) || isDatabaseExhausted(error) || isConflict(error) || codeOf(error) === 'WF006'
-  );
 }

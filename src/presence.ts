@@ -1,0 +1,183 @@
+import { setTimeout as delay } from 'node:timers/promises';
+import { isConflict, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
+import { codeOf, messageOf } from './errors.ts';
+import type { Log } from './log.ts';
+import { Session } from './session.ts';
+import type { Pulse } from './store.ts';
+import { Trouble } from './trouble.ts';
+
+export interface PresenceOptions {
+  readonly url: string;
+  readonly log: Log;
+  readonly slots: number;
+  /** Of which runs we hold tasks. */
+  readonly runs: () => readonly string[];
+  /** There is a session, or none any more, or something to reconcile. */
+  readonly onChange: () => void;
+  readonly onPulse: (pulse: Pulse) => void;
+  /** Others have taken over what we run: nothing of it is worth reporting. Says how many tasks it lets go of. */
+  readonly onTakenOver: (why: string) => number;
+  /** Something failed that should not. */
+  readonly onFailure: (error: unknown) => void;
+}
+
+const BEAT_MS = 1_000;
+const RECONNECT_MS = 250;
+
+/**
+ * Who a runner is to the database: an identity and a session, kept by a sign of life every second. A session that breaks
+ * is replaced under the same identity; an identity that was given up, by a new one.
+ */
+export class Presence {
+  readonly #options: PresenceOptions;
+  readonly #trouble: Trouble;
+  #session: Session | undefined;
+  #runnerId: number | undefined;
+  #mustReconcile = false;
+  #heart: NodeJS.Timeout | undefined;
+  #beating = false;
+  /** How long the next attempt to connect waits. */
+  #pauseMs = 0;
+  #left = false;
+
+  constructor(options: PresenceOptions) {
+    this.#options = options;
+    this.#trouble = new Trouble(options.log, options.url, 'Waiting for the database.');
+  }
+
+  get session(): Session | undefined {
+    return this.#session;
+  }
+
+  /** Without a session, the one to go on as. */
+  get runnerId(): number | undefined {
+    return this.#runnerId;
+  }
+
+  /** The database may hold us to tasks that we do not know of: a call failed, or its answer was lost. */
+  get mustReconcile(): boolean {
+    return this.#mustReconcile;
+  }
+
+  doubt(): void {
+    this.#mustReconcile = true;
+  }
+
+  reconciled(): void {
+    this.#mustReconcile = false;
+  }
+
+  /** The database has answered. */
+  answered(): void {
+    this.#trouble.over();
+  }
+
+  /** Tries once; where the database is not there, waits a moment. */
+  async connect(): Promise<void> {
+    if (this.#pauseMs > 0) await delay(this.#pauseMs);
+    this.#pauseMs = 0;
+    this.#heart ??= setInterval(() => this.beat(), BEAT_MS);
+    try {
+      const { url, slots, onChange } = this.#options;
+      const session = await Session.open(url, slots, this.#runnerId);
+      if (this.#left) return await session[Symbol.asyncDispose]();
+      if (session.isNew && this.#runnerId !== undefined) this.#forget(this.#runnerId);
+      this.#session = session;
+      this.#runnerId = session.runnerId;
+      this.#mustReconcile = !session.isNew;
+      onChange();
+      // Somebody who comes anew has not been cut off: he may look at once who is dead.
+      if (session.isNew) void this.beat();
+    } catch (error) {
+      if (!isPassing(error)) throw error;
+      this.#trouble.say(error);
+      await delay(RECONNECT_MS);
+    }
+  }
+
+  /** The sign of life, and news that need no hurry: the backstop for rings that were lost. */
+  async beat(): Promise<void> {
+    const session = this.#session;
+    if (!session || this.#beating) return;
+    this.#beating = true;
+    try {
+      const { runs, log, onPulse } = this.#options;
+      const pulse = await session.beat(runs());
+      if (this.#session !== session) return;
+      if (!pulse.alive) return this.#loseIdentity(session);
+      this.#trouble.over();
+      for (const id of pulse.lost_runners)
+        log.warn({ lost_runner: id }, `runner ${id} is dead; its tasks are taken over`);
+      onPulse(pulse);
+    } catch (error) {
+      this.recover(session, error);
+    } finally {
+      this.#beating = false;
+    }
+  }
+
+  /** After a call that failed. Beat and hops may all find that a session is broken; the second one finds it replaced. */
+  recover(session: Session, error: unknown): void {
+    if (this.#session !== session) return;
+    this.#mustReconcile = true;
+    if (codeOf(error) === 'WF006') {
+      this.#loseIdentity(session);
+    } else if (isConnectionFailure(error) || isDatabaseExhausted(error)) {
+      this.#trouble.say(error);
+      // A new session helps when the server has changed its mind about this one: it was read-only, say.
+      this.#drop(session);
+      if (isDatabaseExhausted(error)) this.#pauseMs = BEAT_MS;
+    } else if (!isConflict(error)) {
+      this.#options.onFailure(error);
+    }
+    this.#options.onChange();
+  }
+
+  /** Signs off, and gives back what is left. */
+  async leave(): Promise<void> {
+    this.#left = true;
+    clearInterval(this.#heart);
+    const { log } = this.#options;
+    const runner = this.#runnerId;
+    if (runner === undefined) return;
+    try {
+      const tasks = await this.#session?.signOff();
+      if (typeof tasks !== 'number') throw new Error('the database is not there');
+      log.info({ runner }, `runner ${runner} stopped${tasks ? `; ${tasks} tasks were given back` : ''}`);
+    } catch (error) {
+      const why = messageOf(error);
+      log.warn({ runner }, `runner ${runner} could not sign off: ${why}; others take over what it ran`);
+    }
+    await this.#session?.[Symbol.asyncDispose]();
+  }
+
+  #drop(session: Session): void {
+    this.#session = undefined;
+    // Not awaited: a connection that does not answer takes its time to end.
+    void session[Symbol.asyncDispose]();
+  }
+
+  #loseIdentity(session: Session): void {
+    this.#forget(session.runnerId);
+    this.#drop(session);
+    this.#options.onChange();
+  }
+
+  /** We go on as somebody else. */
+  #forget(runner: number): void {
+    const why = `runner ${runner} was thought dead`;
+    const tasks = this.#options.onTakenOver(why);
+    this.#options.log.warn(
+      { runner, tasks },
+      `${why}: its tasks were taken over, and it goes on under a new identity`,
+    );
+    this.#runnerId = undefined;
+  }
+}
+
+/** The same may succeed later, or over another connection; or under another name. */
+export function isPassing(error: unknown): boolean {
+  return (
+    isConnectionFailure(error) || isDatabaseExhausted(error) || isConflict(error) || codeOf(error) === 'WF006'
+  );
+}

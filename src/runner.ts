@@ -239,14 +239,16 @@ export class Runner {
     this.#hops += 1;
     let hop: Hop | undefined;
     try {
-      hop = await session.onLane(async (lane) => {
-        const answer = await act(lane);
-        for (const { workflow_id: id } of answer?.claimed ?? [])
+      await session.onLane(async (lane) => {
+        hop = await act(lane);
+        for (const { workflow_id: id } of hop?.claimed ?? [])
           if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
-        return answer;
       });
+      this.#presence.answered();
     } catch (error) {
       this.#presence.recover(session, error);
+      // What it ended is told; what it claimed is given back.
+      if (hop) hop = { ...hop, claimed: [] };
     }
     this.#hops -= 1;
     reserved[Symbol.dispose]();
@@ -278,7 +280,6 @@ export class Runner {
   /** Tells what came of a hop, and executes what it claimed. */
   #accept(session: Session, hop: Hop, { room, look }: Ask, ended: Ended[]): void {
     this.#oneByOne &&= this.#slots.results > 0;
-    this.#presence.answered();
     this.#narrator.tell(hop, ended);
     const isFull = hop.claimed.length === room;
     if (room === 0) this.#isRung = true;

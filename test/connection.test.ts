@@ -14,6 +14,7 @@ after(() => fleet[Symbol.asyncDispose]());
 
 interface Wired extends AsyncDisposable {
   readonly proxy: TcpProxy;
+  readonly news: string[];
   /** Warnings and errors. */
   readonly warnings: string[];
   readonly runnerId: number;
@@ -28,9 +29,10 @@ async function wired(
 ): Promise<Wired> {
   const proxy = await TcpProxy.open(fleet.url);
   prepare(proxy);
-  const warnings: string[] = [];
+  const [news, warnings]: [string[], string[]] = [[], []];
+  const info = (_: unknown, phrase: string) => void news.push(phrase);
   const warn = (_: unknown, phrase: string) => void warnings.push(phrase);
-  const log: Log = { debug: () => {}, info: () => {}, warn, error: warn };
+  const log: Log = { debug: () => {}, info, warn, error: warn };
   const connectors = { database: new DatabaseConnector(), torture: new TortureConnector(fleet.pool) };
   const engine = openEngine({ connectionString: proxy.url, connectors, log });
   const abort = new AbortController();
@@ -44,7 +46,7 @@ async function wired(
     await running;
   };
   return {
-    ...{ proxy, warnings, runnerId, engine, stop },
+    ...{ proxy, news, warnings, runnerId, engine, stop },
     [Symbol.asyncDispose]: async () => {
       await stop();
       await engine[Symbol.asyncDispose]();
@@ -106,6 +108,20 @@ for (const when of ['before', 'after'] as const) {
     }
   });
 }
+
+test('what a hop has ended is told, though the connection breaks before what it claimed can be looked up', async () => {
+  await using runner = await wired(undefined, { slots: 1 });
+  const ends = await fleet.start({ a: ['held'] });
+  await fleet.held(ends);
+  const waits = await fleet.start({ a: ['call'] });
+
+  const sprung = runner.proxy.cutOn('task.parameters, task.condition', 'before');
+  await fleet.openGate(ends);
+  await sprung;
+
+  assert.equal((await fleet.ended(waits)).status, 'COMPLETED');
+  assert.ok(runner.news.some((line) => line.startsWith(`run ${ends} of `) && / COMPLETED in /.test(line)));
+});
 
 for (const [when, runs] of [
   ['before', 0],

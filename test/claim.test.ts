@@ -44,6 +44,38 @@ test('neither a claim nor the end of a run changes anything that an index is abo
   assert.deepEqual(await hotUpdates(() => session.succeed('a')), { tasks: 0, runs: 1 });
 });
 
+test('a claim reads no more of a backlog than it takes, though the statistics know of none', async () => {
+  await using scene = await running({ a: [] });
+  const start = (count: number) =>
+    scene.sql(`select sluice.start_runs($1, array_fill('{}'::jsonb, array[$2::integer]))`, [
+      scene.workflow,
+      count,
+    ]);
+  await start(2000);
+  await scene.claim(2001);
+  await scene.sql(
+    `select from sluice.report_and_claim($runner, (select jsonb_agg(jsonb_build_object('run_id', run_id, 'task_no', task_no, 'token', token))
+                                                     from sluice.tasks where runner_id = $runner), 0)`,
+  );
+  await start(50);
+  await scene.claim(50);
+  await scene.sql('analyze sluice.tasks');
+  await start(1000);
+
+  await using session = await scene.transaction();
+  const reads = async () => {
+    const [row] = await session.sql(
+      `select pg_stat_get_xact_tuples_returned('sluice.tasks_open'::regclass)::integer as reads`,
+    );
+    return row.reads;
+  };
+  const before = await reads();
+  await session.claim(10);
+  const read = (await reads()) - before;
+
+  assert.ok(read < 100, `it read ${read}`);
+});
+
 test('what a claim took that was rolled back can be claimed again', async () => {
   await using scene = await running({ a: [] });
   await using first = await scene.transaction();

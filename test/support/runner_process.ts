@@ -8,6 +8,10 @@ export interface RunnerProcessOptions {
   readonly directUrl?: string;
   readonly slots?: number;
   readonly graceMs?: number;
+  /** Until when it starts runs itself. */
+  readonly startsUntil?: number;
+  /** Told every run that it has started itself. */
+  readonly onStarted?: (run: string) => void;
   /** Told every line that it logs. */
   readonly onLine?: (line: string) => void;
 }
@@ -22,19 +26,20 @@ export class RunnerProcess implements AsyncDisposable {
   /** Its identity when it became ready; it may have taken on another one since. */
   runnerId: number | undefined;
 
-  constructor(
-    url: string,
-    { directUrl = url, slots = 8, graceMs = 3_000, onLine }: RunnerProcessOptions = {},
-  ) {
+  constructor(url: string, options: RunnerProcessOptions = {}) {
+    const { directUrl = url, slots = 8, graceMs = 3_000, startsUntil = 0, onStarted, onLine } = options;
     const program = join(import.meta.dirname, '..', 'torture', 'runner.ts');
-    const args = ['--import', 'tsx', program, url, directUrl, String(slots), String(graceMs)];
+    const args = ['--import', 'tsx', program, url, directUrl, ...[slots, graceMs, startsUntil].map(String)];
     this.#child = spawn(process.execPath, args, { stdio: ['ignore', 'pipe', 'pipe', 'ipc'] });
     this.#ended = new Promise((resolve) => this.#child.once('close', () => resolve()));
     for (const stream of [this.#child.stdout, this.#child.stderr]) {
       if (!stream) continue;
       createInterface(stream).on('line', (line) => {
         const ready = line.match(/^ready (\d+)$/)?.[1];
-        if (ready) {
+        const started = line.match(/^started (\d+)$/)?.[1];
+        if (started) {
+          onStarted?.(started);
+        } else if (ready) {
           this.readyAt = Date.now();
           this.runnerId = Number(ready);
         } else {

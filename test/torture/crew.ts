@@ -10,6 +10,7 @@ export interface Kill {
 export interface CrewOptions {
   readonly size: number;
   readonly slots: number;
+  readonly startsUntil: number;
   readonly onLine: (line: string) => void;
 }
 
@@ -29,6 +30,8 @@ class Post {
 /** The runner processes, and all that can be done to them. */
 export class Crew implements AsyncDisposable {
   readonly kills: Kill[] = [];
+  /** The runs that runners have started themselves and whose start was answered. */
+  readonly started: string[] = [];
   readonly #posts: Post[] = [];
   readonly #under: Promise<void>[] = [];
   readonly #url: string;
@@ -117,8 +120,8 @@ export class Crew implements AsyncDisposable {
   }
 
   #start(proxy: TcpProxy): RunnerProcess {
-    const { slots, onLine } = this.#options;
-    return new RunnerProcess(proxy.url, { directUrl: this.#url, slots, onLine });
+    const onStarted = (run: string) => void this.started.push(run);
+    return new RunnerProcess(proxy.url, { directUrl: this.#url, onStarted, ...this.#options });
   }
 
   #do(post: Post, act: () => Promise<void>): void {

@@ -1,3 +1,4 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import { DatabaseConnector } from '../../src/connectors/database.ts';
 import { createPool } from '../../src/database/connect.ts';
 import { openEngine } from '../../src/engine.ts';
@@ -6,9 +7,10 @@ import { TortureConnector } from './connector.ts';
 
 /*
  * A runner in a process of its own, to be killed. Says `ready <id>` when it may claim, and logs one JSON object a line.
- * Arguments: the database as it sees it, the database without anything in between, slots, grace in milliseconds.
+ * Arguments: the database as it sees it, the database without anything in between, slots, grace in milliseconds, and until
+ * when it starts runs itself, of whatever is registered: for each whose start was answered it says `started <id>`.
  */
-const [url = '', directUrl = '', slots = '8', graceMs = '3000'] = process.argv.slice(2);
+const [url = '', directUrl = '', slots = '8', graceMs = '3000', startsUntil = '0'] = process.argv.slice(2);
 const stop = new AbortController();
 process.on('SIGTERM', () => stop.abort());
 // Whoever started us is gone, and so is our purpose.
@@ -23,13 +25,29 @@ const log = createLog({
   write: (line) => process.stdout.write(`${line}\n`),
 });
 const engine = openEngine({ connectionString: url, connectors, log });
+
+/** Without keys: then a runner starts and claims in one commit. */
+async function startRuns(): Promise<void> {
+  while (Date.now() < Number(startsUntil) && !stop.signal.aborted) {
+    try {
+      await delay(1_000 + Math.random() * 2_000, undefined, { signal: stop.signal });
+      for (const { workflow } of await engine.listWorkflows())
+        if (Math.random() < 0.04) console.log(`started ${await engine.startRun(workflow)}`);
+    } catch {
+      // We stop; or the server is away, or has not answered: perhaps it was started, perhaps not.
+    }
+  }
+}
+
 await engine.waitForDatabase(stop.signal, (line) => log.warn({}, line));
+const starting = startRuns();
 await engine.run({
   slots: Number(slots),
   graceMs: Number(graceMs),
   signal: stop.signal,
   onReady: (id) => process.stdout.write(`ready ${id}\n`),
 });
+await starting;
 await engine[Symbol.asyncDispose]();
 await outside.end();
 process.disconnect?.();

@@ -11,7 +11,7 @@ import { TABLES, TortureConnector } from './connector.ts';
 import { Crew } from './crew.ts';
 import { randomWorkflows } from './graphs.ts';
 import { Random } from './random.ts';
-import { median, takeOverTimes, tally, verify } from './verify.ts';
+import { median, missing, takeOverTimes, tally, verify } from './verify.ts';
 
 export interface TortureOptions {
   readonly seed: number;
@@ -53,11 +53,11 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
     await pool.query(TABLES);
     await engine.register();
     const ownUrl = silenceMs === undefined ? url : withSetting(url, `sluice.silence=${silenceMs}ms`);
-    await using crew = new Crew(ownUrl, { size: runners, slots, onLine });
+    const end = Date.now() + minutes * 60_000;
+    await using crew = new Crew(ownUrl, { size: runners, slots, startsUntil: end, onLine });
     await crew.man();
 
     say(`seed ${seed}: ${runners} runners, ${slots} slots each, for ${minutes} minutes`);
-    const end = Date.now() + minutes * 60_000;
     const feeding = feed(engine, pool, end, say);
     const counts = await chaos({
       ...{ random, crew, folder, until: end, pauseMs },
@@ -75,9 +75,15 @@ export async function torture(options: TortureOptions): Promise<Verdict> {
 
     problems.push(...(await verify(pool)));
     const facts = await tally(pool);
-    if (facts.runs !== wanted) problems.push(`${wanted} runs were started, ${facts.runs} are there`);
+    if (facts.with_keys !== wanted)
+      problems.push(`${wanted} runs were started with keys, ${facts.with_keys} are there`);
+    const lost = await missing(pool, crew.started);
+    if (lost.length > 0) problems.push(`runs whose start was answered are not there: ${lost.join(', ')}`);
     const times = await takeOverTimes(pool, crew.kills);
-    return { problems, figures: { ...facts, ...totals(counts), ...takeOvers(times) } };
+    return {
+      problems,
+      figures: { ...facts, started_by_runners: crew.started.length, ...totals(counts), ...takeOvers(times) },
+    };
   } finally {
     await pool.end();
   }

@@ -44,7 +44,7 @@ const CLAIMS: Readonly<Record<string, string>> = {
       join sluice.tasks on tasks.run_id = runs.id and tasks.task_no = runs.failed_task_no
      where tasks.error ->> 'code' <> all (array['${ON_PURPOSE}', 'POISON'])`,
 
-  'no run was started twice': `select key from sluice.runs group by key having count(*) > 1`,
+  'no run was started twice': `select key from sluice.runs where key is not null group by key having count(*) > 1`,
 };
 
 /** What is not as it has to be, in words. */
@@ -60,6 +60,15 @@ export async function verify(db: pg.Pool): Promise<string[]> {
   const findings = await examine(db);
   if (findings.some(({ rows }) => rows.length > 0)) problems.push(report(findings));
   return problems;
+}
+
+/** Which of these runs are not there. */
+export async function missing(db: pg.Pool, runs: readonly string[]): Promise<string[]> {
+  const { rows } = await db.query(
+    'select started.id from unnest($1::bigint[]) as started(id) where not exists (select from sluice.runs where runs.id = started.id)',
+    [runs],
+  );
+  return rows.map(({ id }) => id);
 }
 
 /** How long it took from each kill until every task of the process ran again elsewhere, in milliseconds, sorted. */
@@ -84,6 +93,7 @@ export async function takeOverTimes(db: pg.Pool, kills: readonly Kill[]): Promis
 export async function tally(db: pg.Pool): Promise<Record<string, number>> {
   const { rows } = await db.query(
     `select (select count(*) from sluice.runs)::integer                                   as runs,
+            (select count(key) from sluice.runs)::integer                                 as with_keys,
             (select count(*) from sluice.runs where status = 'COMPLETED')::integer        as completed,
             (select count(*) from sluice.runs where status = 'FAILED')::integer           as failed,
             (select count(*) from sluice.tasks)::integer                                  as tasks,

@@ -28,11 +28,12 @@ const engine = openEngine({ connectionString: url, connectors, log });
 
 /** Without keys: then a runner starts and claims in one commit. */
 async function startRuns(): Promise<void> {
-  while (Date.now() < Number(startsUntil) && !stop.signal.aborted) {
+  for (let n = 0; Date.now() < Number(startsUntil) && !stop.signal.aborted; n++) {
     try {
-      await delay(1_000 + Math.random() * 2_000, undefined, { signal: stop.signal });
-      for (const { workflow } of await engine.listWorkflows())
-        if (Math.random() < 0.04) console.log(`started ${await engine.startRun(workflow)}`);
+      await delay(2_000, undefined, { signal: stop.signal });
+      const workflows = await engine.listWorkflows();
+      const next = workflows[n % workflows.length];
+      if (next) console.log(`started ${await engine.startRun(next.workflow)}`);
     } catch {
       // We stop; or the server is away, or has not answered: perhaps it was started, perhaps not.
     }

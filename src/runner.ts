@@ -140,8 +140,9 @@ export class Runner {
   }
 
   /**
-   * Starts a run and claims from it at once, in one commit. Undefined when that does not suit: then nothing was started.
-   * One at a time, over a lane that is idle, and for a part of the room: the rest is for results that come meanwhile.
+   * Starts a run and claims its first tasks, in one commit. Undefined when that does not suit: then nothing was started.
+   * One at a time, over a lane that is idle, and for a part of the room: the rest is for results that come meanwhile. Not
+   * while older tasks may be waiting.
    */
   async startRun(
     workflow: string,
@@ -150,7 +151,8 @@ export class Runner {
   ): Promise<string | undefined> {
     const { session, mustReconcile } = this.#presence;
     const room = Math.ceil(this.#room / LANES);
-    if (!session?.hasIdleLane || mustReconcile || this.#starting || room === 0) return undefined;
+    const isWaiting = this.#isRung || this.#isMore;
+    if (!session?.hasIdleLane || mustReconcile || this.#starting || isWaiting || room === 0) return undefined;
     this.#starting = true;
     let runId: string | undefined;
     let failed: { readonly error: unknown } | undefined;
@@ -166,7 +168,7 @@ export class Runner {
         return undefined;
       }
     };
-    await this.#onLane(session, start, { room, look: true }, []).finally(() => {
+    await this.#onLane(session, start, { room, look: false }, []).finally(() => {
       this.#starting = false;
     });
     if (failed && codeOf(failed.error) !== 'WF006') throw failed.error;

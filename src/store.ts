@@ -252,7 +252,7 @@ export async function reportAndClaim(
   return sortRows(rows);
 }
 
-/** Starts a run and claims, of it and whatever else there is, in one commit. WF010 as of startRuns. */
+/** Starts a run and claims its first tasks, in one commit. WF010 as of startRuns. */
 export async function startAndClaim(
   db: Connection,
   runnerId: number,

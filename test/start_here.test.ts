@@ -49,17 +49,39 @@ test('a start can claim what it makes READY in the same commit, and rings for no
   assert.deepEqual(await listener.heard(), []);
 });
 
-test('a start claims of older runs first, and announces what it has no room for', async () => {
+test('a task that is claimed by the start of its run leaves the marks of every move', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  const [{ run_id: run }] = await scene.sql(START, [5, scene.workflow, {}, null]);
+
+  const moves = await query(
+    'select task, what, attempt, runner from v_events where run = $1 and no = 1 order by at, attempt',
+    [run],
+  );
+
+  assert.deepEqual(moves, [
+    { task: 'a', what: 'PENDING → READY', attempt: 0, runner: null },
+    { task: 'a', what: 'READY → RUNNING', attempt: 1, runner: scene.runner },
+  ]);
+});
+
+test('a start claims nothing of other runs, and announces what it has no room for', async () => {
   await using scene = await running({ a: [], b: [] });
   await using listener = await listening(scene.db.url);
 
   const [started, ...claimed] = await scene.sql(START, [1, scene.workflow, {}, null]);
 
   assert.deepEqual(
-    claimed.map(({ run_id }) => run_id),
-    [scene.run],
+    claimed.map(({ run_id, task_no }) => [run_id, task_no]),
+    [[started.run_id, 1]],
   );
-  assert.notEqual(started.run_id, scene.run);
+  const states = await query(
+    'select state from sluice.tasks where run_id = any ($1) order by run_id, task_no',
+    [[scene.run, started.run_id]],
+  );
+  assert.deepEqual(
+    states.map(({ state }) => state),
+    ['READY', 'READY', 'RUNNING', 'READY'],
+  );
   assert.deepEqual(await listener.heard(), ['task_ready:']);
 });
 
@@ -170,4 +192,37 @@ test('a run can be started where the last runner has stopped', async () => {
   const id = await play.start();
 
   assert.equal(await play.engine.readStatus(id), 'RUNNING');
+});
+
+test('a start leaves room to the tasks of older runs that wait', async () => {
+  const gate = event();
+  const starts: Promise<string>[] = [];
+  let later = 0;
+  // Whichever turn of the loop comes between the end of a task and the next claim, one of the starts is made in it.
+  const startLater = async () => {
+    for (let turns = later++; turns > 0; turns--) await null;
+    starts.push(play.start({ role: 'end' }));
+  };
+  const act: Act = async (_, { input }) => {
+    if (input.role === 'wait') await gate.happened;
+    if (input.role === 'start') void startLater();
+    return null;
+  };
+  await using play = await stage({ act }, { act: {} }, { slots: 2 });
+  await play.start({ role: 'wait' });
+
+  const older = await play.engine.startRuns(play.workflow, Array(60).fill({ input: { role: 'start' } }));
+  await until(() => starts.length === older.length, 'all starts to be made');
+  gate.happens();
+  for (const id of await Promise.all(starts)) await play.engine.waitForRun(id, AbortSignal.timeout(20_000));
+
+  const claimed = await query(
+    `select run_id from sluice.tasks join sluice.runs on runs.id = run_id
+      where workflow = $1 and run_id >= $2 order by started_at limit $3`,
+    [play.workflow, older[0], older.length],
+  );
+  assert.deepEqual(
+    claimed.map(({ run_id }) => run_id),
+    older,
+  );
 });

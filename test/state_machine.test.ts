@@ -303,16 +303,34 @@ test('a statement that makes an illegal move makes none of its legal ones', asyn
   assert.equal(await scene.states(), 'a READY, b READY, c PENDING');
 });
 
-for (const state of ['RUNNING', 'SUCCESS', 'FAILED'] as const) {
-  test(`a task cannot begin its life as ${state}`, async () => {
+const FALSE_STARTS: readonly (readonly [TaskState, string, Readonly<Record<string, string>>])[] = [
+  ['SUCCESS', '', {}],
+  ['FAILED', '', {}],
+  ['RUNNING', ' of nobody', { runner_id: 'null' }],
+  ['RUNNING', ' for the second time', { attempt: '2' }],
+  ['RUNNING', ' under a later token', { token: '2' }],
+  ['RUNNING', ' since an hour ago', { started_at: `now() - interval '1 hour'` }],
+];
+
+function insertTask(scene: Scene, state: TaskState, marks: Readonly<Record<string, string>>) {
+  const columns = {
+    ...WHOLE[state],
+    run_id: '$run',
+    task_no: '2',
+    state: `'${state}'`,
+    workflow_id: '1',
+    ...marks,
+  };
+  return scene.sql(
+    `insert into sluice.tasks (${Object.keys(columns).join(', ')}) values (${Object.values(columns).join(', ')})`,
+  );
+}
+
+for (const [state, how, marks] of FALSE_STARTS) {
+  test(`a task cannot begin its life as ${state}${how}`, async () => {
     await using scene = await running({ a: [] });
-    const columns = { ...WHOLE[state], run_id: '$run', task_no: '2', state: `'${state}'`, workflow_id: '1' };
 
-    const insert = scene.sql(
-      `insert into sluice.tasks (${Object.keys(columns).join(', ')}) values (${Object.values(columns).join(', ')})`,
-    );
-
-    await assert.rejects(insert, {
+    await assert.rejects(insertTask(scene, state, marks), {
       code: 'WF001',
       message: `task 2 of run ${scene.run} cannot begin as ${state}`,
     });

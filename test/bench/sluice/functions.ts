@@ -1,5 +1,5 @@
 import { openClient } from '../../../src/database/connect.ts';
-import { type ClaimedTask, registerRunner, reportAndClaim, startRuns } from '../../../src/store.ts';
+import { type ClaimedTask, registerRunner, reportAndClaim, startAndClaim } from '../../../src/store.ts';
 import { amount, type Figures, type Measurements, type Place } from '../contest.ts';
 import { latencies } from '../statistics.ts';
 import { chain, openScene } from './scene.ts';
@@ -41,8 +41,7 @@ async function bareChain({ url, size }: Place): Promise<Figures> {
   const took: number[] = [];
   for (let run = -WARM_UP; run < amount(size, 'runs'); run++) {
     const began = performance.now();
-    await startRuns(client, workflow.name, [{}], [null]);
-    let { claimed } = await reportAndClaim(client, runner, [], SLOTS);
+    let { claimed } = (await startAndClaim(client, runner, SLOTS, workflow.name, {})).hop;
     while (claimed.length > 0)
       ({ claimed } = await reportAndClaim(client, runner, resultsOf(claimed), SLOTS, false));
     if (run >= 0) took.push(performance.now() - began);

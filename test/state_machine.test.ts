@@ -312,25 +312,17 @@ const FALSE_STARTS: readonly (readonly [TaskState, string, Readonly<Record<strin
   ['RUNNING', ' since an hour ago', { started_at: `now() - interval '1 hour'` }],
 ];
 
-function insertTask(scene: Scene, state: TaskState, marks: Readonly<Record<string, string>>) {
-  const columns = {
-    ...WHOLE[state],
-    run_id: '$run',
-    task_no: '2',
-    state: `'${state}'`,
-    workflow_id: '1',
-    ...marks,
-  };
-  return scene.sql(
-    `insert into sluice.tasks (${Object.keys(columns).join(', ')}) values (${Object.values(columns).join(', ')})`,
-  );
-}
-
 for (const [state, how, marks] of FALSE_STARTS) {
   test(`a task cannot begin its life as ${state}${how}`, async () => {
     await using scene = await running({ a: [] });
+    const place = { run_id: '$run', task_no: '2', state: `'${state}'`, workflow_id: '1' };
+    const columns = { ...WHOLE[state], ...place, ...marks };
 
-    await assert.rejects(insertTask(scene, state, marks), {
+    const insert = scene.sql(
+      `insert into sluice.tasks (${Object.keys(columns).join(', ')}) values (${Object.values(columns).join(', ')})`,
+    );
+
+    await assert.rejects(insert, {
       code: 'WF001',
       message: `task 2 of run ${scene.run} cannot begin as ${state}`,
     });

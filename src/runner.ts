@@ -12,6 +12,7 @@ import { LANES, type Session } from './session.ts';
 import { type Ended, Slots } from './slots.ts';
 import {
   type Connection,
+  FIRST_RUN,
   failure,
   giveBackOthers,
   type Hop,
@@ -38,10 +39,15 @@ export interface RunnerOptions {
   readonly onReady?: (runnerId: number) => void;
 }
 
-/** What a hop asks for: so many tasks at the most, and whether to look for some that wait. */
+/** At which run a look for tasks that wait begins. */
+interface Look {
+  readonly from: string;
+}
+
+/** What a hop asks for: so many tasks at the most, and where it looks for some that wait, if it does. */
 interface Ask {
   readonly room: number;
-  readonly look: boolean;
+  readonly look: Look | undefined;
 }
 
 const SUM_UP_MS = 60_000;
@@ -69,6 +75,8 @@ export class Runner {
   #isRung = true;
   /** The last claim got all that it asked for, so there may be more. All lanes go for it. */
   #isMore = false;
+  /** Where to look for it: a look that got all that it asked for leaves nothing behind. */
+  #next: Look = { from: FIRST_RUN };
   /** A task could not use the database: nothing more is claimed until the next beat. */
   #resting = false;
   /** The database refused a batch of results: one at a time shows which of them it was. */
@@ -168,7 +176,7 @@ export class Runner {
         return undefined;
       }
     };
-    await this.#onLane(session, start, { room, look: false }, []).finally(() => {
+    await this.#onLane(session, start, { room, look: undefined }, []).finally(() => {
       this.#starting = false;
     });
     if (failed && codeOf(failed.error) !== 'WF006') throw failed.error;
@@ -220,7 +228,8 @@ export class Runner {
 
   async #hop(session: Session): Promise<void> {
     const room = this.#room;
-    const look = this.#isRung || this.#isMore;
+    if (this.#isRung) this.#next = { from: FIRST_RUN };
+    const look = this.#isRung || this.#isMore ? this.#next : undefined;
     const results = this.#slots.takeResults(this.#oneByOne ? 1 : undefined);
     this.#isRung = false;
     const exchange = (lane: Connection) => this.#exchange(session, lane, results, { room, look });
@@ -267,10 +276,10 @@ export class Runner {
   ): Promise<Hop | undefined> {
     const results = ended.map(({ result }) => result);
     try {
-      return await reportAndClaim(lane, session.runnerId, results, room, look);
+      return await reportAndClaim(lane, session.runnerId, results, room, look?.from ?? null);
     } catch (error) {
       // Nobody has looked.
-      this.#isRung ||= look;
+      this.#isRung ||= look !== undefined;
       if (!isPassing(error)) this.#refuse(ended, error);
       // An identity that was lost meanwhile took its results with it.
       if (this.#presence.runnerId === session.runnerId) this.#slots.putBack(ended);
@@ -286,8 +295,18 @@ export class Runner {
     const isFull = hop.claimed.length === room;
     if (room === 0) this.#isRung = true;
     else if (look || isFull) this.#isMore = isFull;
+    if (isFull) this.#lookOn(hop, look, ended);
     if (this.#left || this.#presence.runnerId !== session.runnerId) return;
     for (const task of hop.claimed) this.#slots.start(task, this.#workflows.get(task.workflow_id));
+  }
+
+  /** Where the next look begins, unless somebody has rung or looked on meanwhile. */
+  #lookOn({ claimed }: Hop, look: Look | undefined, ended: readonly Ended[]): void {
+    const reported = new Set(ended.map(({ result }) => result.run_id));
+    const found = claimed.find(({ run_id }) => !reported.has(run_id));
+    // Nothing but what the results made READY: there may be more of that, in any run.
+    if (!found) this.#next = { from: FIRST_RUN };
+    else if (look === this.#next) this.#next = { from: found.run_id };
   }
 
   /** A result that the database does not take fails its task, and neither the others nor the runner. */
@@ -331,7 +350,7 @@ export class Runner {
         this.#options.log.info({ runner: session.runnerId, tasks }, `gave back ${tasks} interrupted tasks`);
       return undefined;
     };
-    await this.#onLane(session, giveBack, { room: 0, look: false }, []);
+    await this.#onLane(session, giveBack, { room: 0, look: undefined }, []);
   }
 
   #lookForWork(): void {

@@ -232,22 +232,25 @@ export async function beat(db: Connection, runnerId: number, runs: readonly stri
   return rows[0];
 }
 
+/** All runs come after it. */
+export const FIRST_RUN = '0';
+
 /**
- * Results in, tasks out: what the results made READY and, unless told not to look, whatever else can be claimed; `slots`
- * tasks at the most.
+ * Results in, tasks out: what the results made READY, and whatever else can be claimed of the run `from` and of later ones
+ * (null: of none); `slots` tasks at the most.
  */
 export async function reportAndClaim(
   db: Connection,
   runnerId: number,
   results: readonly Result[],
   slots: number,
-  look = true,
+  from: string | null = FIRST_RUN,
 ): Promise<Hop> {
   const { rows } = await db.query({
     name: 'report_and_claim',
     text: `select answer, run_id, task_no, token, attempt, workflow_id, started_at::text, input, outputs, took_ms, failure
              from sluice.report_and_claim($1, $2, $3, $4)`,
-    values: [runnerId, JSON.stringify(results), slots, look],
+    values: [runnerId, JSON.stringify(results), slots, from],
   });
   return sortRows(rows);
 }

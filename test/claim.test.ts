@@ -211,9 +211,43 @@ test('a hop that is not to look leaves what is READY to others', async () => {
   await scene.claim(1);
   const done = { ...(await scene.claimOf('a')), output: 'done' };
 
-  await scene.sql('select from sluice.report_and_claim($runner, $1, 9, false)', [JSON.stringify([done])]);
+  await scene.sql('select from sluice.report_and_claim($runner, $1, 9, null)', [JSON.stringify([done])]);
 
   assert.equal(await scene.states(), 'a SUCCESS, b RUNNING, other READY');
+});
+
+test('a look begins at the run that it is told', async () => {
+  await using scene = await running({ a: [], b: [] });
+  const [later] = await scene.sql('select sluice.start_run($1) as id', [scene.workflow]);
+
+  const rows = await scene.sql(`select run_id from sluice.report_and_claim($runner, '[]', 9, $1)`, [
+    later.id,
+  ]);
+
+  assert.deepEqual(
+    rows.map(({ run_id }) => run_id),
+    [later.id, later.id],
+  );
+  assert.equal(await scene.states(), 'a READY, b READY');
+});
+
+test('what is tried again is claimed wherever the look begins', async () => {
+  await using scene = await running({ a: [] }, { retries: { a: 1 } });
+  await scene.claim(1);
+  const failed = { ...(await scene.claimOf('a')), error: { code: 'E', message: 'no' } };
+
+  const rows = await scene.sql(
+    'select answer, token from sluice.report_and_claim($runner, $1, 9, $2::bigint + 1) order by token',
+    [JSON.stringify([failed]), scene.run],
+  );
+
+  assert.deepEqual(
+    rows.map(({ answer, token }) => [answer, token]),
+    [
+      ['RETRY', 1],
+      ['CLAIMED', 2],
+    ],
+  );
 });
 
 test('nothing is taken of a run that is stopped by a result of the same hop', async () => {

@@ -1,0 +1,246 @@
+--! Previous: sha1:e9db729adfa336079813216d5c818721888c594d
+--! Hash: sha1:1de37d15f396de7c00041f52351dff259f4c57eb
+--! Message: look on
+
+/*
+ * Look on from where the last look ended. Who looks for work walks over the index entries of what has ended since the last
+ * vacuum, and in a long backlog that is nearly all of it. A look that got all that it asked for has left nothing behind it, so
+ * the next one can begin there.
+ */
+
+drop function sluice.report_and_claim(integer, jsonb, integer, boolean);
+
+/*
+ * One hop of a runner: results in, tasks out, in one round trip and one commit. Rows are, in any order:
+ *
+ *   answers   of results that did not make their task SUCCESS: RETRY, FAILED; ALREADY when the same had been written before
+ *             (so a call whose answer was lost can be repeated); LOST when the task was taken over meanwhile, or never was.
+ *   runs      without task_no, that these results finished: COMPLETED or FAILED, how long they took and why they stopped.
+ *   tasks     to run, p_slots at the most: CLAIMED. First what these results made READY; then READY ones and those that
+ *             were given back or are to be tried again, oldest run first, from run p_from on; none of them if that is null.
+ */
+create function sluice.report_and_claim(p_runner_id integer, p_results jsonb, p_slots integer, p_from bigint default 0)
+  returns table (answer text, run_id bigint, task_no integer, token integer, attempt integer, workflow_id bigint,
+                 started_at timestamptz, input jsonb, outputs jsonb, took_ms double precision, failure jsonb)
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+as $$
+#variable_conflict use_column
+declare
+  v_results   constant integer := jsonb_array_length(p_results);
+  v_failures  constant boolean := p_results @? '$[*].error';
+  -- What is to be tried again may be of any run.
+  v_from      constant bigint  := case when v_failures then 0 else p_from end;
+  v_setting   text;
+  v_rows      tid[];
+  v_succeeded integer;
+  v_taken     integer          := 0;
+  v_claimed   integer          := 0;
+begin
+  -- A runner that was given up must not claim. Taking over locks its row "for update", so one waits for the other.
+  if p_slots > 0 then
+    perform from runners where runners.id = p_runner_id and runners.ended_at is null for key share;
+    if not found then
+      raise exception using
+        errcode = 'WF006',
+        message = format('runner %s is not registered any more: it was stopped, or thought dead and its tasks taken over', p_runner_id),
+        hint    = 'Register again and go on under the new identity.';
+    end if;
+  end if;
+
+  if v_results > 0 then
+    -- For advance. Nothing is taken of a run that these results may stop.
+    v_setting := set_config('sluice.hop', array[p_runner_id, case when v_failures then 0 else p_slots end]::text, true);
+
+    -- Successes are written before the others. Where there are both, all are locked first, in the order of everybody.
+    if v_failures then
+      perform from tasks
+         join jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer)
+           on result.run_id = tasks.run_id and result.task_no = tasks.task_no
+        order by tasks.run_id, tasks.task_no
+          for no key update of tasks;
+    end if;
+
+    update tasks
+       set state       = 'SUCCESS',
+           finished_at = statement_timestamp(),
+           output      = coalesce(result.output, 'null')
+      from (select *
+              from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer, output jsonb, error jsonb)
+             where result.error is null
+             order by result.run_id, result.task_no) as result
+     where tasks.run_id = result.run_id
+       and tasks.task_no = result.task_no
+       and tasks.token = result.token
+       and tasks.runner_id is not null
+       and tasks.finished_at is null;
+    get diagnostics v_succeeded = row_count;
+
+    -- The others: failures, what had been reported before, and what was taken over meanwhile.
+    if v_succeeded < v_results then
+      return query
+        with result as (
+          select distinct on (result.run_id, result.task_no, result.token) result.*
+            from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer, error jsonb)
+           order by result.run_id, result.task_no, result.token, result.error
+        ), held as (
+          select tasks.run_id, tasks.task_no, tasks.token, result.token as named, result.error,
+                 result.error is not null and tasks.token = result.token and tasks.runner_id is not null and tasks.finished_at is null as open,
+                 tasks.attempt <= definition.retries as again,
+                 tasks.attempt, tasks.runner_id, tasks.started_at,
+                 tasks.token = result.token and tasks.state = 'SUCCESS' and tasks.finished_at = statement_timestamp() as succeeded
+            from result
+            join tasks on tasks.run_id = result.run_id and tasks.task_no = result.task_no
+            join workflow_tasks as definition on definition.workflow_id = tasks.workflow_id and definition.task_no = tasks.task_no
+           order by tasks.run_id, tasks.task_no
+             for no key update of tasks
+        ), failed_attempts as (
+          insert into attempts (run_id, task_no, token, attempt, outcome, runner_id, started_at, ended_at, error)
+          select held.run_id, held.task_no, held.token, held.attempt, 'FAILED', held.runner_id, held.started_at, statement_timestamp(), held.error
+            from held
+           where held.open
+        ), failed as (
+          update tasks
+             set state       = (case when held.again then 'RUNNING' else 'FAILED' end)::task_state,
+                 finished_at = case when not held.again then statement_timestamp() end,
+                 error       = case when not held.again then held.error end,
+                 attempt     = tasks.attempt + held.again::integer,
+                 token       = tasks.token + held.again::integer,
+                 runner_id   = case when not held.again then tasks.runner_id end
+            from held
+           where held.open
+             and tasks.run_id = held.run_id
+             and tasks.task_no = held.task_no
+        )
+        select case when held.open and held.again then 'RETRY'
+                    when held.open then 'FAILED'
+                    when held.token = held.named then 'ALREADY'
+                    when exists (select from attempts
+                                  where attempts.run_id = held.run_id and attempts.task_no = held.task_no
+                                    and attempts.token = held.named and attempts.outcome = 'FAILED') then 'ALREADY'
+                    else 'LOST'
+               end,
+               held.run_id, held.task_no, held.named,
+               null::integer, null::bigint, null::timestamptz, null::jsonb, null::jsonb, null::double precision, null::jsonb
+          from held
+         where not held.succeeded
+        union all
+        select 'LOST', result.run_id, result.task_no, result.token, null, null, null, null, null, null, null
+          from result
+         where not exists (select from tasks where tasks.run_id = result.run_id and tasks.task_no = result.task_no);
+    end if;
+
+    -- What advance has left here. It names rows by their place: nobody else moves them before we commit.
+    v_setting := set_config('sluice.hop', '', true);
+    v_rows := nullif(current_setting('sluice.ended_runs', true), '');
+    if v_rows is not null then
+      v_setting := set_config('sluice.ended_runs', '', true);
+      return query
+        select runs.status::text, runs.id, null::integer, null::integer, null::integer, runs.workflow_id,
+               null::timestamptz, null::jsonb, null::jsonb,
+               round(1000 * date_part('epoch', runs.finished_at - runs.created_at)),
+               case when runs.status = 'FAILED' then
+                 jsonb_build_object('task', (select failed.name from workflow_tasks as failed
+                                              where failed.workflow_id = runs.workflow_id and failed.task_no = runs.failed_task_no),
+                                    'reason', runs.reason)
+               end
+          from runs
+         where runs.ctid = any (v_rows);
+    end if;
+    v_rows := nullif(current_setting('sluice.taken_tasks', true), '');
+    if v_rows is not null then
+      v_setting := set_config('sluice.taken_tasks', '', true);
+      return query
+        select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
+               case when definition.reads <> '{}' then outputs_of(task.run_id, task.workflow_id, definition.reads) end,
+               null::double precision, null::jsonb
+          from tasks as task
+          join runs on runs.id = task.run_id
+          join workflow_tasks as definition on definition.workflow_id = task.workflow_id and definition.task_no = task.task_no
+         where task.ctid = any (v_rows);
+      get diagnostics v_taken = row_count;
+    end if;
+  end if;
+
+  if p_slots > v_taken and v_from is not null then
+    return query
+      with task as (
+        update tasks
+           set state      = 'RUNNING',
+               runner_id  = p_runner_id,
+               started_at = statement_timestamp(),
+               token      = greatest(tasks.token, 1),
+               attempt    = greatest(tasks.attempt, 1)
+         where tasks.ctid = any (array(
+                 select claimable.ctid
+                   from tasks as claimable
+                  where claimable.run_id >= v_from
+                    and claimable.waiting_for = 0
+                    and claimable.finished_at is null
+                    and not claimable.stopped
+                    and claimable.runner_id is null
+                  order by claimable.run_id, claimable.task_no
+                  limit p_slots - v_taken
+                    for no key update skip locked))
+        returning tasks.run_id, tasks.task_no, tasks.token, tasks.attempt, tasks.workflow_id
+      )
+      select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
+             case when definition.reads <> '{}' then outputs_of(task.run_id, task.workflow_id, definition.reads) end,
+             null::double precision, null::jsonb
+        from task
+        join runs on runs.id = task.run_id
+        join workflow_tasks as definition on definition.workflow_id = task.workflow_id and definition.task_no = task.task_no;
+    get diagnostics v_claimed = row_count;
+  end if;
+
+  -- What became claimable by these results was claimed just now, if there was room. Others are rung only for the rest.
+  if v_taken + v_claimed = p_slots and v_results > 0 and p_runner_id is not null then
+    if exists (select from runners where runners.ended_at is null and runners.id <> p_runner_id)
+       and exists (select from open_tasks where open_tasks.run_id >= coalesce(v_from, 0) and open_tasks.runner_id is null)
+    then
+      notify task_ready;
+    end if;
+  end if;
+end;
+$$;
+
+/*
+ * Starts a run, as start_runs does, for a runner that claims what it can of it in the same commit. Rows are those of
+ * report_and_claim, and before them one with the new run: STARTED. What there is no room for is announced.
+ */
+create or replace function sluice.start_and_claim(p_runner_id integer, p_slots integer, p_workflow text, p_input jsonb, p_checked_for bigint default null)
+  returns table (answer text, run_id bigint, task_no integer, token integer, attempt integer, workflow_id bigint,
+                 started_at timestamptz, input jsonb, outputs jsonb, took_ms double precision, failure jsonb)
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+  set enable_seqscan = off
+  set enable_bitmapscan = off
+as $$
+#variable_conflict use_column
+declare
+  v_run_id bigint;
+begin
+  -- A hop that does not look and has no results: it sees to it that the runner stays one until we commit.
+  perform report_and_claim(p_runner_id, '[]', p_slots, null);
+  select started.run_id into v_run_id
+    from start_runs(p_workflow, array[p_input], null, p_checked_for, p_runner_id, p_slots) as started;
+
+  return query
+    select 'STARTED', v_run_id, null::integer, null::integer, null::integer, null::bigint,
+           null::timestamptz, null::jsonb, null::jsonb, null::double precision, null::jsonb
+     union all
+    select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
+           null, null, null
+      from runs
+      join tasks as task on task.run_id = runs.id
+     where runs.id = v_run_id
+       and task.state = 'RUNNING';
+end;
+$$;
+
+comment on function sluice.report_and_claim(integer, jsonb, integer, bigint) is 'One hop of a runner: results in, tasks out, in one transaction. Without a runner it only reports. Raises WF006 when the runner was given up.';

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { listening } from './support/listening.ts';
 import { fileDatabase, registerRunner, running } from './support/scene.ts';
 
 const FAILURE = { error: { code: 'BROKEN', message: 'it broke' } };
@@ -229,6 +230,22 @@ test('a look begins at the run that it is told', async () => {
     [later.id, later.id],
   );
   assert.equal(await scene.states(), 'a READY, b READY');
+});
+
+test('others are rung for what the results made READY, wherever the look begins', async () => {
+  await using scene = await running({ a: [], b: ['a'], c: ['a'] });
+  await registerRunner();
+  await scene.claim(1);
+  const done = { ...(await scene.claimOf('a')), output: 'done' };
+  await using listener = await listening(scene.db.url);
+
+  await scene.sql('select from sluice.report_and_claim($runner, $1, 1, $2::bigint + 1)', [
+    JSON.stringify([done]),
+    scene.run,
+  ]);
+
+  assert.equal(await scene.states(), 'a SUCCESS, b RUNNING, c READY');
+  assert.deepEqual(await listener.heard(), ['task_ready:']);
 });
 
 test('what is tried again is claimed wherever the look begins', async () => {

@@ -1,5 +1,5 @@
 --! Previous: sha1:e9db729adfa336079813216d5c818721888c594d
---! Hash: sha1:1de37d15f396de7c00041f52351dff259f4c57eb
+--! Hash: sha1:338f417e3ed61334d4c4dadca8cf0faec47fd9cb
 --! Message: look on
 
 /*
@@ -201,7 +201,9 @@ begin
   -- What became claimable by these results was claimed just now, if there was room. Others are rung only for the rest.
   if v_taken + v_claimed = p_slots and v_results > 0 and p_runner_id is not null then
     if exists (select from runners where runners.ended_at is null and runners.id <> p_runner_id)
-       and exists (select from open_tasks where open_tasks.run_id >= coalesce(v_from, 0) and open_tasks.runner_id is null)
+       and exists (select from open_tasks
+                    where open_tasks.run_id >= case when v_claimed > 0 then v_from else 0 end
+                      and open_tasks.runner_id is null)
     then
       notify task_ready;
     end if;

@@ -304,8 +304,9 @@ export class Runner {
   #lookOn({ claimed }: Hop, look: Look | undefined, ended: readonly Ended[]): void {
     const reported = new Set(ended.map(({ result }) => result.run_id));
     const found = claimed.find(({ run_id }) => !reported.has(run_id));
-    // Nothing but what the results made READY: there may be more of that, in any run.
-    if (!found) this.#next = { from: FIRST_RUN };
+    // These results may have left more to claim than there was room for, in any run. With a failure nothing is taken at once.
+    const mayLeave = !found || ended.some(({ result }) => 'error' in result);
+    if (mayLeave) this.#next = { from: FIRST_RUN };
     else if (look === this.#next) this.#next = { from: found.run_id };
   }
 

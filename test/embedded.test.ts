@@ -16,7 +16,7 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { canReach, serverAccount, unprivileged } from '../src/database/account.ts';
 import { findNative, program, usableBinaries } from '../src/database/binaries.ts';
-import { prepareFolder } from '../src/database/cluster.ts';
+import { makeCluster, prepareFolder } from '../src/database/cluster.ts';
 import { openClient } from '../src/database/connect.ts';
 import { embeddedStatus, startEmbedded, stopEmbedded } from '../src/database/embedded.ts';
 import { runProgram } from '../src/database/process.ts';
@@ -294,6 +294,18 @@ test('it runs where npm did not run install scripts, from a copy with the links 
   for (const name of ['initdb', 'pg_ctl', 'postgres'] as const) {
     await runProgram(program(binaries, name), ['--version']);
   }
+});
+
+test('a database is made by binaries below a name that a shell would expand', { skip: !linux }, async () => {
+  await using place = createFolder();
+  const account = serverAccount();
+  prepareFolder(place.path, account);
+  const binaries = usableBinaries(await unlinkedNative(place.path), place.path, account);
+
+  const cluster = await makeCluster(place.path, binaries, false, account);
+
+  assert.match(binaries, /[`$"]/);
+  assert.equal(existsSync(join(cluster.data, 'PG_VERSION')), true);
 });
 
 test('an account that may not enter node_modules runs a copy', { skip: !isRoot }, async () => {

@@ -2,16 +2,20 @@ import {
   accessSync,
   chmodSync,
   constants,
+  copyFileSync,
   cpSync,
   existsSync,
+  mkdirSync,
   mkdtempSync,
   readdirSync,
   readFileSync,
+  realpathSync,
   renameSync,
   rmSync,
   symlinkSync,
 } from 'node:fs';
 import { createRequire } from 'node:module';
+import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { DatabaseUnavailableError, messageOf } from '../errors.ts';
 import { type Account, canReach } from './account.ts';
@@ -84,6 +88,24 @@ export function usableBinaries(
     }
   }
   return copy;
+}
+
+/**
+ * The same binaries as initdb wants them for its one run: it hands the path of postgres to a shell, in double quotes
+ * and without escaping what these leave its meaning. From below such a name a copy of it runs among the temporary
+ * files, beside a link to each of the others. Asked for its own place, a linked program answers with the real one.
+ */
+export function binariesForShell(native: string): Disposable & { readonly folder: string } {
+  if (process.platform === 'win32' || !/["$`\\]/.test(realpathSync(native))) {
+    return { folder: native, [Symbol.dispose]: () => {} };
+  }
+  const folder = mkdtempSync(join(tmpdir(), 'sluice-initdb-'));
+  mkdirSync(join(folder, 'bin'));
+  copyFileSync(program(native, 'initdb'), program(folder, 'initdb'));
+  symlinkSync(program(native, 'postgres'), program(folder, 'postgres'));
+  for (const name of ['lib', 'share']) symlinkSync(join(native, name), join(folder, name));
+  makeReadable(folder);
+  return { folder, [Symbol.dispose]: () => rmSync(folder, { recursive: true, force: true }) };
 }
 
 function isWhole(native: string): boolean {

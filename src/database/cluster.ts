@@ -18,7 +18,7 @@ import {
 import { dirname, join } from 'node:path';
 import { DatabaseUnavailableError, messageOf } from '../errors.ts';
 import { type Account, canReach } from './account.ts';
-import { program } from './binaries.ts';
+import { binariesForShell, program } from './binaries.ts';
 import { freePort, isAlive, runProgram } from './process.ts';
 
 /**
@@ -159,8 +159,9 @@ async function initialise(draft: string, binaries: string, server: Server, sync:
   const access = ['--username=postgres', '--auth=scram-sha-256', `--pwfile=${password}`];
   const flags = ['--no-instructions', ...(sync ? [] : ['--no-sync'])];
   const where = ['-D', data];
+  using plain = binariesForShell(binaries);
   await runProgram(
-    program(binaries, 'initdb'),
+    program(plain.folder, 'initdb'),
     [...where, ...locale, ...access, ...settings, ...flags],
     account,
   );

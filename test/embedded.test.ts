@@ -92,7 +92,9 @@ test('starts at the same moment all succeed, and start one server', async () => 
 
   assert.equal(results.filter(({ started }) => started).length, 1);
   assert.equal(new Set(results.map(({ url }) => url)).size, 1);
-  assert.deepEqual(await readdir(fresh.path), ['cluster']);
+  const copyOfBinaries = /^native-/;
+  const found = (await readdir(fresh.path)).filter((name) => !copyOfBinaries.test(name));
+  assert.deepEqual(found, ['cluster']);
 });
 
 test('starts at the same moment of a database that was stopped all succeed', async () => {

@@ -6,7 +6,12 @@ import { addLookCommands } from './commands/look.ts';
 import { addRunCommands } from './commands/run.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addWatchCommand } from './commands/watch.ts';
-import { describeConnectionFailure, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
+import {
+  describeConnectionFailure,
+  isConnectionFailure,
+  isDatabaseExhausted,
+  isRefused,
+} from './database/connect.ts';
 import { codeOf, DatabaseUnavailableError, DefinitionError, messageOf, UsageError } from './errors.ts';
 import { Shell, say } from './shell.ts';
 import { printable } from './terminal.ts';
@@ -20,7 +25,7 @@ import { printable } from './terminal.ts';
 const program = new Command('npm run')
   .usage('<command> -- [arguments]')
   .description('Sluice: workflows in Postgres.')
-  .showHelpAfterError('(add --help for what can be said)')
+  .showHelpAfterError('(Options stand after --, as in: npm run start-run -- --help)')
   .exitOverride();
 
 const shell = new Shell(program);
@@ -32,6 +37,20 @@ addSteerCommands(shell);
 addDatabaseCommands(shell);
 addDoctorCommand(shell);
 
+/** What npm asks of its users, too: it may be set in their .npmrc. */
+const OF_NPM = new Set(['json', 'key', 'force', 'before']);
+
+// Without "--" npm keeps options for itself, and what was asked for would be done in another way.
+program.hook('preAction', (_, command) => {
+  for (const option of command.options) {
+    const name = option.long?.replace(/^--(no-)?/, '') ?? '';
+    if (OF_NPM.has(name) || process.env[`npm_config_${name.replaceAll('-', '_')}`] === undefined) continue;
+    throw new UsageError(
+      `npm took ${option.long} for itself. Put -- before it: npm run ${command.name()} -- … ${option.long}`,
+    );
+  }
+});
+
 function fail(error: unknown): number {
   const line = (text: string) => say(text.split('\n').map(printable).join('\n'));
   if (error instanceof UsageError || error instanceof InvalidArgumentError) {
@@ -40,7 +59,8 @@ function fail(error: unknown): number {
   }
   // The others have been said by commander itself.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  if (error instanceof DatabaseUnavailableError || isConnectionFailure(error) || isDatabaseExhausted(error)) {
+  const isAway = isConnectionFailure(error) || isDatabaseExhausted(error) || isRefused(error);
+  if (error instanceof DatabaseUnavailableError || isAway) {
     line(
       error instanceof DatabaseUnavailableError
         ? error.message

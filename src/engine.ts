@@ -22,6 +22,7 @@ import {
 import { follow } from './follow.ts';
 import {
   countActiveRuns,
+  hasRunner,
   listRuns,
   type RunDetails,
   type RunFilter,
@@ -200,6 +201,11 @@ export class Engine implements AsyncDisposable {
   /** How many runs are under way. */
   countActiveRuns(): Promise<number> {
     return countActiveRuns(this.#pool);
+  }
+
+  /** Whether any runner is alive. */
+  hasRunner(): Promise<boolean> {
+    return hasRunner(this.#pool);
   }
 
   /** All that happened to a run, in order. */

@@ -154,6 +154,14 @@ export async function countActiveRuns(db: Connection): Promise<number> {
   return rows[0].count;
 }
 
+/** Whether anybody is there to run tasks. */
+export async function hasRunner(db: Connection): Promise<boolean> {
+  const { rows } = await db.query(
+    `select exists (select from sluice.runners where ended_at is null and id not in (select sluice.dead_runners())) as found`,
+  );
+  return rows[0].found;
+}
+
 /** One run and its tasks, without outputs; undefined when there is none. */
 export async function readOverview(db: Connection, id: string): Promise<RunOverview | undefined> {
   const { rows: runs } = await db.query(

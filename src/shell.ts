@@ -117,10 +117,13 @@ export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
+/** As a shell says it of a program that Ctrl-C ended. */
+export const INTERRUPTED = 130;
+
 /** The first Ctrl-C or SIGTERM stops in an orderly way, the second one at once. */
 export function onShutdown(stop: AbortController): Disposable {
   const onSignal = (signal: NodeJS.Signals) => {
-    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? 130 : 143);
+    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? INTERRUPTED : 143);
     stop.abort();
   };
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal);

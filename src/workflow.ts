@@ -93,15 +93,17 @@ export function workflowDefiner<Cs extends Connectors>() {
   ): Workflow {
     const { $schema: _, ...input } = z.toJSONSchema(written.input, { io: 'input' });
     const tasks = Object.entries<WrittenTask<Cs, string, string>>(written.tasks).map(
-      ([task, definition]) => ({
+      // What else was written is handed on: the database refuses fields that nobody knows.
+      ([task, { connector, operation, parameters, after, when, retries, timeoutMs, ...others }]) => ({
         name: task,
-        connector: definition.connector,
-        operation: definition.operation,
-        parameters: definition.parameters as JsonObject,
-        after: definition.after ?? [],
-        ...(definition.when && { when: definition.when }),
-        retries: definition.retries ?? 0,
-        timeout_ms: definition.timeoutMs ?? DEFAULT_TIMEOUT_MS,
+        connector,
+        operation,
+        parameters: parameters as JsonObject,
+        after: after ?? [],
+        ...(when && { when }),
+        retries: retries ?? 0,
+        timeout_ms: timeoutMs ?? DEFAULT_TIMEOUT_MS,
+        ...others,
       }),
     );
     return {

@@ -3,8 +3,9 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { parseInput, runId, wholeNumber } from '../src/arguments.ts';
-import { command, type Spoken, workFolder } from './support/command.ts';
+import { command, type Spoken, startCommand, workFolder } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
+import { until } from './support/until.ts';
 
 const folder = workFolder();
 const db = await createDatabase();
@@ -118,6 +119,38 @@ test('a database that does not answer is exit code 3, with the next step and wit
   assert.doesNotMatch(stderr, /hunter2|\n\s+at /);
 });
 
+test('a database that does not let us in is exit code 3, with the next step', async () => {
+  const wrong = (change: (url: URL) => void) => {
+    const url = new URL(db.url);
+    change(url);
+    return command(['runs'], { url: url.href });
+  };
+
+  const [password, database] = await Promise.all([
+    wrong((url) => {
+      url.password = 'hunter2';
+    }),
+    wrong((url) => {
+      url.pathname = '/nowhere';
+    }),
+  ]);
+
+  assert.deepEqual([password.code, database.code], [3, 3]);
+  assert.match(password.stderr, /Check user and password in DATABASE_URL\.\n$/);
+  assert.match(database.stderr, /Create this database, or correct the name in DATABASE_URL\.\n$/);
+  assert.doesNotMatch(password.stderr, /hunter2|\n\s+at /);
+});
+
+test('an option that npm kept for itself is exit code 2, and nothing is done without it', async () => {
+  const { code, stderr } = await command(['rerun', '1'], {
+    url: db.url,
+    env: { npm_config_from_failed: 'true' },
+  });
+
+  assert.equal(code, 2);
+  assert.match(stderr, /npm took --from-failed for itself\. Put -- before it/);
+});
+
 test('a DATABASE_URL that is none is exit code 2, and is not repeated', async () => {
   const { code, stderr } = await command(['runs'], { url: 'postgres//me:hunter2@host/db' });
 
@@ -161,6 +194,19 @@ test('into a pipe, a table is tab-separated, without titles and without colour',
   assert.match(stdout, new RegExp(`^${rows[0].id}\\tpo_demo\\tRUNNING\\t`));
   assert.match(stdout, /^\d+\tpo_demo\tCANCELLED\t.*$/m);
   assert.ok(!stdout.includes('\x1b') && !stdout.includes('WORKFLOW'));
+});
+
+test('who waits for a run is told when there is no runner', async () => {
+  const waiting = startCommand(['start-run', 'po_demo', '--key', 'unserved', '--wait'], {
+    url: db.url,
+    folder: folder.path,
+  });
+  await until(() => waiting.said !== '', 'a word');
+
+  await db.pool.query(`select sluice.cancel_run(id) from sluice.runs where key = 'unserved'`);
+
+  assert.equal(await waiting.ended, 1);
+  assert.match(waiting.said, /^No runner is alive\. Start one: npm run runner\n/);
 });
 
 test('start-run --wait ends with exit code 1 when the run has failed', async () => {

@@ -2,8 +2,9 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { type CommandOptions, command, type Spoken, workFolder } from './support/command.ts';
+import { type CommandOptions, command, type Spoken, startCommand, workFolder } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
+import { until } from './support/until.ts';
 
 const folder = workFolder();
 const db = await createDatabase();
@@ -234,6 +235,23 @@ test('a mail that is not there fails the run after its retries, with exit code 1
   assert.match(stdout, /attempt 1 of 3 failed: .*missing\.txt/);
   assert.match(stdout, /attempt 2 of 3 failed/);
   assert.match(stdout, /RUNNING → FAILED: .*missing\.txt/);
+  assert.match(stdout, /The run did not come to that: no alert was written/);
   const [row] = await query('select status, failed_task, tasks from v_run_history limit 1');
   assert.deepEqual(row, { status: 'FAILED', failed_task: 'read_email', tasks: '0/5' });
+});
+
+test('Ctrl-C ends the demo in an orderly way, and says that the run can go on', async () => {
+  const holder = await db.pool.connect();
+  await holder.query('begin; lock table purchase_orders');
+  const going = startCommand(['demo'], { url: db.url, folder: folder.path });
+  await until(() => /upsert_order +READY → RUNNING/.test(going.said), 'the task that waits');
+
+  going.interrupt();
+  await until(() => /stopping: waiting/.test(going.said), 'the stop');
+  await holder.query('rollback');
+  holder.release();
+
+  assert.equal(await going.ended, 130);
+  assert.match(going.said, /Stopped\. Run \d+ goes on when somebody runs it: npm run runner/);
+  assert.doesNotMatch(going.said, /\n\s+at /);
 });

@@ -1,7 +1,6 @@
 import assert from 'node:assert/strict';
-import { execFileSync, spawn } from 'node:child_process';
+import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
-import { once } from 'node:events';
 import {
   appendFile,
   chmod,
@@ -17,11 +16,10 @@ import {
 } from 'node:fs/promises';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { CHECKOUT } from '../src/config.ts';
 import { FileConnector } from '../src/connectors/file.ts';
 import { fileName } from '../src/connectors/file_name.ts';
 import { openEngine } from '../src/index.ts';
-import { command, workFolder } from './support/command.ts';
+import { command, startCommand, workFolder } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
 import { isRoot } from './support/embedded.ts';
 import { Desk } from './support/inbox.ts';
@@ -431,28 +429,15 @@ test('npm run inbox does it all, once', async () => {
 test('npm run inbox waits for mails until Ctrl-C, and then ends at once', async () => {
   await using db = await createDatabase();
   using work = workFolder();
-  const child = spawn(
-    process.execPath,
-    ['--import', import.meta.resolve('tsx'), join(CHECKOUT, 'src', 'cli.ts'), 'inbox', 'samples'],
-    {
-      cwd: work.path,
-      env: { PATH: process.env.PATH, DATABASE_URL: db.url },
-      stdio: ['ignore', 'pipe', 'inherit'],
-    },
-  );
-  let said = '';
-  child.stdout.setEncoding('utf8').on('data', (text) => {
-    said += text;
-  });
-  await until(() => (said.match(/COMPLETED/g) ?? []).length === 2, 'two runs');
+  const going = startCommand(['inbox', 'samples'], { url: db.url, folder: work.path });
+  await until(() => (going.said.match(/COMPLETED/g) ?? []).length === 2, 'two runs');
   const asked = performance.now();
 
-  child.kill('SIGINT');
-  const [code] = await once(child, 'close');
+  going.interrupt();
 
-  assert.equal(code, 0);
+  assert.equal(await going.ended, 0);
   assert.ok(performance.now() - asked < 2_000);
-  assert.match(said, /samples\/sample_po_email\.txt started run \d+ of po_demo/);
+  assert.match(going.said, /samples\/sample_po_email\.txt started run \d+ of po_demo/);
 });
 
 test('a folder or a workflow that will not do is refused before anything starts', async () => {

@@ -81,7 +81,8 @@ test('a misspelt connector does not compile', () => {
   });
 
   assert.deepEqual(connectorProblems(workflow, connectors), [
-    'task "read": there is no connector "emial". Did you mean "email"? There are: email, purchase_order, database, file.',
+    'task "read": there is no connector "emial". Did you mean "email"? There are: ' +
+      `${Object.keys(connectors).join(', ')}.`,
   ]);
 });
 

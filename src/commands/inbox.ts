@@ -4,11 +4,11 @@ import { collectInput, parseInput, wholeNumber } from '../arguments.ts';
 import { EmailConnector } from '../connectors/email.ts';
 import { connectors } from '../connectors/index.ts';
 import type { Engine } from '../engine.ts';
-import { messageOf, UsageError } from '../errors.ts';
+import { codeOf, messageOf, UsageError } from '../errors.ts';
 import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
-import { onShutdown, type Shell, show } from '../shell.ts';
+import { INTERRUPTED, onShutdown, type Shell, show } from '../shell.ts';
 import { printable } from '../terminal.ts';
 
 interface Options {
@@ -25,9 +25,6 @@ interface Options {
 const MOST_OPEN = 200;
 /** A task that Ctrl-C interrupts runs again, so there is no need to wait long. */
 const GRACE_MS = 2_000;
-/** As a shell says it of a program that Ctrl-C ended. */
-const INTERRUPTED = 130;
-
 export function addInboxCommand(shell: Shell): void {
   shell
     .command(
@@ -35,7 +32,10 @@ export function addInboxCommand(shell: Shell): void {
       'starts a run for every .txt and .eml in a folder, now and as they arrive, and runs them',
     )
     .argument('<folder>', 'where mails arrive')
-    .option('--once', 'take what lies there, wait until it is done, and end')
+    .option(
+      '--once',
+      'take what lies there, wait until it is done, and end; exits 1 if a run failed or a file was left alone',
+    )
     .option('--workflow <name>', 'the workflow to start; has to have an input "email"', 'po_demo')
     .option('--input <key=value>', 'further input of each run; may be repeated', collectInput, [])
     .option('--move-to <folder>', 'mails leave the inbox for this folder when their run has been started')
@@ -121,7 +121,8 @@ function isOutside(way: string): boolean {
 
 async function existingFolder(given: string): Promise<string> {
   const found = await stat(given).catch((error) => {
-    throw new UsageError(`INBOX_NOT_FOUND ${messageOf(error)}. Make the folder, or name another.`);
+    const what = codeOf(error) === 'ENOENT' ? `there is no folder ${printable(given)}` : messageOf(error);
+    throw new UsageError(`INBOX_NOT_FOUND ${what}. Make it, or name another.`);
   });
   if (!found.isDirectory()) throw new UsageError(`INBOX_NOT_A_FOLDER ${printable(given)} is not a folder.`);
   return fromHere(given);

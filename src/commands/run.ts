@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises';
 import { collectInput, parseInput, wholeNumber } from '../arguments.ts';
 import type { RunDetails } from '../inspect.ts';
 import { runScreen } from '../screens/run.ts';
-import { exitCodeOf, onShutdown, type Shell, show, showJson } from '../shell.ts';
+import { exitCodeOf, INTERRUPTED, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
 import { printable } from '../terminal.ts';
 import { workflows } from '../workflows/index.ts';
 import { watchRun } from './watch.ts';
@@ -23,10 +23,18 @@ export function addRunCommands(shell: Shell): void {
         const id = await engine.startRun('po_demo', {
           input: parseInput(input, await engine.inputSchema('po_demo')),
         });
-        const run = await Promise.race([engine.waitForRun(id, stop.signal), running.then(() => undefined)]);
+        const ended = engine.waitForRun(id, stop.signal).catch((error) => {
+          if (!stop.signal.aborted) throw error;
+        });
+        const run = await Promise.race([ended, running.then(() => undefined)]);
         stop.abort();
         await running;
-        if (!run) return 0;
+        if (!run) {
+          say(
+            `Stopped. Run ${id} goes on when somebody runs it: npm run runner. See it: npm run runs -- ${id}`,
+          );
+          return INTERRUPTED;
+        }
         show('');
         show(runScreen(run, shell.display()));
         await showAlert(run);
@@ -93,9 +101,10 @@ export function addRunCommands(shell: Shell): void {
           });
           if (wait) return await watchRun(shell, engine, id, { json, quiet: true });
           if (json) showJson({ run: id, workflow });
-          else if (process.stdout.isTTY)
-            show(`run ${id} of ${workflow} is started. See it: npm run runs -- ${id}`);
-          else show(id);
+          else if (process.stdout.isTTY) {
+            const what = key === undefined ? 'is started' : `is the one with the key "${printable(key)}"`;
+            show(`run ${id} of ${workflow} ${what}. See it: npm run runs -- ${id}`);
+          } else show(id);
           return 0;
         },
       ),
@@ -115,7 +124,10 @@ async function showAlert(run: RunDetails): Promise<void> {
   const written = run.tasks.find(({ name }) => name === 'write_alert')?.output;
   const path =
     typeof written === 'object' && written !== null && 'path' in written ? written.path : undefined;
-  if (typeof path !== 'string') return show('Nothing needs attention: no alert was written.\n');
+  if (typeof path !== 'string') {
+    const why = run.status === 'COMPLETED' ? 'Nothing needs attention' : 'The run did not come to that';
+    return show(`${why}: no alert was written.\n`);
+  }
   // Any runner of the database may have written it, in the folder that it was started in.
   if (!existsSync(path)) return show(`A runner in another folder wrote ${printable(path)}.\n`);
   const alert = await readFile(path, 'utf8');

@@ -5,16 +5,13 @@ import { LiveScreen } from '../live.ts';
 import { eventsScreen } from '../screens/events.ts';
 import { liveScreen, runScreen } from '../screens/run.ts';
 import { type RunsPage, runsScreen } from '../screens/runs.ts';
-import { exitCodeOf, noSuchRun, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
+import { exitCodeOf, INTERRUPTED, noSuchRun, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
 
 interface WatchOptions {
   readonly json?: boolean | undefined;
   /** Into a pipe: nothing until the end, and then the tasks. */
   readonly quiet?: boolean;
 }
-
-/** As a shell says it of a program that Ctrl-C ended. */
-const INTERRUPTED = 130;
 
 export function addWatchCommand(shell: Shell): void {
   shell
@@ -59,14 +56,15 @@ async function redrawRun(
   id: string,
   signal: AbortSignal,
 ): Promise<RunOverview | undefined> {
-  let seen = (await engine.readOverview(id)) ?? absent(id);
+  let { run: seen, notice } = await look(engine, id);
   if (seen.status !== 'RUNNING') return seen;
   let trouble: string | undefined;
   const draw = () => {
     const display = shell.display();
+    const warning = trouble ?? notice;
     const footer = display.paint(
-      trouble ?? 'Ctrl-C stops watching; the run goes on.',
-      trouble ? 'yellow' : 'dim',
+      warning ?? 'Ctrl-C stops watching; the run goes on.',
+      warning ? 'yellow' : 'dim',
     );
     return `${liveScreen(seen, { ...display, height: display.height - 1 })}\n${footer}`;
   };
@@ -76,8 +74,8 @@ async function redrawRun(
     screen.redraw();
   };
   screen.redraw();
-  for await (const run of engine.follow(() => engine.readOverview(id), signal, onTrouble)) {
-    seen = run ?? absent(id);
+  for await (const now of engine.follow(() => look(engine, id), signal, onTrouble)) {
+    ({ run: seen, notice } = now);
     if (seen.status !== 'RUNNING') return seen;
     screen.redraw();
   }
@@ -85,10 +83,21 @@ async function redrawRun(
 }
 
 async function awaitRun(engine: Engine, id: string, signal: AbortSignal): Promise<RunOverview | undefined> {
-  for await (const run of engine.follow(() => engine.readOverview(id), signal, sayTrouble)) {
-    if ((run ?? absent(id)).status !== 'RUNNING') return run;
+  let told: string | undefined;
+  for await (const { run, notice } of engine.follow(() => look(engine, id), signal, sayTrouble)) {
+    if (run.status !== 'RUNNING') return run;
+    if (notice && notice !== told) say(notice);
+    told = notice;
   }
   return undefined;
+}
+
+/** The run, and what keeps it from going on as long as it lasts. */
+async function look(engine: Engine, id: string): Promise<{ run: RunOverview; notice?: string }> {
+  const run = (await engine.readOverview(id)) ?? absent(id);
+  return run.status !== 'RUNNING' || (await engine.hasRunner())
+    ? { run }
+    : { run, notice: 'No runner is alive. Start one: npm run runner' };
 }
 
 async function appendEvents(

@@ -131,6 +131,11 @@ export function isConnectionFailure(error: unknown): boolean {
   );
 }
 
+/** The server answers and does not let us in: no such user, password or database. Waiting does not help. */
+export function isRefused(error: unknown): boolean {
+  return causes(error).some((one) => /^(28|3D000)/.test(codeOf(one)));
+}
+
 /** The server answers but cannot take work now: out of connections, memory, disk or locks, or read-only. */
 export function isDatabaseExhausted(error: unknown): boolean {
   return causes(error).some((one) => /^(53|25006)/.test(codeOf(one)));
@@ -157,7 +162,10 @@ export function describeConnectionFailure(error: unknown, url?: string): string 
 
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^(ENOTFOUND|EAI_AGAIN)$/, 'This host is unknown: check the host name in DATABASE_URL.'],
-  [/^ECONNREFUSED$/, 'Nothing listens there: start Postgres, or unset DATABASE_URL to use the embedded one.'],
+  [
+    /^ECONNREFUSED$/,
+    'Nothing listens there: start Postgres. The embedded one is started by any command without DATABASE_URL.',
+  ],
   [
     /^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$|^timeout expired|^Query read timeout/,
     'No answer: check address, network and firewall.',

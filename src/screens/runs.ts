@@ -102,6 +102,6 @@ function took({ created_at, finished_at }: RunSummary, now: Date): string {
 
 function noteOfRun({ status, running, failed_task, reason }: RunSummary): string {
   if (status !== 'RUNNING') return [failed_task, reason].filter((part) => part !== null).join(': ');
-  if (running.length === 0) return 'waits for a runner with a free slot';
+  if (running.length === 0) return 'waits for a runner';
   return `runs ${running.slice(0, 3).join(', ')}${running.length > 3 ? ` and ${running.length - 3} more` : ''}`;
 }

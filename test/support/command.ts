@@ -1,4 +1,4 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { cpSync, mkdtempSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -22,20 +22,46 @@ export interface CommandOptions {
 const TSX = import.meta.resolve('tsx');
 
 /** Runs `npm run <command> -- <arguments>` without npm, into a pipe, and waits for its end. */
-export async function command(
-  args: readonly string[],
-  { url, folder = CHECKOUT, env = {} }: CommandOptions,
-): Promise<Spoken> {
-  const child = spawn(process.execPath, ['--import', TSX, join(CHECKOUT, 'src', 'cli.ts'), ...args], {
+export async function command(args: readonly string[], options: CommandOptions): Promise<Spoken> {
+  const child = spawnCommand(args, options);
+  const [code, stdout, stderr] = await Promise.all([endOf(child), text(child.stdout), text(child.stderr)]);
+  return { code, stdout, stderr };
+}
+
+/** The same, under way. */
+export interface Going {
+  /** So far, on both. */
+  readonly said: string;
+  readonly ended: Promise<number | null>;
+  interrupt(): void;
+}
+
+export function startCommand(args: readonly string[], options: CommandOptions): Going {
+  const child = spawnCommand(args, options);
+  let said = '';
+  for (const stream of [child.stdout, child.stderr])
+    stream.setEncoding('utf8').on('data', (text) => {
+      said += text;
+    });
+  return {
+    get said() {
+      return said;
+    },
+    ended: endOf(child),
+    interrupt: () => void child.kill('SIGINT'),
+  };
+}
+
+function spawnCommand(args: readonly string[], { url, folder = CHECKOUT, env = {} }: CommandOptions) {
+  return spawn(process.execPath, ['--import', TSX, join(CHECKOUT, 'src', 'cli.ts'), ...args], {
     cwd: folder,
     env: { PATH: process.env.PATH, ...(url !== undefined && { DATABASE_URL: url }), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],
   });
-  const ended = new Promise<number | null>((resolve, reject) =>
-    child.once('close', resolve).once('error', reject),
-  );
-  const [code, stdout, stderr] = await Promise.all([ended, text(child.stdout), text(child.stderr)]);
-  return { code, stdout, stderr };
+}
+
+function endOf(child: ChildProcess): Promise<number | null> {
+  return new Promise((resolve, reject) => child.once('close', resolve).once('error', reject));
 }
 
 /** A folder with the samples in it, deleted when it goes out of scope. */

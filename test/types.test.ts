@@ -86,6 +86,13 @@ test('a misspelt connector does not compile', () => {
   ]);
 });
 
+test('a misspelt field of a task does not compile, and is handed on to be refused', () => {
+  // @ts-expect-error there is no field "retry"
+  const workflow = defineWorkflow('wrong', { input: given, tasks: { read: { ...read, retry: 2 } } });
+
+  assert.ok('retry' in (workflow.tasks[0] ?? {}));
+});
+
 test('a misspelt operation does not compile', () => {
   // @ts-expect-error there is no operation "raed"
   const workflow = defineWorkflow('wrong', { input: given, tasks: { read: { ...read, operation: 'raed' } } });

@@ -183,6 +183,23 @@ test('a runner that says nothing for too long is dead even though it holds its l
   assert.deepEqual(rows, [{ id: scene.runner }]);
 });
 
+test('why a task of a dead runner does not run: its runner is dead, and maybe there is no other', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+  await scene.sql(
+    `select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null and id <> $runner`,
+  );
+  await scene.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = $runner`);
+  const reason = async () => (await scene.sql('select reason from sluice.why($run)'))[0].reason;
+
+  const alone = await reason();
+  await registerRunner();
+  const served = await reason();
+
+  const dead = `its runner ${scene.runner} is dead: the next runner takes it over`;
+  assert.deepEqual([alone, served], [`${dead}. Start one: npm run runner`, `${dead}, in a moment`]);
+});
+
 test('a beat takes over from the dead and says who they were and that there is something to claim', async () => {
   await using scene = await running({ a: [] });
   await scene.claim(1);

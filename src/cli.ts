@@ -6,6 +6,7 @@ import { addLookCommands } from './commands/look.ts';
 import { addRunCommands } from './commands/run.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addWatchCommand } from './commands/watch.ts';
+import { keptByNpm } from './config.ts';
 import {
   describeConnectionFailure,
   isConnectionFailure,
@@ -44,7 +45,7 @@ const OF_NPM = new Set(['json', 'key', 'force', 'before']);
 program.hook('preAction', (_, command) => {
   for (const option of command.options) {
     const name = option.long?.replace(/^--(no-)?/, '') ?? '';
-    if (OF_NPM.has(name) || process.env[`npm_config_${name.replaceAll('-', '_')}`] === undefined) continue;
+    if (OF_NPM.has(name) || !keptByNpm(name)) continue;
     throw new UsageError(
       `npm took ${option.long} for itself. Put -- before it: npm run ${command.name()} -- … ${option.long}`,
     );

@@ -59,6 +59,11 @@ export function readConfig(env: Environment = process.env): Config {
   }
 }
 
+/** Whether npm kept an option for itself, as it does where `--` does not stand before it. */
+export function keptByNpm(option: string, env: Environment = process.env): boolean {
+  return env[`npm_config_${option.replaceAll('-', '_')}`] !== undefined;
+}
+
 /**
  * The environment for the programs we start: without what would make Postgres, its clients or Node behave
  * differently because of a variable that was meant for something else.

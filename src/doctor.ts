@@ -18,11 +18,12 @@ const MOST_ROWS = 20;
 /** The triggers in which the rules live. */
 const TRIGGERS = {
   workflows: ['versions_never_change'],
-  workflow_tasks: ['versions_never_change'],
-  workflow_edges: ['versions_never_change'],
+  workflow_tasks: ['versions_never_change', 'versions_with_runs_are_complete'],
+  workflow_edges: ['versions_never_change', 'versions_with_runs_are_complete'],
   runs: ['runs_stay_on_record', 'guard_new_run', 'advance_runs'],
   tasks: ['tasks_stay_on_record', 'guard_new_task', 'announce_new_tasks', 'advance'],
   attempts: ['attempts_stay_on_record'],
+  reruns: ['reruns_stay_on_record'],
 };
 
 /**

@@ -101,7 +101,7 @@ const SUMMARY = `
    cross join lateral (
      select count(*)::integer as total,
             count(*) filter (where tasks.state = 'SUCCESS')::integer as succeeded,
-            coalesce(json_agg(task.name order by tasks.task_no) filter (where tasks.state = 'RUNNING'), '[]') as running
+            coalesce(json_agg(task.name order by tasks.task_no) filter (where tasks.state = 'RUNNING' and tasks.runner_id is not null), '[]') as running
        from sluice.tasks
        join sluice.workflow_tasks as task on task.workflow_id = tasks.workflow_id and task.task_no = tasks.task_no
       where tasks.run_id = runs.id

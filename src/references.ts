@@ -147,7 +147,7 @@ function nameOf(reference: Reference): string {
 
 function short(value: Json): string {
   const text = JSON.stringify(value);
-  return text.length > 40 ? `${text.slice(0, 40)}…` : text;
+  return text.length > 40 ? `${text.slice(0, 40).toWellFormed()}…` : text;
 }
 
 function isList(value: Json | undefined): value is readonly Json[] {

@@ -294,7 +294,9 @@ export class Runner {
     this.#narrator.tell(hop, ended);
     const isFull = hop.claimed.length === room;
     if (room === 0) this.#isRung = true;
-    else if (look || isFull) this.#isMore = isFull;
+    else if (isFull) this.#isMore = true;
+    // Only the latest look knows: an earlier one has not seen what was left behind since.
+    else if (look === this.#next) this.#isMore = false;
     if (isFull) this.#lookOn(hop, look, ended);
     if (this.#left || this.#presence.runnerId !== session.runnerId) return;
     for (const task of hop.claimed) this.#slots.start(task, this.#workflows.get(task.workflow_id));

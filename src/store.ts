@@ -237,7 +237,7 @@ export const FIRST_RUN = '0';
 
 /**
  * Results in, tasks out: what the results made READY, and whatever else can be claimed of the run `from` and of later ones
- * (null: of none); `slots` tasks at the most.
+ * (null: of none, unless one of the results is a failure); `slots` tasks at the most.
  */
 export async function reportAndClaim(
   db: Connection,
@@ -314,13 +314,21 @@ export async function cancelRun(db: Connection, runId: string, by: string): Prom
   return rows[0].cancelled;
 }
 
-/** The result as it may be sent: an error's text is made fit for `jsonb`. */
+/** The result as it may be sent, whatever was thrown. */
 export function failure(claim: Claim, error: unknown): Result {
   const { run_id, task_no, token } = claim;
-  const code = error instanceof ConnectorError ? error.code : 'ERROR';
-  const text = error instanceof Error ? error.message : String(error);
-  const message = text.replaceAll('\0', '\\0').toWellFormed().slice(0, 2000) || 'it failed without a message';
-  return { run_id, task_no, token, error: { code, message } };
+  const code = (error instanceof ConnectorError && storable(() => error.code)) || 'ERROR';
+  const text = storable(() => (error instanceof Error ? error.message : error));
+  return { run_id, task_no, token, error: { code, message: text || 'it failed without a message' } };
+}
+
+/** Text that `jsonb` takes: a surrogate may be lonely only once the text has been cut. Empty when it cannot be read. */
+function storable(read: () => unknown): string {
+  try {
+    return String(read()).replaceAll('\0', '\\0').slice(0, 2000).toWellFormed();
+  } catch {
+    return '';
+  }
 }
 
 function sortRows(rows: readonly Record<string, unknown>[]): Hop {

@@ -92,6 +92,47 @@ test('children that a runner had no room for go before newer runs, wherever it w
   await ends(play, [wide, first, second, third, last]);
 });
 
+test('children left behind are claimed at once when there is room, also if another lane was looking meanwhile', async () => {
+  const queue = new Queue();
+  const [gate, end] = [event(), event()];
+  const root: Act = () => gate.happened.then(() => null);
+  const child: Act = (name) => {
+    queue.began.push(String(name));
+    return end.happened.then(() => null);
+  };
+  const tasks = ['a', 'b'].map((name) => [name, { act: 'child', parameters: name, after: ['root'] }]);
+  await using play = await stage(
+    { root, child, one: queue.one },
+    { root: {}, ...Object.fromEntries(tasks) },
+    { slots: 3 },
+  );
+  const wide = await play.start();
+  // A claim of the other workflow waits for us in the middle, and no beat comes to the rescue.
+  await query(`create function public.hold() returns trigger language plpgsql as
+    'begin perform pg_advisory_xact_lock_shared(4711); return new; end'`);
+  await query(`create trigger hold before update on sluice.tasks for each row
+    when (new.state = 'RUNNING' and new.is_sink and new.task_no = 1) execute function public.hold()`);
+  const session = await openClient((await fileDatabase()).url);
+  await session.query(`select pg_advisory_lock(4711)`);
+  await session.query('begin');
+  await session.query('select from sluice.runners where ended_at is null for no key update');
+  const other = await queue.start();
+  const isHeld = `select from pg_stat_activity where wait_event = 'advisory' and datname = current_database()`;
+  await until(async () => (await query(isHeld)).length === 1, 'the claim to wait');
+
+  gate.happens();
+  await queue.begins('a');
+  await session.query('select pg_advisory_unlock(4711)');
+  await queue.begins(other);
+  await until(() => queue.began.includes('b'), 'the second child to begin', 3_000);
+
+  await session.end();
+  await query('drop trigger hold on sluice.tasks');
+  end.happens();
+  queue.end(other);
+  await ends(play, [wide, other]);
+});
+
 test('a task that is given back goes before newer ones, wherever a runner was looking', async () => {
   const queue = new Queue();
   await using play = await stage({ one: queue.one }, { one: {} }, { slots: 1 });

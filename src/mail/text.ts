@@ -36,7 +36,8 @@ export function cleanLine(text: string | null | undefined): string | null {
     clean(text ?? '')
       .replace(/\s+/g, ' ')
       .trim()
-      .slice(0, 1000) || null
+      .slice(0, 1000)
+      .toWellFormed() || null
   );
 }
 

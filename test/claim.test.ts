@@ -448,3 +448,31 @@ for (const [what, end] of Object.entries({ 'successes and failures': FAILURE, su
     assert.deepEqual(await report, ['SUCCESS', 'error' in end ? 'FAILED' : 'SUCCESS']);
   });
 }
+
+for (const retries of [0, 1]) {
+  test(`hops with results of the same runs never wait in a circle: one with a failure, ${retries} retries`, async () => {
+    await using scene = await running({ a: [], b: [], c: ['a', 'b'] }, { retries: { a: retries } });
+    const [{ id: second }] = await scene.sql('select sluice.start_run($1) as id', [scene.workflow]);
+    await scene.claim(4);
+    const result = (run: string, task: string, end: object) => ({
+      run_id: run,
+      task_no: scene.number(task),
+      token: 1,
+      ...end,
+    });
+    const report = (...results: object[]) =>
+      scene.sql('select answer from sluice.report_and_claim(null, $1, 0)', [JSON.stringify(results)]);
+    await using other = await scene.transaction();
+    await other.sql('select from sluice.runs where id = $1 for no key update', [second]);
+
+    const mixed = report(result(second, 'a', { output: 1 }), result(scene.run, 'a', FAILURE));
+    await scene.someoneWaitsForALock();
+    const good = report(result(second, 'b', { output: 1 }), result(scene.run, 'b', { output: 1 }));
+    await scene.someoneWaitsForALock(2);
+    await other.commit();
+
+    const answers = await mixed;
+    assert.ok(answers.some(({ answer }) => answer === (retries > 0 ? 'RETRY' : 'FAILED')));
+    await good;
+  });
+}

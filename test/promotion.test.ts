@@ -257,3 +257,30 @@ test('a runner that claims what it has released itself rings for nobody', async 
   assert.equal(await scene.state('b'), 'RUNNING');
   assert.deepEqual(await listener.heard(), []);
 });
+
+test('what follows from a success is dated after it, though its own hop began earlier and had to wait', async () => {
+  await using scene = await running({ a: [], b: [], next: ['a', 'b'], c: [], d: [] });
+  await scene.claim(4);
+  const lateness = async (early: string, late: string, effect: string) => {
+    await using other = await scene.transaction();
+    await other.sql('select from sluice.tasks where run_id = $run and task_no = $1 for no key update', [
+      scene.number(late),
+    ]);
+    const result = { ...(await scene.claimOf(late)), output: 1 };
+    const hop = scene.sql('select from sluice.report_and_claim($runner, $1, 5)', [JSON.stringify([result])]);
+    await scene.someoneWaitsForALock();
+    await scene.succeed(early);
+    await other.commit();
+    await hop;
+    const [{ later }] = await scene.sql(
+      `select ${effect} >= (select finished_at from sluice.tasks where run_id = $run and task_no = $1) as later`,
+      [scene.number(early)],
+    );
+    return later;
+  };
+  const next = `(select least(ready_at, started_at) from sluice.tasks where run_id = $run and task_no = ${scene.number('next')})`;
+
+  assert.equal(await lateness('a', 'b', next), true);
+  await scene.succeed('next');
+  assert.equal(await lateness('c', 'd', '(select finished_at from sluice.runs where id = $run)'), true);
+});

@@ -212,6 +212,10 @@ test('whatever a task throws becomes an error that can be stored', async () => {
     new Error(''),
     new Error('a\0b\ud800c'),
     'x'.repeat(9000),
+    new Error(`${'x'.repeat(1999)}😀`),
+    Object.assign(new Error(), { message: 42 }),
+    Object.create(null),
+    new ConnectorError('A\0', 'of a code that cannot be stored'),
   ];
   await using play = await stage(
     {
@@ -232,6 +236,10 @@ test('whatever a task throws becomes an error that can be stored', async () => {
     'it failed without a message',
     'a\\0b\ufffdc',
     'x'.repeat(2000),
+    `${'x'.repeat(1999)}\ufffd`,
+    '42',
+    'it failed without a message',
+    'of a code that cannot be stored',
   ]);
 });
 

@@ -134,6 +134,32 @@ test('a run of which something still runs cannot be repeated from where it faile
   });
 });
 
+test('what succeeds while a rerun is looking what had succeeded is taken over, or asked to be waited for', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  await scene.fail('a');
+  await using other = await scene.transaction();
+  // Holds the rerun up where it looks what still runs.
+  await other.sql('lock table sluice.workflow_tasks in access exclusive mode');
+  const rerun = engine.rerun(scene.run, 'ann@desk', true);
+  await scene.someoneWaitsForALock();
+
+  await other.sql(
+    `update sluice.tasks set state = 'SUCCESS', finished_at = statement_timestamp(), output = '1'
+      where run_id = $run and task_no = $1`,
+    [scene.number('b')],
+  );
+  await other.commit();
+
+  const { rows } = await pool.query('select state from sluice.tasks where run_id = $1 order by task_no', [
+    await rerun,
+  ]);
+  assert.deepEqual(
+    rows.map(({ state }) => state),
+    ['READY', 'SUCCESS'],
+  );
+});
+
 test('a run of which everything succeeded has nothing to repeat from where it failed', async () => {
   await using scene = await running({ a: [] });
   await scene.succeed('a');

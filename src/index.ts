@@ -1,5 +1,5 @@
 /**
- * Sluice as a module. The commands are thin users of what is exported here.
+ * Sluice as a module: what the commands do with workflows and runs.
  */
 export {
   Connector,

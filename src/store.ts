@@ -5,7 +5,7 @@ import type { Condition } from './references.ts';
 import type { Workflow } from './workflow.ts';
 
 /*
- * Every statement that the engine sends to its database. The first parameter is the connection, so that callers choose
+ * The statements of runners and starts. The first parameter is the connection, so that callers choose
  * the transaction. Ids are text, as pg delivers a bigint; nobody calculates with them.
  */
 export type Connection = Pick<ClientBase | Pool, 'query'>;

@@ -136,3 +136,25 @@ for (const [what, [sql, expected]] of Object.entries(tampering)) {
     assert.ok(found.includes(expected), `found: ${found.join('; ') || 'nothing'}`);
   });
 }
+
+test('the doctor knows every trigger there is', async () => {
+  const { superuserUrl } = await fileDatabase();
+  const client = await openClient(superuserUrl);
+  await client.query('begin');
+  const { rows } = await client.query(
+    `select tgrelid::regclass::text as "table", tgname as trigger from pg_trigger
+      where tgrelid::regclass::text like 'sluice.%' and not tgisinternal order by 1, 2`,
+  );
+  for (const { table, trigger } of rows)
+    await client.query(`alter table ${table} disable trigger ${trigger}`);
+
+  const [triggers] = await examine(client);
+  await client.query('rollback');
+  await client.end();
+
+  const named = triggers?.rows.map(({ table, trigger }) => ({ table, trigger }));
+  assert.deepEqual(
+    named?.toSorted((a, b) => `${a.table} ${a.trigger}`.localeCompare(`${b.table} ${b.trigger}`)),
+    rows,
+  );
+});

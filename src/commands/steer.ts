@@ -1,7 +1,7 @@
 import { age, runId } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { count } from '../screens/display.ts';
-import { noSuchRun, onShutdown, type Shell, say, show, showJson, whoami } from '../shell.ts';
+import { INTERRUPTED, noSuchRun, onShutdown, type Shell, say, show, showJson, whoami } from '../shell.ts';
 import { watchRun } from './watch.ts';
 
 interface RerunOptions {
@@ -112,5 +112,5 @@ async function prune(shell: Shell, { olderThan, dryRun = false, json }: PruneOpt
         ? `There is nothing to delete: no run ended more than ${olderThan} ago.`
         : `Deleted ${count(deleted)} of ${what}.`,
     );
-  return stop.signal.aborted ? 130 : 0;
+  return stop.signal.aborted ? INTERRUPTED : 0;
 }

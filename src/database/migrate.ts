@@ -138,7 +138,7 @@ async function runGraphileMigrate(url: string, project: string): Promise<void> {
 }
 
 /** What graphile-migrate prints is mostly its own stack; the whole of it is the cause. */
-export function migrationFailure(output: string): DatabaseUnavailableError {
+function migrationFailure(output: string): DatabaseUnavailableError {
   const file = [...output.matchAll(/Running migration '([^']+)'/g)].at(-1)?.[1];
   const line = output.match(/Error occurred at line (\d+)/)?.[1];
   const said = output.match(/^(?:error|Error): (.*)$/m)?.[1] ?? output.trim();

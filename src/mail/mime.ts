@@ -78,7 +78,7 @@ function hasEnd({ headers }: Email, raw: string): boolean {
   return boundary === null || raw.includes(`--${boundary[1] ?? boundary[2]}--`);
 }
 
-/** The plain text, unless the HTML has what the plain text has not: a table, or anything at all. */
+/** The plain text, unless the HTML has what the plain text has not: a table, or most of the letters. */
 function chooseText({ text = '', html }: Email): { text: string; htmlUsed: boolean; isCut: boolean } {
   if (html === undefined) return { text, htmlUsed: false, isCut: false };
   const { text: fromHtml, isCut } = htmlToText(html);

@@ -85,7 +85,7 @@ export function isPlainly(field: LabelField, text: string, style: Style): boolea
 }
 
 /** The identifier alone: a token with a digit, without its label, a `#`, or punctuation behind it. */
-export function readOrderNumber(text: string): Value | null {
+function readOrderNumber(text: string): Value | null {
   const bare = text
     .replace(/[\u2010-\u2015\u2212]/g, '-')
     .trim()

@@ -2,13 +2,14 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import type { TaskContext } from '../src/connector.ts';
+import { openClient } from '../src/database/connect.ts';
 import { ConnectorError } from '../src/errors.ts';
 import type { Json } from '../src/json.ts';
 import { createLog } from '../src/log.ts';
 import { input, output, run } from '../src/references.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage, taskOf } from './support/engine.ts';
-import { fileDatabase } from './support/scene.ts';
+import { fileDatabase, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 
 const echo: Act = (given) => given;
@@ -580,6 +581,38 @@ test('what still runs when the grace is over is given back, at no cost, and the 
   );
   assert.equal(taskOf(after, 'act').output, 'done by the next');
   assert.equal(taskOf(after, 'act').attempt, 1);
+});
+
+test('a runner that stops while a hop of its own waits gives back what it runs all the same', async () => {
+  const [gate, started] = [event(), event()];
+  const long: Act = (_, context) => {
+    started.happens();
+    return obedient(null, context);
+  };
+  await using play = await stage(
+    { quick: () => gate.happened.then(() => null), long },
+    { quick: {}, long: {} },
+    { graceMs: 20 },
+  );
+  const id = await play.start();
+  await started.happened;
+  const session = await openClient((await fileDatabase()).url);
+  await session.query('begin');
+  await session.query('select from sluice.runs where id = $1 for no key update', [id]);
+  gate.happens();
+  await someoneWaitsForALock();
+
+  const stopped = play.stop();
+  await someoneWaitsForALock(2);
+  await session.query('rollback');
+  await session.end();
+  await stopped;
+
+  const { attempts } = (await play.engine.readRun(id)) ?? {};
+  assert.deepEqual(
+    attempts?.map(({ task, outcome }) => `${task} ${outcome}`),
+    ['long GIVEN BACK'],
+  );
 });
 
 test('a runner that stops signs off', async () => {

@@ -38,7 +38,7 @@ addSteerCommands(shell);
 addDatabaseCommands(shell);
 addDoctorCommand(shell);
 
-/** What npm asks of its users, too: it may be set in their .npmrc. */
+/** Options of npm's own, which somebody may have set in .npmrc. */
 const OF_NPM = new Set(['json', 'key', 'force', 'before']);
 
 // Without "--" npm keeps options for itself, and what was asked for would be done in another way.

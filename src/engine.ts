@@ -71,7 +71,10 @@ export interface RunnerSettings {
 const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, quiet: true };
 const POLL_MS = 50;
 
-/** What the commands do with workflows and runs, for programs. Dispose of it when done: `await using engine = openEngine(…)`. */
+/**
+ * What the commands do with workflows and runs, for programs. Dispose of it when done:
+ * `await using engine = openEngine(…)`.
+ */
 export class Engine implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #pool: ReturnType<typeof createPool>;

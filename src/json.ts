@@ -36,3 +36,8 @@ export function jsonProblem(value: unknown, path = '', depth = 0): string | unde
   }
   return undefined;
 }
+
+/** The beginning of a text, as `jsonb` takes it: a cut may leave half of a surrogate pair. */
+export function beginningOf(text: string, length: number): string {
+  return text.slice(0, length).toWellFormed();
+}

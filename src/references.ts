@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ConnectorError } from './errors.ts';
-import type { Json, JsonObject } from './json.ts';
+import { beginningOf, type Json, type JsonObject } from './json.ts';
 
 /** Stands for a part of the run's input. */
 export interface InputReference<Input extends string = string> {
@@ -147,7 +147,7 @@ function nameOf(reference: Reference): string {
 
 function short(value: Json): string {
   const text = JSON.stringify(value);
-  return text.length > 40 ? `${text.slice(0, 40).toWellFormed()}…` : text;
+  return text.length > 40 ? `${beginningOf(text, 40)}…` : text;
 }
 
 function isList(value: Json | undefined): value is readonly Json[] {

@@ -1,6 +1,6 @@
 import type { ClientBase, Pool } from 'pg';
 import { ConnectorError, DatabaseUnavailableError } from './errors.ts';
-import type { Json, JsonObject } from './json.ts';
+import { beginningOf, type Json, type JsonObject } from './json.ts';
 import type { Condition } from './references.ts';
 import type { Workflow } from './workflow.ts';
 
@@ -322,10 +322,10 @@ export function failure(claim: Claim, error: unknown): Result {
   return { run_id, task_no, token, error: { code, message: text || 'it failed without a message' } };
 }
 
-/** Text that `jsonb` takes: a surrogate may be lonely only once the text has been cut. Empty when it cannot be read. */
+/** Text that `jsonb` takes; empty when it cannot be read. */
 function storable(read: () => unknown): string {
   try {
-    return String(read()).replaceAll('\0', '\\0').slice(0, 2000).toWellFormed();
+    return beginningOf(String(read()).replaceAll('\0', '\\0'), 2000);
   } catch {
     return '';
   }

@@ -2,12 +2,16 @@ import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { sentOn } from '../src/mail/dates.ts';
 import { shown } from '../src/mail/message.ts';
-import { clean, readHeaders } from '../src/mail/text.ts';
+import { clean, cleanLine, readHeaders } from '../src/mail/text.ts';
 import { writeEml } from './support/eml.ts';
 import { Mails, ORDER, PDF } from './support/mails.ts';
 
 const mails = await Mails.open();
 after(() => mails.remove());
+
+test('a header that is cut in the middle of a character can be stored', () => {
+  assert.equal(cleanLine(`${'x'.repeat(999)}😀`), `${'x'.repeat(999)}\ufffd`);
+});
 
 test('an email has to say something', async () => {
   const files = {

@@ -4,6 +4,7 @@ import { test } from 'node:test';
 import { fileURLToPath } from 'node:url';
 import { EmailConnector } from '../src/connectors/email.ts';
 import { PurchaseOrderConnector } from '../src/connectors/purchase_order.ts';
+import { jsonProblem } from '../src/json.ts';
 import type { EmailMessage } from '../src/mail/message.ts';
 import { extractOrder } from '../src/purchase_order/extract.ts';
 import type { Extraction, OrderFields } from '../src/purchase_order/order.ts';
@@ -221,6 +222,15 @@ test('hostile text does not take for ever', () => {
       const took = performance.now() - started;
       assert.ok(took < 20_000, `${JSON.stringify(bit)} took ${took.toFixed(0)} ms`);
     }
+  }
+});
+
+test('what is read can be stored, wherever a long text is cut', () => {
+  for (const before of ['', 'x']) {
+    const long = `${before}${'😀'.repeat(3_000)}`;
+    const order = `PO Number: ${long}\nVendor: ${long}\nShip To: ${long}\n\nItem  Qty  Unit Price  Total\n${long}  1  2.00  2.00\n`;
+
+    assert.equal(jsonProblem(extractOrder(mail(order))), undefined);
   }
 });
 

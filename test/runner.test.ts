@@ -186,6 +186,21 @@ test('a task whose condition does not hold succeeds without running, and its out
   assert.equal(taskOf(details, 'always').output, 1);
 });
 
+test('why a task was skipped can be stored, wherever the value that is quoted is cut', async () => {
+  await using play = await stage(
+    { echo },
+    {
+      check: { act: 'echo', parameters: `${'x'.repeat(38)}😀` },
+      alert: { act: 'echo', after: ['check'], when: { value: output('check'), is: true } },
+    },
+  );
+
+  const details = await play.play();
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.match(JSON.stringify(taskOf(details, 'alert').output), /skipped.*x\ufffd…/);
+});
+
 test('a task that throws fails with the message, and the run stops', async () => {
   const broken: Act = () => {
     throw new ConnectorError('NO_PAPER', 'the printer has no paper');

@@ -134,7 +134,7 @@ test('a run of which something still runs cannot be repeated from where it faile
   });
 });
 
-test('what succeeds while a rerun is looking what had succeeded is taken over, or asked to be waited for', async () => {
+test('what succeeds while a rerun looks for what had succeeded is taken over, too', async () => {
   await using scene = await running({ a: [], b: [] });
   await scene.claim(2);
   await scene.fail('a');

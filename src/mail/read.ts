@@ -165,7 +165,7 @@ async function readAttachments(
   const attachments: Attachment[] = [];
   let pdfs = 0;
   for (const [index, part] of parts.slice(0, ATTACHMENT_COUNT).entries()) {
-    const name = cleanLine(part.name)?.slice(0, 200).toWellFormed() ?? null;
+    const name = cleanLine(part.name, 200);
     const listed = {
       index,
       name,

@@ -1,4 +1,5 @@
 import { ConnectorError } from '../errors.ts';
+import { beginningOf } from '../json.ts';
 import { shown } from './message.ts';
 
 // biome-ignore-start lint/suspicious/noControlCharactersInRegex: removing them is the purpose.
@@ -30,15 +31,10 @@ export function clean(text: string): string {
     .normalize('NFC');
 }
 
-/** A header's value on one line; null when there is nothing in it. */
-export function cleanLine(text: string | null | undefined): string | null {
-  return (
-    clean(text ?? '')
-      .replace(/\s+/g, ' ')
-      .trim()
-      .slice(0, 1000)
-      .toWellFormed() || null
-  );
+/** A header's value on one line, so many characters of it; null when there is nothing in it. */
+export function cleanLine(text: string | null | undefined, length = 1000): string | null {
+  const line = clean(text ?? '').replace(/\s+/g, ' ');
+  return beginningOf(line.trim(), length) || null;
 }
 
 /** Bytes to text: by the byte order mark, else UTF-8, and where that fails Windows-1252, unless most of it is UTF-8. */

@@ -1,3 +1,4 @@
+import { beginningOf } from '../json.ts';
 import { looksLikeDate, slashOrder } from './dates.ts';
 import { cellOf, findLabels, isMoneyField, type LabelField } from './labels.ts';
 import { type Labelled, valueText, withPlainColumns } from './layout.ts';
@@ -57,7 +58,15 @@ export function readDocument(region: Region, source: string): Document {
       const raw = valueText(labelled, index, found);
       const value = readValue(field, raw, style);
       if (value)
-        statements.push({ ...value, field, rank, strong, line: line.number, label, raw: raw.slice(0, 200) });
+        statements.push({
+          ...value,
+          field,
+          rank,
+          strong,
+          line: line.number,
+          label,
+          raw: beginningOf(raw, 200),
+        });
       else if (/_date$/.test(field) && looksLikeDate(raw)) impossible.push({ field, raw: cellOf(raw) });
     }
   }

@@ -1,3 +1,5 @@
+import { beginningOf } from '../json.ts';
+
 /**
  * An email is more than its own message: below it may stand what it answers or forwards, and a signature.
  * Only the own message is the sender's order; the others are looked at when it holds none.
@@ -22,7 +24,7 @@ const SIGNATURE = /^-- ?$/;
 
 /** Cuts a text into its own message and the messages below it, without the marks of quoting. */
 export function cutRegions(text: string, subject: string | null): Region[] {
-  const lines = text.split('\n').map((line) => line.slice(0, LINE_LENGTH));
+  const lines = text.split('\n').map((line) => beginningOf(line, LINE_LENGTH));
   const own: Region = { kind: 'own', lines: [] };
   const regions = [own];
   let region = own;
@@ -75,6 +77,8 @@ function opensMessage(lines: readonly string[], index: number, bare: string, sub
 export function wholeText(text: string): Region {
   return {
     kind: 'own',
-    lines: text.split('\n').map((line, index) => ({ number: index + 1, text: line.slice(0, LINE_LENGTH) })),
+    lines: text
+      .split('\n')
+      .map((line, index) => ({ number: index + 1, text: beginningOf(line, LINE_LENGTH) })),
   };
 }

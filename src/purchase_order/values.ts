@@ -1,3 +1,4 @@
+import { beginningOf } from '../json.ts';
 import { readDate, type SlashOrder } from './dates.ts';
 import type { LabelField } from './labels.ts';
 import { amountsIn, asMoney, type Mark, readAmount } from './money.ts';
@@ -62,7 +63,7 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
     case 'currency':
       return /\b[A-Z]{3}\b/.test(raw) ? { value: (/\b[A-Z]{3}\b/.exec(raw) ?? [''])[0] } : null;
     default:
-      return { value: raw.replace(/\s+/g, ' ').replace(/[,;]$/, '').slice(0, 500) };
+      return { value: beginningOf(raw.replace(/\s+/g, ' ').replace(/[,;]$/, ''), 500) };
   }
 }
 

@@ -212,6 +212,28 @@ test('a beat takes over from the dead and says who they were and that there is s
   assert.deepEqual(await scene.claim(1, heir), ['a']);
 });
 
+test('a beat takes over from one dead runner, so that it never waits for the runs of another while it holds those', async () => {
+  await using first = await running({ a: [] });
+  await using second = await running({ a: [] });
+  await first.claim(1);
+  await second.claim(1);
+  await first.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id in ($1, $2)`, [
+    first.runner,
+    second.runner,
+  ]);
+  const heir = await registerRunner();
+  const beat = async () =>
+    (await first.sql('select lost_runners from sluice.beat($1)', [heir]))[0].lost_runners;
+
+  const lost = [await beat(), await beat(), await beat()];
+
+  assert.deepEqual(
+    lost.map((ids) => ids.length),
+    [1, 1, 0],
+  );
+  assert.deepEqual(lost.flat().toSorted(), [first.runner, second.runner].toSorted());
+});
+
 test('a beat says which of these runs have stopped, and whether the runner is given up itself', async () => {
   await using scene = await running({ a: [], b: [] });
   await scene.claim(2);

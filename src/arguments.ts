@@ -90,32 +90,30 @@ function parseValue(name: string, value: string): Json {
   }
 }
 
-const UNITS: Record<string, string> = {
-  s: 'seconds',
-  m: 'minutes',
-  min: 'minutes',
-  h: 'hours',
-  d: 'days',
-  w: 'weeks',
-};
+const SECONDS: Record<string, number> = { s: 1, m: 60, min: 60, h: 3600, d: 86_400, w: 604_800 };
+const CENTURY = 36_525 * 86_400;
+
+/** Undefined when it is no age, or one of more than a century, which Postgres may not be able to count back. */
+function secondsOf(text: string): number | undefined {
+  const [, number, unit = ''] = text.match(/^(\d{1,10})\s*(s|m|min|h|d|w)$/) ?? [];
+  const seconds = Number(number) * (SECONDS[unit] ?? 0);
+  return seconds <= CENTURY ? seconds : undefined;
+}
 
 /** An age such as 90d, 12h or 30min, as an interval of Postgres. */
 export function age(text: string): string {
-  const [, number, unit = ''] = text.match(/^(\d{1,6})\s*(s|m|min|h|d|w)$/) ?? [];
-  if (number === undefined)
+  const seconds = secondsOf(text);
+  if (seconds === undefined)
     throw new InvalidArgumentError(
       `BAD_AGE "${printable(text)}" is no age. Write 90d, 2w, 12h, 30min or 45s.`,
     );
-  return `${number} ${UNITS[unit]}`;
+  return `${seconds} seconds`;
 }
 
 /** A point in time: an age counted back from now, or a date with or without a time (in UTC unless it says otherwise). */
 export function pointInTime(text: string): Date {
-  const [, number, unit = ''] = text.match(/^(\d{1,6})\s*(s|m|min|h|d|w)$/) ?? [];
-  if (number !== undefined) {
-    const seconds = { s: 1, m: 60, min: 60, h: 3600, d: 86_400, w: 604_800 }[unit] ?? 0;
-    return new Date(Date.now() - Number(number) * seconds * 1000);
-  }
+  const ago = secondsOf(text);
+  if (ago !== undefined) return new Date(Date.now() - ago * 1000);
   const isDate = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text);
   const hasZone = /T.*(Z|[+-]\d\d:\d\d)$| .*(Z|[+-]\d\d:\d\d)$/.test(text);
   const iso = text.replace(' ', 'T') + (isDate && text.length > 10 && !hasZone ? 'Z' : '');

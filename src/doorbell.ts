@@ -33,7 +33,7 @@ export class Doorbell {
 
 export interface Listening extends AsyncDisposable {
   /** Does a NOTIFY that somebody else sends arrive here? A pooler in transaction mode swallows it. */
-  hears(channel: string, ring: () => Promise<void>, patienceMs?: number): Promise<boolean>;
+  hears(channel: string, ring: () => Promise<void>): Promise<boolean>;
 }
 
 const CHANNELS = ['task_ready', 'run_stopped'];
@@ -42,6 +42,7 @@ const CONNECT_MS = 10_000;
 const ANSWER_MS = 5_000;
 const KEEP_ALIVE_MS = 5_000;
 const GOODBYE_MS = 1_000;
+const PATIENCE_MS = 2_000;
 
 export interface EarOptions {
   readonly url: string;
@@ -153,11 +154,11 @@ export async function listen(
   }
 
   return {
-    hears: async (channel, ring, patienceMs = 2_000) => {
+    hears: async (channel, ring) => {
       let timer: NodeJS.Timeout | undefined;
       const arrived = new Promise<boolean>((resolve) => {
         subscriber.notifications.once(channel, () => resolve(true));
-        timer = setTimeout(resolve, patienceMs, false);
+        timer = setTimeout(resolve, PATIENCE_MS, false);
       });
       try {
         await ring();

@@ -67,7 +67,6 @@ export interface StoredTask {
 
 export interface StoredWorkflow {
   readonly name: string;
-  readonly version: number;
   readonly tasks: ReadonlyMap<number, StoredTask>;
 }
 
@@ -142,7 +141,7 @@ export async function startRuns(
 
 export async function loadWorkflow(db: Connection, workflowId: string): Promise<StoredWorkflow> {
   const { rows } = await db.query(
-    `select workflows.name as workflow, workflows.version, task.task_no, task.name, task.connector, task.operation,
+    `select workflows.name as workflow, task.task_no, task.name, task.connector, task.operation,
             task.parameters, task.condition, task.retries, task.timeout_ms
        from sluice.workflows
        join sluice.workflow_tasks as task on task.workflow_id = workflows.id
@@ -151,7 +150,6 @@ export async function loadWorkflow(db: Connection, workflowId: string): Promise<
   );
   return {
     name: rows[0].workflow,
-    version: rows[0].version,
     tasks: new Map(rows.map((row) => [row.task_no, row])),
   };
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { parseInput, runId, wholeNumber } from '../src/arguments.ts';
+import { age, parseInput, pointInTime, runId, wholeNumber } from '../src/arguments.ts';
 import { command, type Spoken, startCommand, workFolder } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
 import { until } from './support/until.ts';
@@ -57,6 +57,38 @@ test('the number of a run may be as large as the database counts', () => {
 for (const text of ['0', '-1', '1.5', 'many', '1e2', '1001', '', ' 5']) {
   test(`${JSON.stringify(text)} is not a whole number from 1 to 1000`, () => {
     assert.throws(() => wholeNumber(1, 1000)(text), /whole number from 1 to 1000/);
+  });
+}
+
+test('an age is given to Postgres in seconds', () => {
+  assert.deepEqual(['45s', '30min', '2 h', '90d', '2w'].map(age), [
+    '45 seconds',
+    '1800 seconds',
+    '7200 seconds',
+    '7776000 seconds',
+    '1209600 seconds',
+  ]);
+});
+
+for (const text of ['', '90', 'd', '-1d', '1.5h', '90 years', '36526d', '9999999999w']) {
+  test(`${JSON.stringify(text)} is no age, as one of more than a century is not`, () => {
+    assert.throws(() => age(text), /BAD_AGE/);
+    assert.throws(() => pointInTime(text), /BAD_TIME/);
+  });
+}
+
+test('a point in time is an age counted back, or a date in UTC unless it names a zone', () => {
+  const ago = Date.now() - pointInTime('2h').getTime();
+
+  assert.ok(ago >= 7_200_000 && ago < 7_260_000, `${ago}`);
+  assert.equal(pointInTime('2026-11-22').toISOString(), '2026-11-22T00:00:00.000Z');
+  assert.equal(pointInTime('2026-11-22 20:05').toISOString(), '2026-11-22T20:05:00.000Z');
+  assert.equal(pointInTime('2026-11-22T20:05:01+02:00').toISOString(), '2026-11-22T18:05:01.000Z');
+});
+
+for (const text of ['soon', '2026-02-30', '2026-13-01', '22.11.2026', '2026-11-22T25:00']) {
+  test(`${JSON.stringify(text)} is no point in time`, () => {
+    assert.throws(() => pointInTime(text), /BAD_TIME/);
   });
 }
 

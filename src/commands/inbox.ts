@@ -1,5 +1,5 @@
 import { mkdir, stat } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { isAbsolute, join, relative, resolve } from 'node:path';
 import { collectInput, parseInput, wholeNumber } from '../arguments.ts';
 import { EmailConnector } from '../connectors/email.ts';
 import { connectors } from '../connectors/index.ts';
@@ -8,6 +8,7 @@ import { codeOf, messageOf, UsageError } from '../errors.ts';
 import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
+import { isInside } from '../paths.ts';
 import { INTERRUPTED, onShutdown, type Shell, show } from '../shell.ts';
 import { printable } from '../terminal.ts';
 
@@ -111,12 +112,8 @@ async function inputOf(
 
 /** As runs are to be told of it: from the folder in which we are, if it lies inside. */
 function fromHere(folder: string): string {
-  const way = relative(process.cwd(), resolve(folder));
-  return isOutside(way) ? resolve(folder) : way || '.';
-}
-
-function isOutside(way: string): boolean {
-  return way === '..' || way.startsWith(`..${sep}`) || isAbsolute(way);
+  const path = resolve(folder);
+  return isInside(process.cwd(), path) ? relative(process.cwd(), path) || '.' : path;
 }
 
 async function existingFolder(given: string): Promise<string> {

@@ -1,9 +1,10 @@
 import { randomUUID } from 'node:crypto';
 import { lstat, mkdir, open, realpath, rename, rm } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from 'node:path';
+import { basename, dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { Connector, operation } from '../connector.ts';
 import { ConnectorError, messageOf } from '../errors.ts';
+import { isInside } from '../paths.ts';
 import { printable } from '../terminal.ts';
 import { fillPath } from './file_name.ts';
 
@@ -79,11 +80,6 @@ function notWritten(path: string, error: unknown): never {
   throw new ConnectorError('FILE_NOT_WRITTEN', `${printable(path)} could not be written: ${why}`, {
     cause: error,
   });
-}
-
-function isInside(root: string, path: string): boolean {
-  const way = relative(root, path);
-  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 async function exists(path: string): Promise<boolean> {

@@ -1,7 +1,8 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises';
-import { isAbsolute, relative, resolve, sep } from 'node:path';
+import { resolve } from 'node:path';
 import { ConnectorError, messageOf } from '../errors.ts';
+import { isInside } from '../paths.ts';
 import { shown } from './message.ts';
 
 /**
@@ -57,11 +58,6 @@ async function snapshot(handle: FileHandle, path: string, file: string, maxBytes
     );
   }
   return bytes.subarray(0, length);
-}
-
-function isInside(root: string, path: string): boolean {
-  const way = relative(root, path);
-  return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 function assertRegular(path: string, stats: Stats): void {

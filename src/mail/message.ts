@@ -36,12 +36,13 @@ export type Notice = z.output<typeof notice>;
 export type Attachment = z.output<typeof attachment>;
 export type EmailMessage = z.output<typeof emailMessage>;
 
+const SHOWN = 60;
+
 /** A value as it may stand in a message: in quotes, escaped, and short. */
-export function shown(value: string, length = 60): string {
-  const short = value.length > length ? `${value.slice(0, length)}…` : value;
-  const escaped = JSON.stringify(short).replace(
+export function shown(value: string): string {
+  const short = value.length > SHOWN ? `${value.slice(0, SHOWN)}…` : value;
+  return JSON.stringify(short).replace(
     /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu,
     (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
   );
-  return escaped;
 }

@@ -477,6 +477,33 @@ test('what a task did in its transaction is undone when its output cannot be sto
   assert.equal(await rowsOf(table), 0);
 });
 
+test('a transaction that lies idle for 20 s is ended, and the attempt fails with what to do about it', async () => {
+  const table = await createTable();
+  const limits: unknown[] = [];
+  const slow: Act = async (_, context) => {
+    await insertInto(table, context);
+    const db = await context.transaction();
+    limits.push(...(await db.query('show idle_in_transaction_session_timeout')).rows);
+    // The same, sooner.
+    await db.query(`set local idle_in_transaction_session_timeout = '1 ms'`);
+    const sessions = `select from pg_stat_activity where application_name like 'sluice task %' and datname = current_database()`;
+    await until(async () => (await query(sessions)).length === 0, 'the server to end the session');
+    await db.query('select 1');
+    return 'unreachable';
+  };
+  await using play = await stage({ slow }, { slow: { retries: 1 } });
+
+  const details = await play.play();
+
+  assert.deepEqual(limits[0], { idle_in_transaction_session_timeout: '20s' });
+  assert.deepEqual([details.status, details.attempts.length], ['FAILED', 2]);
+  assert.deepEqual(taskOf(details, 'slow').error, {
+    code: 'TRANSACTION_IDLE',
+    message: 'its transaction did nothing for 20.0 s and was ended; open it after the slow work',
+  });
+  assert.equal(await rowsOf(table), 0);
+});
+
 test('a task that was taken over meanwhile leaves nothing behind: its effect is there once, of the one that counted', async () => {
   const table = await createTable();
   const first = event();

@@ -173,6 +173,19 @@ test('a database that does not let us in is exit code 3, with the next step', as
   assert.doesNotMatch(password.stderr, /hunter2|\n\s+at /);
 });
 
+test('a database without Sluice is exit code 4, and says how to get it there; nothing is changed but by that', async () => {
+  await using empty = await createDatabase();
+  await empty.pool.query('drop schema sluice cascade; drop schema graphile_migrate cascade');
+  const on = (...args: readonly string[]) => command(args, { url: empty.url, folder: folder.path });
+
+  const { code, stderr } = await on('runs');
+  const { rowCount } = await empty.pool.query(`select from pg_namespace where nspname = 'sluice'`);
+
+  assert.equal(code, 4, stderr);
+  assert.match(stderr, /^The database has no Sluice in it, .*Run: npm run migrate\n$/);
+  assert.equal(rowCount, 0);
+});
+
 test('an option that npm kept for itself is exit code 2, and nothing is done without it', async () => {
   const { code, stderr } = await command(['rerun', '1'], {
     url: db.url,

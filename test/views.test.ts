@@ -145,6 +145,49 @@ test('a cancelled run shows by whom', async () => {
   );
 });
 
+test('a workflow’s figures count all its runs, and judge by the last 1,000 of all versions', async () => {
+  await using scene = await running({ a: [] });
+  await scene.succeed('a');
+  await scene.sql('select from sluice.register_workflow($1, $2)', [
+    scene.workflow,
+    JSON.stringify([{ name: 'b', connector: 'none', operation: 'none' }]),
+  ]);
+  const start = (count: number) =>
+    scene.sql(`select from sluice.start_runs($1, array_fill('{}'::jsonb, array[$2::integer]))`, [
+      scene.workflow,
+      count,
+    ]);
+  const figures = async () =>
+    (
+      await scene.sql(
+        'select version, runs, active, ended, completed, last_status from sluice.workflow_statistics where workflow = $1',
+        [scene.workflow],
+      )
+    )[0];
+
+  await start(999);
+  const full = await figures();
+  await start(1);
+  const over = await figures();
+
+  assert.deepEqual(full, {
+    version: 2,
+    runs: '1000',
+    active: 999,
+    ended: 1,
+    completed: 1,
+    last_status: 'RUNNING',
+  });
+  assert.deepEqual(over, {
+    version: 2,
+    runs: '1001',
+    active: 1000,
+    ended: 0,
+    completed: 0,
+    last_status: 'RUNNING',
+  });
+});
+
 test('an error stays on one line, whatever it holds', async () => {
   await using scene = await running({ a: [] });
   await scene.take('a');

@@ -1,10 +1,12 @@
 import assert from 'node:assert/strict';
 import { execFileSync } from 'node:child_process';
 import { createHash } from 'node:crypto';
+import { existsSync, statSync } from 'node:fs';
 import {
   appendFile,
   chmod,
   mkdir,
+  mkdtemp,
   readdir,
   readFile,
   rename,
@@ -14,10 +16,12 @@ import {
   utimes,
   writeFile,
 } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
 import { FileConnector } from '../src/connectors/file.ts';
 import { fileName } from '../src/connectors/file_name.ts';
+import { writeWhole } from '../src/files.ts';
 import { openEngine } from '../src/index.ts';
 import { command, startCommand, workFolder } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
@@ -244,6 +248,34 @@ test('what was started before it could be moved is moved by the next one, withou
   assert.deepEqual(await readdir(moveTo), ['a.txt']);
 });
 
+const memory = existsSync('/dev/shm') && statSync('/dev/shm').dev !== statSync(tmpdir()).dev;
+test('a mail can be moved to another disk, where it is whole or not there', { skip: !memory }, async () => {
+  await using desk = await Desk.open();
+  const moveTo = await mkdtemp('/dev/shm/sluice-inbox-');
+  await writeFile(join(moveTo, 'b.txt'), 'an older mail of that name');
+  await desk.drop('a.txt', order(1));
+  await desk.drop('b.txt', order(2));
+
+  await desk.once({ moveTo });
+  const moved = (await readdir(moveTo)).toSorted();
+  const contents = await Promise.all(moved.map((name) => readFile(join(moveTo, name), 'utf8')));
+  await rm(moveTo, { recursive: true });
+
+  assert.deepEqual(await readdir(desk.folder), []);
+  assert.match(moved.join(' '), /^a\.txt b-[0-9a-f]{8}\.txt b\.txt$/);
+  assert.deepEqual(contents, [order(1), order(2), 'an older mail of that name']);
+});
+
+test('a file that cannot be written whole leaves the former one, and nothing half beside it', async () => {
+  await using desk = await Desk.open();
+  await desk.drop('a.txt', 'former');
+
+  await assert.rejects(writeWhole(desk.path('a.txt'), 'x'.repeat(10_000), AbortSignal.abort()));
+
+  assert.deepEqual(await readdir(desk.folder), ['a.txt']);
+  assert.equal(await readFile(desk.path('a.txt'), 'utf8'), 'former');
+});
+
 test('a mail that names PDFs beside it stays beside them', async () => {
   await using desk = await Desk.open();
   const moveTo = join(desk.root, 'done');
@@ -449,6 +481,9 @@ test('a folder or a workflow that will not do is refused before anything starts'
   assert.equal(await refused('nowhere'), 'INBOX_NOT_FOUND');
   assert.equal(await refused('samples/sample_po_email.txt'), 'INBOX_NOT_A_FOLDER');
   assert.equal(await refused('samples', '--move-to', './samples/'), 'BAD_MOVE_TO');
+  await symlink(join(work.path, 'samples'), join(work.path, 'link'));
+  assert.equal(await refused('link', '--move-to', 'samples'), 'BAD_MOVE_TO');
+  assert.ok(existsSync(join(work.path, 'samples', 'sample_po_email.txt')));
   assert.equal(await refused('samples', '--alerts', '../x'), 'BAD_ALERTS');
   assert.equal(await refused('samples', '--workflow', 'none'), 'WORKFLOW_NOT_FOUND');
 });

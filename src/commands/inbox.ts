@@ -5,10 +5,10 @@ import { EmailConnector } from '../connectors/email.ts';
 import { connectors } from '../connectors/index.ts';
 import type { Engine } from '../engine.ts';
 import { codeOf, messageOf, UsageError } from '../errors.ts';
+import { isInside } from '../files.ts';
 import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
-import { isInside } from '../paths.ts';
 import { INTERRUPTED, onShutdown, type Shell, show } from '../shell.ts';
 import { printable } from '../terminal.ts';
 
@@ -127,11 +127,13 @@ async function existingFolder(given: string): Promise<string> {
 
 async function targetFolder(given: string, inbox: string): Promise<string> {
   const folder = fromHere(given);
-  if (folder === inbox)
-    throw new UsageError(`BAD_MOVE_TO ${printable(given)} is the inbox itself. Name another folder.`);
   await mkdir(folder, { recursive: true }).catch((error) => {
     throw new UsageError(`BAD_MOVE_TO ${printable(given)} cannot be made: ${messageOf(error)}`);
   });
+  // A folder has many names: links, mounts, disks that do not tell a from A. Its number is the same.
+  const [from, to] = await Promise.all([inbox, folder].map((one) => stat(one, { bigint: true })));
+  if (from?.dev === to?.dev && from?.ino === to?.ino)
+    throw new UsageError(`BAD_MOVE_TO ${printable(given)} is the inbox itself. Name another folder.`);
   return folder;
 }
 

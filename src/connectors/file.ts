@@ -1,10 +1,9 @@
-import { randomUUID } from 'node:crypto';
-import { lstat, mkdir, open, realpath, rename, rm } from 'node:fs/promises';
+import { lstat, mkdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { Connector, operation } from '../connector.ts';
 import { ConnectorError, messageOf } from '../errors.ts';
-import { isInside } from '../paths.ts';
+import { isInside, writeWhole } from '../files.ts';
 import { printable } from '../terminal.ts';
 import { fillPath } from './file_name.ts';
 
@@ -32,17 +31,7 @@ export class FileConnector extends Connector {
         const path = fillPath(template, names);
         const target = await this.#locate(path).catch((error) => notWritten(path, error));
         const text = `${JSON.stringify(content, (_, value) => inOrder(value, keys), 2)}\n`;
-        // Written aside and renamed, so that a crash never leaves half a file behind.
-        const draft = join(dirname(target), `.${basename(target)}.${randomUUID()}.draft`);
-        try {
-          await using file = await open(draft, 'wx');
-          await file.writeFile(text, { signal });
-          await file.sync();
-          await rename(draft, target);
-        } catch (error) {
-          await rm(draft, { force: true }).catch(() => {});
-          notWritten(path, error);
-        }
+        await writeWhole(target, text, signal).catch((error) => notWritten(path, error));
         return { path, bytes: Buffer.byteLength(text) };
       },
     }),

@@ -1,6 +1,7 @@
 import { link, lstat, open, readFile, rm } from 'node:fs/promises';
 import { extname, join } from 'node:path';
 import { ConnectorError, messageOf } from '../errors.ts';
+import { writeWhole } from '../files.ts';
 import { shown } from '../mail/message.ts';
 import { examine, type File } from './folder.ts';
 
@@ -52,9 +53,12 @@ async function linkOrCopy(source: string, target: string, bytes: Buffer): Promis
     await link(source, target);
   } catch (error) {
     if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error;
-    await using file = await open(target, 'wx');
-    await file.writeFile(bytes);
-    await file.sync();
+    // The name is taken first, by an empty file, so that no other mail of that name is replaced.
+    await open(target, 'wx').then((file) => file.close());
+    await writeWhole(target, bytes).catch(async (failure) => {
+      await rm(target, { force: true });
+      throw failure;
+    });
   }
 }
 

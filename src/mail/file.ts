@@ -2,7 +2,7 @@ import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
 import { ConnectorError, messageOf } from '../errors.ts';
-import { isInside } from '../paths.ts';
+import { isInside } from '../files.ts';
 import { shown } from './message.ts';
 
 /**

@@ -1,8 +1,9 @@
 import assert from 'node:assert/strict';
-import { truncate, writeFile } from 'node:fs/promises';
+import { mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { extractOrder } from '../src/purchase_order/extract.ts';
+import { identifyOrder } from '../src/purchase_order/identity.ts';
 import { writeEml } from './support/eml.ts';
 import { Mails, PDF } from './support/mails.ts';
 
@@ -79,6 +80,19 @@ test('a text names its PDFs, which are looked for beside it only', async () => {
       ['above.pdf', 'ATTACHMENT_NOT_FOUND'],
     ],
   );
+});
+
+test('a mail is the same order wherever it lies, also when its PDF is not there', async () => {
+  const text = 'Subject: x\nFrom: a@b.example\nAttachment: missing.pdf\n\nVendor: Foo\nTotal: $5.00';
+  await Promise.all(['one', 'two'].map((name) => mkdir(join(inbox, name))));
+
+  const keys = new Set<string>();
+  for (const name of ['one/a.txt', 'two/b.txt'])
+    keys.add(identifyOrder(await mails.given(name, text), { po_number: null }).order_key);
+  const other = identifyOrder(await mails.given('c.txt', text.replace('$5', '$6')), { po_number: null });
+
+  assert.equal(keys.size, 1);
+  assert.ok(!keys.has(other.order_key));
 });
 
 test('whatever an attachment is called, its name and type are one harmless line', async () => {

@@ -22,7 +22,11 @@ export function identifyOrder(
   const domain = address?.[1]?.toLowerCase() ?? null;
   const buyer = domain && PUBLIC_SERVICES.test(domain) ? (address?.[0]?.toLowerCase() ?? null) : domain;
   if (po_number !== null) return { buyer, order_key: `order ${buyer ?? 'unknown'} ${po_number}` };
-  // Where the mail was found does not matter, what it says does.
-  const { source: _, ...content } = email;
+  // What the mail says matters, and not where it was found or what of it could be read this time.
+  const { source: _, warnings: __, attachments, ...message } = email;
+  const content = {
+    ...message,
+    attachments: attachments.map(({ name, size, text }) => ({ name, size, text })),
+  };
   return { buyer, order_key: `mail ${createHash('sha256').update(JSON.stringify(content)).digest('hex')}` };
 }

@@ -39,7 +39,7 @@ addDatabaseCommands(shell);
 addDoctorCommand(shell);
 
 /** Options of npm's own, which somebody may have set in .npmrc. */
-const OF_NPM = new Set(['json', 'key', 'force', 'before']);
+const OF_NPM = new Set(['json', 'force']);
 
 // Without "--" npm keeps options for itself, and what was asked for would be done in another way.
 program.hook('preAction', (_, command) => {

@@ -59,9 +59,13 @@ export function readConfig(env: Environment = process.env): Config {
   }
 }
 
-/** Whether npm kept an option for itself, as it does where `--` does not stand before it. */
+/**
+ * Whether npm kept an option for itself, as it does where `--` does not stand before it. A certificate's key and a date are
+ * npm's own --key and --before, which somebody may have set in .npmrc.
+ */
 export function keptByNpm(option: string, env: Environment = process.env): boolean {
-  return env[`npm_config_${option.replaceAll('-', '_')}`] !== undefined;
+  const value = env[`npm_config_${option.replaceAll('-', '_')}`];
+  return value !== undefined && !/^-----BEGIN|^\d{4}-\d\d/.test(value);
 }
 
 /**

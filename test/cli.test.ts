@@ -3,6 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { age, parseInput, pointInTime, runId, wholeNumber } from '../src/arguments.ts';
+import { keptByNpm } from '../src/config.ts';
 import { command, type Spoken, startCommand, workFolder } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
 import { until } from './support/until.ts';
@@ -194,6 +195,14 @@ test('an option that npm kept for itself is exit code 2, and nothing is done wit
 
   assert.equal(code, 2);
   assert.match(stderr, /npm took --from-failed for itself\. Put -- before it/);
+});
+
+test('an option is npm’s own when its value is a certificate’s key or a date', () => {
+  const keys = ['order-7', '3', '-----BEGIN PRIVATE KEY-----', '2026-01-01'];
+
+  const kept = keys.map((npm_config_key) => keptByNpm('key', { npm_config_key }));
+
+  assert.deepEqual(kept, [true, true, false, false]);
 });
 
 test('a DATABASE_URL that is none is exit code 2, and is not repeated', async () => {

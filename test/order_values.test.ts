@@ -17,6 +17,30 @@ test('an amount that can be read in two ways is never read silently', () => {
   assert.deepEqual(codes('1,000.00'), []);
 });
 
+test('an amount that goes on is none: a magnitude, a mistyped digit, a range; and one that is multiplied is doubted', () => {
+  const read = (total: string) => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 1\nTotal: ${total}`));
+    return fields.total ?? warnings.map(({ code }) => code).join();
+  };
+  const doubts = (total: string) => extractOrder(mail(`PO Number: 1\nTotal: ${total}`)).warnings.length;
+
+  for (const total of [
+    '$12.5k',
+    '$1.2M',
+    '$1.2 million',
+    'EUR 2 Mio',
+    '$100.00 Mio.',
+    '$50,000ish',
+    '$10,00O.00',
+  ])
+    assert.equal(read(total), '', total);
+  assert.equal(read('$9,999.00-12,000.00'), '');
+  assert.deepEqual(
+    ['$9,999.00 - 12,000.00', '$6,000.00 x 2', '$10.00', '$10.00 MXN'].map(doubts),
+    [1, 1, 0, 0],
+  );
+});
+
 test('amounts are read in every notation, and what is no amount is not', () => {
   const read = (text: string, mark: '.' | ',' = '.') => readAmount(text, mark)?.value ?? null;
 

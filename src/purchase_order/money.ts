@@ -70,9 +70,13 @@ export function asMoney(value: string): string {
   return `${whole}.${fraction.padEnd(2, '0')}`;
 }
 
+/** What may follow an amount that is not what it seems: a percentage, a magnitude, the rest of a code or of a number. */
+const MAGNITUDE = String.raw`(?:[Kk]|[Mm](?:n|io|illion(?:en|s)?)?|[Tt](?:housand|ausend|sd)|[Bb](?:n|illion))(?![\p{L}\p{N}])`;
+const NO_END = String.raw`\s?%|\s?${MAGNITUDE}|[\p{L}\p{N}/_-]|[.,'’]\d`;
+
 /** Something in a line that could be an amount, with what it is attached to. */
 const IN_LINE = new RegExp(
-  String.raw`(?<![\p{L}\p{N}.,/_-])\(?-?(?:${CURRENCY}\s{0,12})?-?\d[\d.,'’]*(?: \d{3}(?:[.,]\d+)?(?![\d.,]))*(?:\s?${CURRENCY})?\)?(?!\s?%|[\p{L}\p{N}/_-])`,
+  String.raw`(?<![\p{L}\p{N}.,/_-])\(?-?(?:${CURRENCY}\s{0,12})?-?\d[\d.,'’]*(?: \d{3}(?:[.,]\d+)?(?![\d.,]))*(?:\s?${CURRENCY})?\)?(?!${NO_END})`,
   'gu',
 );
 

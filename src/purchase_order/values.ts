@@ -18,6 +18,8 @@ export interface Value {
 
 const NO_VALUE =
   /^(?:n\/?a|none|nil|tb[acd]|to be \p{L}+|to follow|pending|unknown|see (?:below|above|attached|attachment|pdf).*|not (?:yet )?(?:known|assigned|available)|[-–—?._…*]+)[.!]?$/iu;
+/** "$9,999.00 - 12,000.00", "$6,000.00 x 2" */
+const GOES_ON = /[.,]\d\d\s*(?:[-–—x×*]|to|bis)\s*\p{Sc}?\s?\d/u;
 const ORDER_NUMBER = /^(?:p\.?o\.?|no\.?|nr\.?|number|order)\s?[:#]?\s+(?=\S*\d)|^#\s?/i;
 const IDENTIFIER = /^(?=[^\s]*\d)[A-Z0-9][A-Z0-9._/-]{0,39}/i;
 
@@ -57,7 +59,7 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
       const value = asMoney(amount.value);
       // Before a tax the amount that is taxed may stand; "$5.00 or $6.00" is no total.
       const priced = new Set(amounts.flatMap((other) => (other.currency === null ? [] : other.value)));
-      if (field !== 'total' || priced.size < 2) return { value, currency };
+      if (field !== 'total' || (priced.size < 2 && !GOES_ON.test(raw))) return { value, currency };
       return { value, currency, doubt: 'another amount stands beside it' };
     }
     case 'currency':

@@ -7,12 +7,7 @@ import { addRunCommands } from './commands/run.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addWatchCommand } from './commands/watch.ts';
 import { keptByNpm } from './config.ts';
-import {
-  describeConnectionFailure,
-  isConnectionFailure,
-  isDatabaseExhausted,
-  isRefused,
-} from './database/connect.ts';
+import { describeConnectionFailure, isAway, isRefused } from './database/connect.ts';
 import { codeOf, DatabaseUnavailableError, DefinitionError, messageOf, UsageError } from './errors.ts';
 import { Shell, say } from './shell.ts';
 import { printable } from './terminal.ts';
@@ -60,8 +55,7 @@ function fail(error: unknown): number {
   }
   // The others have been said by commander itself.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
-  const isAway = isConnectionFailure(error) || isDatabaseExhausted(error) || isRefused(error);
-  if (error instanceof DatabaseUnavailableError || isAway) {
+  if (error instanceof DatabaseUnavailableError || isAway(error) || isRefused(error)) {
     line(
       error instanceof DatabaseUnavailableError
         ? error.message

@@ -1,11 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-import {
-  createPool,
-  describeConnectionFailure,
-  isConnectionFailure,
-  isDatabaseExhausted,
-} from './database/connect.ts';
+import { createPool, describeConnectionFailure, isAway } from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
 import { codeOf, DefinitionError, UsageError } from './errors.ts';
 import {
@@ -78,8 +73,9 @@ const POLL_MS = 50;
 export class Engine implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #pool: ReturnType<typeof createPool>;
-  /** Those that run here. */
-  readonly #runners = new Set<Runner>();
+  /** Those that run here, until they have stopped. */
+  readonly #runners = new Map<Runner, Promise<void>>();
+  readonly #disposal = new AbortController();
   /** What workflows ask of inputs, as last seen. */
   readonly #declared = new Map<string, { readonly workflowId: string; readonly input: z.ZodType }>();
 
@@ -95,7 +91,7 @@ export class Engine implements AsyncDisposable {
         await this.#pool.query('select');
         return;
       } catch (error) {
-        if (!isConnectionFailure(error) && !isDatabaseExhausted(error)) throw error;
+        if (!isAway(error)) throw error;
         if (!said)
           say(
             `${describeConnectionFailure(error, this.#options.connectionString)} Waiting for the database.`,
@@ -160,7 +156,7 @@ export class Engine implements AsyncDisposable {
   ): Promise<string[]> {
     const [input, ...others] = inputs;
     if (input && others.length === 0 && keys[0] === null) {
-      for (const runner of this.#runners) {
+      for (const runner of this.#runners.keys()) {
         const runId = await runner.startRun(workflow, input, checkedFor);
         if (runId !== undefined) return [runId];
       }
@@ -169,13 +165,15 @@ export class Engine implements AsyncDisposable {
     return runs.map(({ runId }) => runId);
   }
 
-  /** Runs tasks until the signal aborts. */
-  async run({ slots = 20, graceMs = 10_000, ...settings }: RunnerSettings): Promise<void> {
+  /** Runs tasks until the signal aborts, or the engine is disposed of. */
+  async run({ slots = 20, graceMs = 10_000, signal, ...settings }: RunnerSettings): Promise<void> {
     const { connectionString: url, connectors, log = SILENT } = this.#options;
-    const runner = new Runner({ url, connectors, log, slots, graceMs, ...settings });
-    this.#runners.add(runner);
+    const end = AbortSignal.any([signal, this.#disposal.signal]);
+    const runner = new Runner({ url, connectors, log, slots, graceMs, signal: end, ...settings });
+    const running = runner.run();
+    this.#runners.set(runner, running);
     try {
-      await runner.run();
+      await running;
     } finally {
       this.#runners.delete(runner);
     }
@@ -248,17 +246,21 @@ export class Engine implements AsyncDisposable {
     return follow(look, { url: this.#options.connectionString, signal, ...(onTrouble && { onTrouble }) });
   }
 
-  /** Resolves when the run has ended. Short runs are looked at often, long ones twenty times a second. */
+  /**
+   * Resolves when the run has ended. Short runs are looked at often, long ones twenty times a second; restarts of the
+   * database are waited out.
+   */
   async waitForRun(id: string, signal?: AbortSignal): Promise<RunDetails> {
-    for (
-      let pause = 2;
-      (await runStatus(this.#pool, id)) === 'RUNNING';
-      pause = Math.min(pause * 1.5, POLL_MS)
-    )
+    for (let pause = 2; ; pause = Math.min(pause * 1.5, POLL_MS)) {
+      try {
+        const run = (await runStatus(this.#pool, id)) !== 'RUNNING' && (await readRun(this.#pool, id));
+        if (run) return run;
+        if (run === undefined) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
+      } catch (error) {
+        if (!isAway(error)) throw error;
+      }
       await delay(pause, undefined, signal && { signal });
-    const run = await readRun(this.#pool, id);
-    if (!run) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
-    return run;
+    }
   }
 
   /** Stops a run: what has not begun will not, what runs is told. False when it had ended before. */
@@ -292,7 +294,10 @@ export class Engine implements AsyncDisposable {
     return (await readDeclaration(this.#pool, workflow))?.input;
   }
 
+  /** Stops what runs here, as its signal would. */
   async [Symbol.asyncDispose](): Promise<void> {
+    this.#disposal.abort();
+    await Promise.allSettled(this.#runners.values());
     await this.#pool.end();
   }
 

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { describeConnectionFailure, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
+import { describeConnectionFailure, isAway } from './database/connect.ts';
 import { Doorbell, listen } from './doorbell.ts';
 
 export interface FollowSettings {
@@ -44,7 +44,7 @@ export async function* follow<T>(
         pause = text === shown ? Math.min(SLOW_MS, pause * 1.5) : QUICK_MS;
         shown = text;
       } catch (error) {
-        if (!isConnectionFailure(error) && !isDatabaseExhausted(error)) throw error;
+        if (!isAway(error)) throw error;
         if (!troubled) onTrouble(describeConnectionFailure(error, url));
         troubled = true;
         pause = SLOW_MS;

@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isConflict, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
+import { isAway, isConflict, isDatabaseExhausted } from './database/connect.ts';
 import { codeOf, messageOf } from './errors.ts';
 import type { Log } from './log.ts';
 import { Session } from './session.ts';
@@ -122,7 +122,7 @@ export class Presence {
     this.#mustReconcile = true;
     if (codeOf(error) === 'WF006') {
       this.#loseIdentity(session);
-    } else if (isConnectionFailure(error) || isDatabaseExhausted(error)) {
+    } else if (isAway(error)) {
       this.#trouble.say(error);
       // A new session helps when the server has changed its mind about this one: it was read-only, say.
       this.#drop(session);
@@ -177,7 +177,5 @@ export class Presence {
 
 /** The same may succeed later, or over another connection; or under another name. */
 export function isPassing(error: unknown): boolean {
-  return (
-    isConnectionFailure(error) || isDatabaseExhausted(error) || isConflict(error) || codeOf(error) === 'WF006'
-  );
+  return isAway(error) || isConflict(error) || codeOf(error) === 'WF006';
 }

@@ -193,6 +193,21 @@ test('connections that say nothing any more are given up, and the work goes on',
   assert.ok(details.tasks.every(({ attempt }) => attempt === 1));
 });
 
+test('who waits for a run waits out a database that is away', async () => {
+  await using runner = await wired();
+  const run = await fleet.start({ a: ['held'] });
+  await fleet.held(run);
+  const ended = runner.engine.waitForRun(run);
+
+  runner.proxy.refusing = true;
+  runner.proxy.cut();
+  await until(() => runner.warnings.length > 0, 'the runner to miss the database');
+  await fleet.openGate(run);
+  runner.proxy.refusing = false;
+
+  assert.equal((await ended).status, 'COMPLETED');
+});
+
 test('where NOTIFY does not arrive it says so, names a pooler, and finds its work by looking', async () => {
   await using runner = await wired((proxy) => {
     proxy.dropsNotifications = true;

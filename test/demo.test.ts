@@ -54,6 +54,13 @@ test('the console tells every task’s start, every move and the end of the run,
   }
 });
 
+test('a demo with a wrong input is exit code 2, and leaves no runner behind', async () => {
+  const { code, stderr } = await run('demo', '--input', 'nope=1');
+
+  assert.equal(code, 2);
+  assert.match(stderr, /^BAD_INPUT there is no input "nope"/);
+});
+
 test('the alert has exactly its four keys, in their order', () => {
   assert.deepEqual(Object.keys(alertAt('po_alert.json')), ['po_number', 'reasons', 'fields', 'timestamp']);
 });

@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { test } from 'node:test';
 import type { TaskContext } from '../src/connector.ts';
 import { openClient } from '../src/database/connect.ts';
+import { openEngine } from '../src/engine.ts';
 import { ConnectorError } from '../src/errors.ts';
 import type { Json } from '../src/json.ts';
 import { createLog } from '../src/log.ts';
@@ -668,6 +669,21 @@ test('a runner that stops signs off', async () => {
     [id],
   );
   assert.deepEqual(runner, { ending: 'stopped', ended: true });
+});
+
+test('the runners of an engine stop when it is disposed of', async () => {
+  const { url } = await fileDatabase();
+  const engine = openEngine({ connectionString: url, connectors: {} });
+  const ready = event<number>();
+  const running = engine.run({ signal: new AbortController().signal, onReady: ready.happens });
+  const id = await ready.happened;
+
+  await engine[Symbol.asyncDispose]();
+  await running;
+
+  assert.deepEqual(await query('select ending from sluice.runners where id = $1', [id]), [
+    { ending: 'stopped' },
+  ]);
 });
 
 test('a runner that is given up though it lives goes on under a new identity', async () => {

@@ -17,12 +17,12 @@ export function addRunCommands(shell: Shell): void {
       shell.action(async ({ input }: { input: string[] }) => {
         const engine = await shell.openDatabase({ mayMigrate: true });
         await engine.register();
-        const stop = new AbortController();
-        using _ = onShutdown(stop);
-        const running = engine.run({ signal: stop.signal });
         const id = await engine.startRun('po_demo', {
           input: parseInput(input, await engine.inputSchema('po_demo')),
         });
+        const stop = new AbortController();
+        using _ = onShutdown(stop);
+        const running = engine.run({ signal: stop.signal });
         const ended = engine.waitForRun(id, stop.signal).catch((error) => {
           if (!stop.signal.aborted) throw error;
         });

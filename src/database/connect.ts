@@ -141,6 +141,11 @@ export function isDatabaseExhausted(error: unknown): boolean {
   return causes(error).some((one) => /^(53|25006)/.test(codeOf(one)));
 }
 
+/** Either: the same may succeed when the database is back. */
+export function isAway(error: unknown): boolean {
+  return isConnectionFailure(error) || isDatabaseExhausted(error);
+}
+
 /** Two transactions got into each other's way: the same again may succeed. */
 export function isConflict(error: unknown): boolean {
   return causes(error).some((one) => /^(40001|40P01|55P03)$/.test(codeOf(one)));

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool, QueryResult } from 'pg';
-import { createPool, isConflict, isConnectionFailure, isDatabaseExhausted } from '../database/connect.ts';
+import { createPool, isAway, isConflict } from '../database/connect.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import { Trouble } from '../trouble.ts';
@@ -92,7 +92,7 @@ export class Records implements AsyncDisposable {
         this.#trouble.over();
         return answer;
       } catch (error) {
-        if (!isConnectionFailure(error) && !isDatabaseExhausted(error) && !isConflict(error)) throw error;
+        if (!isAway(error) && !isConflict(error)) throw error;
         this.#trouble.say(error);
         await delay(RETRY_MS, undefined, { signal: this.#signal });
       }

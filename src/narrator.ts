@@ -4,7 +4,7 @@ import type { Execution } from './execution.ts';
 import { Figures } from './figures.ts';
 import type { Log } from './log.ts';
 import type { Ended } from './slots.ts';
-import type { Answer, Claim, ClaimedTask, FinishedRun, Hop, StoredTask } from './store.ts';
+import type { Answer, Claim, ClaimedTask, EndedRun, Hop, StoredTask } from './store.ts';
 import { duration } from './terminal.ts';
 
 /** Tells on the console what happens to tasks and runs: every move, failures with their messages, how runs end. */
@@ -63,7 +63,7 @@ export class Narrator {
       const answers = new Map(hop.answers.map((one) => [keyOf(one), one.answer]));
       for (const one of results) this.#tellEnd(answers.get(keyOf(one.result)) ?? 'SUCCESS', one);
     }
-    for (const run of hop.finished) this.#tellRun(run);
+    for (const run of hop.finished) this.tellRun(run, this.#nameOf(run.workflow_id));
   }
 
   #tellEnd(answer: Answer['answer'] | 'SUCCESS', { execution, result }: Ended): void {
@@ -89,8 +89,8 @@ export class Narrator {
     }
   }
 
-  #tellRun({ run_id: run, answer: status, workflow_id, took_ms, failure }: FinishedRun): void {
-    const workflow = this.#nameOf(workflow_id);
+  /** How a run has ended. */
+  tellRun({ run_id: run, answer: status, took_ms, failure }: EndedRun, workflow: string): void {
     const line = `run ${run} of ${workflow} ${status} in ${duration(took_ms)}`;
     const fields = { run, workflow, status, took_ms };
     if (failure) this.#log.error(fields, `${line} at ${failure.task}: ${failure.reason}`);

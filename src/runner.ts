@@ -338,7 +338,8 @@ export class Runner {
     this.#bell.ring();
   }
 
-  #heed({ claimable, stopped_runs: stopped }: Pulse): void {
+  #heed({ claimable, stopped_runs: stopped, failed_runs: failed }: Pulse): void {
+    for (const run of failed) this.#narrator.tellRun(run, run.workflow);
     if (claimable || this.#resting) this.#lookForWork();
     this.#resting = false;
     this.#slots.stopRuns(stopped);

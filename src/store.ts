@@ -38,12 +38,15 @@ export interface Answer extends Claim {
   readonly answer: 'RETRY' | 'FAILED' | 'ALREADY' | 'LOST';
 }
 
-export interface FinishedRun {
+export interface EndedRun {
   readonly run_id: string;
-  readonly workflow_id: string;
   readonly answer: 'COMPLETED' | 'FAILED';
   readonly took_ms: number;
   readonly failure: { readonly task: string; readonly reason: string } | null;
+}
+
+export interface FinishedRun extends EndedRun {
+  readonly workflow_id: string;
 }
 
 /** What came of a hop. */
@@ -75,6 +78,8 @@ export interface Pulse {
   readonly claimable: boolean;
   readonly stopped_runs: readonly string[];
   readonly lost_runners: readonly number[];
+  /** Runs that failed because a task lost its runner too often, with their workflows' names. */
+  readonly failed_runs: readonly (EndedRun & { readonly workflow: string })[];
 }
 
 export async function workflowProblems(db: Connection, { tasks, input }: Workflow): Promise<string[]> {

@@ -64,8 +64,9 @@ test('a task that takes its runner down five times is FAILED as poison, and its 
     const runner = fleet.spawn();
     await until(() => !runner.isAlive, `runner ${crash} to die`);
   }
-  await fleet.launch();
+  const heir = await fleet.launch();
   const details = await fleet.ended(run);
+  await heir.says(new RegExp(`run ${run} of \\S+ FAILED in .* at deadly: 5 times`));
 
   assert.deepEqual([details.status, details.failed_task], ['FAILED', 'deadly']);
   assert.match(details.reason ?? '', /5 times its runner was lost while it ran this task/);

@@ -208,8 +208,37 @@ test('a beat takes over from the dead and says who they were and that there is s
 
   const [pulse] = await scene.sql('select * from sluice.beat($1)', [heir]);
 
-  assert.deepEqual(pulse, { alive: true, claimable: true, stopped_runs: [], lost_runners: [scene.runner] });
+  const nothing = { stopped_runs: [], failed_runs: [] };
+  assert.deepEqual(pulse, { alive: true, claimable: true, lost_runners: [scene.runner], ...nothing });
   assert.deepEqual(await scene.claim(1, heir), ['a']);
+});
+
+test('a beat says which runs have failed by what it took over', async () => {
+  await using scene = await running({ a: [], b: [] });
+  for (let crash = 1; crash <= 4; crash++) {
+    const runner = await registerRunner();
+    await scene.claim(1, runner);
+    await lose(scene, runner);
+  }
+  await scene.claim(1);
+  await scene.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = $runner`);
+  const heir = await registerRunner();
+  const beat = async () =>
+    (await scene.sql('select failed_runs from sluice.beat($1)', [heir]))[0].failed_runs;
+
+  const [[{ took_ms, ...failed }], later] = [await beat(), await beat()];
+
+  assert.ok(took_ms >= 0);
+  assert.deepEqual(failed, {
+    run_id: scene.run,
+    workflow: scene.workflow,
+    answer: 'FAILED',
+    failure: {
+      task: 'a',
+      reason: '5 times its runner was lost while it ran this task; it is not tried again',
+    },
+  });
+  assert.deepEqual(later, []);
 });
 
 test('a beat takes over from one dead runner, so that it never waits for the runs of another while it holds those', async () => {
@@ -245,8 +274,20 @@ test('a beat says which of these runs have stopped, and whether the runner is gi
   await lose(scene);
   const [after] = await scene.sql(`select * from sluice.beat($runner)`);
 
-  assert.deepEqual(before, { alive: true, claimable: true, stopped_runs: [scene.run], lost_runners: [] });
-  assert.deepEqual(after, { alive: false, claimable: true, stopped_runs: [], lost_runners: [] });
+  assert.deepEqual(before, {
+    alive: true,
+    claimable: true,
+    stopped_runs: [scene.run],
+    lost_runners: [],
+    failed_runs: [],
+  });
+  assert.deepEqual(after, {
+    alive: false,
+    claimable: true,
+    stopped_runs: [],
+    lost_runners: [],
+    failed_runs: [],
+  });
 });
 
 test('a beat of one who was cut off spares those who fell silent with him, and the next beat does not', async () => {

@@ -32,6 +32,14 @@ export function runId(text: string): string {
   return text;
 }
 
+/** What a start may be known by: as long as the database takes it. */
+export function runKey(text: string): string {
+  const { length } = [...text];
+  if (length < 1 || length > 500)
+    throw new InvalidArgumentError(`BAD_KEY it has to have 1 to 500 characters, and has ${length}.`);
+  return text;
+}
+
 /** Collects `--input key=value`, `--input '{…}'` and `--input @file.json`; later ones win. */
 export function collectInput(text: string, former: readonly string[] = []): string[] {
   return [...former, text];

@@ -98,7 +98,7 @@ export function databaseUrlProblems(value: string): string[] {
     return ['is blank. Unset it to use the embedded database, or give a postgres:// URL.'];
   if (!/^postgres(ql)?:\/\//.test(value)) return [`scheme must be postgres:// or postgresql:// ${hidden}.`];
   if (/^[^:]+:\/\/[^/]*,/.test(value)) return [`names several hosts ${hidden}. Name one.`];
-  if (/%(?![0-9a-f]{2})/i.test(value)) return [`has a % that encodes nothing ${hidden}. ${encode}`];
+  if (!isDecodable(value)) return [`has a % that encodes nothing ${hidden}. ${encode}`];
 
   const url = URL.canParse(value) ? new URL(value) : undefined;
   const host = url?.hostname || url?.searchParams.get('host');
@@ -118,6 +118,15 @@ export function databaseUrlProblems(value: string): string[] {
     problems.push(`sslmode must be one of: ${SSL_MODES.join(', ')}.`);
   }
   return problems;
+}
+
+function isDecodable(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 function isWritable(folder: string): boolean {

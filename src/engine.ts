@@ -1,5 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
+import { databaseUrlProblems } from './config.ts';
 import { createPool, describeConnectionFailure, isAway } from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
 import { codeOf, DefinitionError, UsageError } from './errors.ts';
@@ -28,7 +29,7 @@ import {
   readRun,
   runStatus,
 } from './inspect.ts';
-import type { JsonObject } from './json.ts';
+import { type JsonObject, jsonProblem } from './json.ts';
 import type { Log } from './log.ts';
 import { Runner } from './runner.ts';
 import { countPrunable, pruneSome, rerun } from './steer.ts';
@@ -106,12 +107,14 @@ export class Engine implements AsyncDisposable {
     return (await migrate(this.#options.connectionString, say)).applied;
   }
 
-  /** Registers all workflows; a changed one becomes a new version. Throws a DefinitionError with all problems of all. */
+  /** Registers all workflows or none; a changed one becomes a new version. Throws a DefinitionError with all problems of all. */
   async register(): Promise<{ workflow: string; version: number; isNew: boolean }[]> {
-    const workflows = this.#options.workflows ?? [];
+    // In one order, so that two who register the same do not wait for one another in a circle.
+    const workflows = (this.#options.workflows ?? []).toSorted((a, b) => (a.name < b.name ? -1 : 1));
     const problems: string[] = [];
-    for (const workflow of workflows) {
+    for (const [index, workflow] of workflows.entries()) {
       const found = [
+        ...(workflows[index - 1]?.name === workflow.name ? ['there is another one of this name'] : []),
         ...connectorProblems(workflow, this.#options.connectors),
         ...(await workflowProblems(this.#pool, workflow)),
       ];
@@ -119,8 +122,18 @@ export class Engine implements AsyncDisposable {
     }
     if (problems.length > 0) throw new DefinitionError(problems);
     const registered = [];
-    for (const workflow of workflows)
-      registered.push({ workflow: workflow.name, ...(await registerWorkflow(this.#pool, workflow)) });
+    const client = await this.#pool.connect();
+    try {
+      await client.query('begin');
+      for (const workflow of workflows)
+        registered.push({ workflow: workflow.name, ...(await registerWorkflow(client, workflow)) });
+      await client.query('commit');
+    } catch (error) {
+      // What was begun ends with its connection.
+      client.release(true);
+      throw error;
+    }
+    client.release();
     return registered;
   }
 
@@ -306,6 +319,11 @@ export class Engine implements AsyncDisposable {
    * checks names and types only.
    */
   async checkInputs(workflow: string, inputs: readonly JsonObject[]): Promise<string | undefined> {
+    for (const input of inputs) {
+      const unstorable = jsonProblem(input);
+      if (unstorable)
+        throw new UsageError(`BAD_INPUT the input of ${workflow} cannot be stored as JSON at ${unstorable}.`);
+    }
     // A version that was looked up before may have been superseded: only its yes counts, and start_runs has the last word.
     const known = this.#declared.get(workflow);
     if (known && inputs.every((input) => known.input.safeParse(input).success)) return known.workflowId;
@@ -335,7 +353,10 @@ export class Engine implements AsyncDisposable {
   }
 }
 
-/** An engine on a database. Connects when it has to. */
+/** An engine on a database. Connects when it has to. Throws a UsageError when the connection string is none. */
 export function openEngine(options: EngineOptions): Engine {
+  const problems = databaseUrlProblems(options.connectionString);
+  if (problems.length > 0)
+    throw new UsageError(problems.map((problem) => `BAD_DATABASE_URL ${problem}`).join('\n'));
   return new Engine(options);
 }

@@ -30,6 +30,8 @@ const WRONG = [
   [['start-run'], /missing required argument 'workflow'/],
   [['start-run', 'po_demo', '--ky', 'k'], /unknown option '--ky'[\s\S]*--key/],
   [['runner', '--concurrency', '0'], /whole number from 1 to 1000, not "0"/],
+  [['start-run', 'po_demo', '--key', ''], /BAD_KEY it has to have 1 to 500 characters, and has 0/],
+  [['start-run', 'po_demo', '--key', 'k'.repeat(501)], /BAD_KEY .* and has 501/],
   [['runs', '\x1b[31mred'], /BAD_RUN_ID "\\x1b\[31mred" is not the number of a run/],
 ] as const;
 const answers = WRONG.map(([args]) => runAlone(...args));
@@ -211,6 +213,15 @@ test('a DATABASE_URL that is none is exit code 2, and is not repeated', async ()
   assert.equal(code, 2);
   assert.match(stderr, /^BAD_DATABASE_URL scheme must be postgres:\/\//);
   assert.doesNotMatch(stderr, /hunter2/);
+});
+
+test('an input that cannot be stored is exit code 2, and nothing is started', async () => {
+  for (const email of ['a\\u0000b', '\\ud800']) {
+    const { code, stderr } = await run('start-run', 'po_demo', '--input', `{"email": "${email}"}`);
+
+    assert.equal(code, 2, stderr);
+    assert.match(stderr, /^BAD_INPUT the input of po_demo cannot be stored as JSON at \.email: text with/);
+  }
 });
 
 test('a run that is not there is exit code 2', async () => {

@@ -47,6 +47,7 @@ test('a wrong connection string is explained and never repeated', () => {
   const bad: [string, RegExp][] = [
     ['', /is blank/],
     ['  ', /is blank/],
+    ['postgres://me@db/a%ff', /a % that encodes nothing/],
     ['postgres//me:hunter2@db/sluice', /scheme must be postgres:\/\/ or postgresql:\/\/ \(value hidden\)/],
     ['mysql://me:hunter2@db/sluice', /scheme/],
     ['http://me:hunter2@db/sluice', /scheme/],

@@ -383,6 +383,54 @@ test('the engine reports what the connectors refuse and what the graph lacks, of
   });
 });
 
+const nothing = {
+  connector: 'test',
+  operation: 'known',
+  parameters: {},
+  after: [],
+  retries: 0,
+  timeout_ms: 1,
+};
+
+test('two workflows of one name are refused, and nothing of either is registered', async () => {
+  await using engine = openEngine({
+    connectionString: url,
+    connectors: { test: acting({ known: () => null }) },
+    workflows: ['a', 'b'].map((name) => ({ name: 'twins', input: {}, tasks: [{ ...nothing, name }] })),
+  });
+
+  await assert.rejects(engine.register(), {
+    problems: ['workflow "twins": there is another one of this name'],
+  });
+
+  assert.equal(await engine.inputSchema('twins'), undefined);
+});
+
+test('when one workflow of several cannot be registered, none is', async () => {
+  await using engine = openEngine({
+    connectionString: url,
+    connectors: { test: acting({ known: () => null }) },
+    workflows: ['good_one', 'named badly'].map((name) => ({
+      name,
+      input: {},
+      tasks: [{ ...nothing, name: 'a' }],
+    })),
+  });
+
+  await assert.rejects(engine.register(), { code: 'WF002', message: /^workflow "named badly" is not valid/ });
+
+  assert.equal(await engine.inputSchema('good_one'), undefined);
+});
+
+test('a connection string that is none is refused without being repeated', () => {
+  const open = () => openEngine({ connectionString: 'postgres://me:hunter2/x@host/db', connectors: {} });
+
+  assert.throws(
+    open,
+    (error: Error) => /BAD_DATABASE_URL/.test(error.message) && !/hunter2/.test(error.message),
+  );
+});
+
 test('what begins with a dollar and is no reference is refused', async () => {
   const tasks = [
     {

@@ -1,6 +1,6 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { collectInput, parseInput, wholeNumber } from '../arguments.ts';
+import { collectInput, parseInput, runKey, wholeNumber } from '../arguments.ts';
 import type { RunDetails } from '../inspect.ts';
 import { runScreen } from '../screens/run.ts';
 import { exitCodeOf, INTERRUPTED, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
@@ -84,7 +84,7 @@ export function addRunCommands(shell: Shell): void {
       collectInput,
       [],
     )
-    .option('--key <key>', 'starting again with the same key gives the same run')
+    .option('--key <key>', 'starting again with the same key gives the same run', runKey)
     .option('--wait', 'wait until it has ended, and show it')
     .option('--json', 'as JSON')
     .action(

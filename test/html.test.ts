@@ -5,6 +5,7 @@ import { extractOrder } from '../src/purchase_order/extract.ts';
 import { writeEml } from './support/eml.ts';
 import { HTML_LAYOUTS, writeHtml } from './support/html_orders.ts';
 import { Mails } from './support/mails.ts';
+import { mail } from './support/order_mail.ts';
 import { anyOrder, anyStyle, Choices, comparable } from './support/orders.ts';
 
 const mails = await Mails.open();
@@ -37,6 +38,19 @@ test('HTML keeps the columns of its tables, and drops what nobody sees', () => {
     '<style>p{}</style><p hidden>a</p><p style="display: none">b</p><!-- c --><script>d</script><table><tr><th>Item</th><th>Qty</th></tr><tr><td>Bolt</td><td>2</td></tr></table><a href="http://x">e</a>';
 
   assert.deepEqual(htmlToText(html), { text: 'Item   Qty\nBolt   2\n\ne', isCut: false });
+});
+
+test('what is struck out or hidden by its style is not read, and a raised digit is no digit of what it stands behind', () => {
+  const html = `PO Number: <s>A-99</s> A-100<sup>1</sup><p style="DISPLAY : None">Total: $1.00</p>
+    <p>Vendor: <span style="text-decoration: line-through">Bar</span> Foo Ltd</p><p>Total: $10<sup>00</sup></p>`;
+
+  const { fields } = extractOrder({ ...mail(htmlToText(html).text) });
+
+  assert.deepEqual([fields.po_number, fields.vendor, fields.total], ['A-100', 'Foo Ltd', null]);
+});
+
+test('a place where a long number may be broken is no blank', () => {
+  assert.equal(htmlToText('PO 4500&#8203;123456, $1,\u200b250.00').text, 'PO 4500123456, $1,250.00');
 });
 
 test('deeply nested HTML and endless tables are read in moments', async () => {

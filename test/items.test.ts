@@ -14,6 +14,48 @@ test('words under a row belong to its description, words behind a blank line to 
   );
 });
 
+const HEADING = 'Item  Description  Qty  Price  Total\n';
+
+for (const [what, table, read] of [
+  [
+    'more of a description may begin with a number',
+    `${HEADING}1  Ribbon  5  $2.00  $10.00\n   12 pack\n2  Nut  5  $1.00  $5.00`,
+    ['1 Ribbon 12 pack 5', '2 Nut 5'],
+  ],
+  [
+    'the name of a group may stand before the first row',
+    `${HEADING}Hardware\n1  Ribbon  5  $2.00  $10.00`,
+    ['1 Ribbon 5'],
+  ],
+  [
+    'an empty cell between pipes is nothing',
+    '| Item | Description | Qty | Price | Total |\n|--|--|--|--|--|\n| 1 | Setup 10 | | $5.00 | $50.00 |\n| 2 | Bolt | 5 | $1.00 | $5.00 |\n| | M8 | | | |',
+    ['1 Setup 10 null', '2 Bolt M8 5'],
+  ],
+] as const) {
+  test(`in a table of items ${what}`, () => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${table}\n| Total | | | | $65.00 |`));
+
+    assert.deepEqual(
+      fields.line_items.map(({ item, description, quantity }) => `${item} ${description} ${quantity}`),
+      read,
+    );
+    assert.equal(fields.total, '65.00');
+    assert.ok(warnings.every(({ code }) => code === 'TOTAL_MISMATCH'));
+  });
+}
+
+test('a table of which no row can be read is told', () => {
+  const { warnings } = extractOrder(
+    mail(`PO Number: 7\n${HEADING}Rods as discussed\nand nuts\nTotal: $6.00`),
+  );
+
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['ROWS_UNREAD'],
+  );
+});
+
 test('items may be given as lines of label and value, with or without blank lines, numbers and totals', () => {
   const bare = 'Item: Rod, 3 m\nQty: 10 pcs\nUnit price: $2.00\nItem: Nut\nQty: 5\nUnit price: $1.00';
   const numbered = `Item 1\n  Description: Rod, 3 m\n  Qty: 10\n  Price: $2.00\n  Line Total: $20.00

@@ -16,6 +16,16 @@ const BLOCKS = [
   'figcaption',
   'summary',
 ];
+/** What nobody sees, and what was struck out. */
+const NOT_SHOWN = [
+  '[hidden]',
+  '[style*="display:none"]',
+  '[style*="visibility:hidden"]',
+  's',
+  'strike',
+  'del',
+  '[style*="line-through"]',
+];
 const OPTIONS: HtmlToTextOptions = {
   wordwrap: false,
   baseElements: { selectors: [] }, // a mail may have text outside its body, and several bodies
@@ -30,16 +40,18 @@ const OPTIONS: HtmlToTextOptions = {
     { selector: 'a', options: { ignoreHref: true } },
     { selector: 'img', format: 'skip' },
     { selector: 'title', format: 'skip' },
-    { selector: '[hidden]', format: 'skip' },
-    { selector: '[style*="display:none"]', format: 'skip' },
-    { selector: '[style*="display: none"]', format: 'skip' },
+    ...NOT_SHOWN.map((selector) => ({ selector, format: 'skip' })),
     ...['h1', 'h2', 'h3', 'h4', 'h5', 'h6'].map((selector) => ({ selector, options: { uppercase: false } })),
   ],
 };
 
 /** The visible text of HTML. The columns of its tables stay apart, so that they read like those of a text. */
 export function htmlToText(html: string): { readonly text: string; readonly isCut: boolean } {
-  const bare = html.replace(/\bdata:[^"'\s>)]{1000,}/g, ''); // pictures
+  const bare = html
+    .replace(/\bdata:[^"'\s>)]{1000,}/g, '') // pictures
+    .replace(/\bstyle\s*=\s*(?:"[^"]*"|'[^']*')/gi, (style) => style.replace(/\s+/g, '').toLowerCase())
+    .replace(/\u200b|&(?:#8203|#x200b|ZeroWidthSpace);/gi, '') // would count as a blank
+    .replace(/<sup\b[^>]*>\s*(?=\d)/gi, '$&^'); // $10^00, A-100^1: no digits of what they stand behind
   const text = convert(bare.slice(0, LENGTH), OPTIONS);
   return { text: text.replaceAll(LEFT_OUT, ''), isCut: bare.length > LENGTH || text.includes(LEFT_OUT) };
 }

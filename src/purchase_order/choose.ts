@@ -26,7 +26,7 @@ export function chooseDocuments(mail: Mail, warn: Warn): Document[] {
     );
     const number = numberOf(document);
     const known = documents.map(numberOf).find((other) => other !== undefined);
-    if (number && known && number !== known) {
+    if (number && known && !isSameNumber(number, known)) {
       const message = `${shown(document.source)} is about order ${shown(number)}, not ${shown(known)}, and was left out`;
       warn('OTHER_ORDER', 'po_number', message);
     } else if (document.tables.rows.length > 0 || hasOrder(document)) documents.push(document);
@@ -46,6 +46,12 @@ export function chooseDocuments(mail: Mail, warn: Warn): Document[] {
 
 function hasOrder(document: Document): boolean {
   return document.statements.some(({ field }) => field === 'po_number' || field === 'total');
+}
+
+/** Whether two order numbers are the same but for capitals and a "PO" in front. */
+export function isSameNumber(a: string, b: string): boolean {
+  const bare = (number: string) => number.toUpperCase().replace(/^P\.?O\.?[-_ #]?(?=\S*\d)/, '');
+  return bare(a) === bare(b);
 }
 
 function numberOf(document: Document): string | undefined {
@@ -68,9 +74,10 @@ export function pick(
   expected: string | null,
   warn: Warn,
 ): Statement | undefined {
-  const all = candidates(document, field);
-  const fitting = expected === null ? undefined : all.findLast(({ value }) => same(value, expected));
+  const stated = document.statements.filter((statement) => statement.field === field && statement.strong);
+  const fitting = expected === null ? undefined : stated.findLast(({ value }) => same(value, expected));
   if (fitting) return fitting;
+  const all = candidates(document, field);
   const values = new Set(all.map(({ value }) => value));
   if (values.size > 1 && isExact(field)) {
     const listed = [...values].slice(0, 5).join(', ');

@@ -25,6 +25,7 @@ const DAY_MONTH = pattern(
 const MONTH_DAY = pattern(
   String.raw`(?<name>${MONTH_NAME})\.?[\s-]\s*(?<day>\d{1,2})${ORDINAL}[\s,-]\s*(?<year>\d{4})`,
 );
+const DASHED = pattern(String.raw`(?<day>\d{1,2})-(?<name>${MONTH_NAME})-(?<year>\d{4}|\d{2})`);
 const DOTTED = pattern(String.raw`(?<day>\d{1,2})\.\s?(?<month>\d{1,2})\.\s?(?<year>\d{4}|\d{2})`);
 const SLASHED = pattern(String.raw`(?<first>\d{1,2})([/-])(?<second>\d{1,2})\2(?<year>\d{4}|\d{2})`);
 
@@ -34,7 +35,7 @@ const SLASHED = pattern(String.raw`(?<first>\d{1,2})([/-])(?<second>\d{1,2})\2(?
  */
 export function readDate(text: string, order: SlashOrder | null): DateReading | null {
   const line = text.trim().replace(/[\u2010-\u2015\u2212]/g, '-');
-  for (const form of [YEAR_FIRST, DAY_MONTH, MONTH_DAY, DOTTED]) {
+  for (const form of [YEAR_FIRST, DAY_MONTH, MONTH_DAY, DASHED, DOTTED]) {
     const found = form.exec(line);
     if (!found?.groups) continue;
     const { year = '', month, name = '', day = '' } = found.groups;
@@ -53,7 +54,9 @@ export function readDate(text: string, order: SlashOrder | null): DateReading | 
   const second = Number(found.groups.second);
   const dayFirst = first > 12 || (second <= 12 && order === 'day first');
   const [month, day] = dayFirst ? [second, first] : [first, second];
-  const ambiguous = order === null && first <= 12 && second <= 12 && first !== second;
+  // 25-06-30 may begin with its year.
+  const mayBeYearFirst = /^\d\d-\d\d-\d\d$/.test(found[0]) && first >= 20 && first <= 31;
+  const ambiguous = mayBeYearFirst || (order === null && first <= 12 && second <= 12 && first !== second);
   return reading(fullYear(found.groups.year ?? ''), month, day, ambiguous, line, found[0]);
 }
 
@@ -92,5 +95,5 @@ export function slashOrder(text: string): SlashOrder | null {
 
 /** Whether a text is written like a date, whether or not the calendar has it. */
 export function looksLikeDate(text: string): boolean {
-  return [YEAR_FIRST, DAY_MONTH, MONTH_DAY, DOTTED, SLASHED].some((form) => form.test(text.trim()));
+  return [YEAR_FIRST, DAY_MONTH, MONTH_DAY, DASHED, DOTTED, SLASHED].some((form) => form.test(text.trim()));
 }

@@ -6,12 +6,15 @@
 const DIGITS = 6;
 const UNIT = 10n ** BigInt(DIGITS);
 
-/** What `toUnits` understands: as much as `numeric(18,6)` has room for. */
+/** What is read: as much as `numeric(18,6)` has room for. */
 export const DECIMAL = /^-?\d{1,12}(?:\.\d{1,6})?$/;
+
+/** Sums and products may have more digits than what was read. */
+const EXACT = /^-?\d+(?:\.\d{1,6})?$/;
 
 /** The decimal in millionths. */
 export function toUnits(decimal: string): bigint {
-  if (!DECIMAL.test(decimal)) throw new RangeError(`not a decimal: ${JSON.stringify(decimal)}`);
+  if (!EXACT.test(decimal)) throw new RangeError(`not a decimal: ${JSON.stringify(decimal)}`);
   const [whole = '0', fraction = ''] = decimal.replace('-', '').split('.');
   const units = BigInt(whole) * UNIT + BigInt(fraction.padEnd(DIGITS, '0'));
   return decimal.startsWith('-') ? -units : units;

@@ -2,7 +2,7 @@ import { beginningOf } from '../json.ts';
 import { looksLikeDate, slashOrder } from './dates.ts';
 import { cellOf, findLabels, isMoneyField, type LabelField } from './labels.ts';
 import { type Labelled, valueText, withPlainColumns } from './layout.ts';
-import { decimalMark } from './money.ts';
+import { currencyBeside, decimalMark } from './money.ts';
 import type { Region } from './regions.ts';
 import { readTables, type Tables } from './tables.ts';
 import { isPlainly, readValue, type Value } from './values.ts';
@@ -12,6 +12,7 @@ export interface Statement extends Value {
   readonly field: LabelField;
   readonly rank: number;
   readonly strong: boolean;
+  readonly qualified: boolean;
   readonly line: number;
   readonly label: string;
   readonly raw: string;
@@ -53,16 +54,18 @@ export function readDocument(region: Region, source: string): Document {
   const impossible: { field: LabelField; raw: string }[] = [];
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
-      const { field, rank, strong, label } = found;
+      const { field, rank, strong, qualified, label, addendum } = found;
       if (field === null) continue;
       const raw = valueText(labelled, index, found);
-      const value = readValue(field, raw, style);
+      const value = readValue(field, raw, style, label);
       if (value)
         statements.push({
           ...value,
+          ...(value.currency === null && { currency: currencyBeside(addendum, raw) }),
           field,
           rank,
           strong,
+          qualified,
           line: line.number,
           label,
           raw: beginningOf(raw, 200),

@@ -1,5 +1,5 @@
 import { shown } from '../mail/message.ts';
-import { chooseDocuments, isExact, type Mail, pick, type Warn } from './choose.ts';
+import { chooseDocuments, isExact, isSameNumber, type Mail, pick, type Warn } from './choose.ts';
 import { currenciesIn, type Document, type Statement } from './document.ts';
 import { type LabelField, MONEY_FIELDS } from './labels.ts';
 import { asMoney, currencyOf } from './money.ts';
@@ -81,9 +81,13 @@ export function extractOrder(mail: Mail): Extraction {
   }
 
   const inSubject = mail.subject === null ? null : orderNumberInSubject(mail.subject);
-  if (inSubject !== null && !values.has('po_number')) {
+  const known = values.get('po_number');
+  if (inSubject !== null && known === undefined) {
     values.set('po_number', inSubject);
     found.po_number = { source: 'subject', line: null, label: null, raw: inSubject };
+  } else if (inSubject !== null && known !== undefined && !isSameNumber(inSubject, known)) {
+    const message = `po_number is ${known} in the ${found.po_number?.source}, but ${inSubject} in the subject`;
+    warn('VALUES_DIFFER', 'po_number', message);
   }
   const priced = documents.find((document) => currenciesIn(document).length > 0);
   const text = documents.map((document) => document.text).join('\n');
@@ -135,10 +139,16 @@ function lineItem({ item, description, quantity, unit_price, total }: Row): Line
 }
 
 /** Why a value could also mean something else. */
-function doubtOf({ markUncertain }: Document, { raw, doubt, currency }: Statement): string | undefined {
+function doubtOf(
+  { markUncertain }: Document,
+  { raw, doubt, currency, value, qualified }: Statement,
+): string | undefined {
   if (doubt) return doubt;
+  if (qualified) return 'its label is a part of a longer one';
   if (raw.includes('\ufffd')) return 'some of its characters could not be decoded';
-  if (currency === undefined || !markUncertain) return undefined; // no amount, or plain how to read it
+  if (currency === undefined) return undefined; // no amount
+  if (/\.\d{3}$/.test(value)) return 'its decimals could be thousands';
+  if (!markUncertain) return undefined;
   const separator = /(?<![\d.,])\d{1,3}([.,])\d{3}(?![\d.,]*\d)/.exec(raw)?.[1];
   const isAnglo = separator === ',' && /\$|£|^(?:USD|CAD|AUD|GBP)$/.test(currency ?? '');
   return separator && !isAnglo ? 'its separator could be a decimal mark' : undefined;
@@ -162,6 +172,15 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
         field,
         message: `${field} ${shown(raw)} is no day of the calendar`,
       })),
+    ...(tables.used.size > 0 && tables.rows.length + tables.unread.length === 0
+      ? [
+          {
+            code: 'ROWS_UNREAD',
+            field: 'line_items',
+            message: `the ${source} has the heading of a table of items, but no row that could be read`,
+          },
+        ]
+      : []),
     ...tables.unread.map(({ number }) => ({
       code: 'ROW_UNREAD',
       field: 'line_items',

@@ -36,7 +36,7 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['tax',           '(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:tax(?:es)?|vat|gst(?: ?\\/ ?hst)?|hst|m\\.?w\\.?st\\b\\.?)(?: amount)?'],
   ['shipping',      '(?:shipping|freight|postage|carriage|delivery)(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b'],
   ['discount',      '(?:less |trade |volume |order |total )?(?:discount|rebate)'],
-  ['total',         'grand total|order total|total (?:due|payable|amount(?: due)?|order(?: value)?|incl(?:uding|usive|\\.)?(?: of)? (?:tax|vat|gst))|(?:amount|balance) due|(?:total )?order (?:value|amount)|(?:po|purchase order) (?:total|amount|value)', 'total'],
+  ['total',         'grand total|order total|total (?:due|payable|amount(?: due)?|order(?: value)?|incl(?:uding|usive|\\.)?(?: of)? (?:tax|vat|gst))|(?:po|purchase order) (?:total|amount|value)', 'total|(?:total )?order (?:value|amount)', '(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
                     `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
@@ -65,17 +65,24 @@ export interface Found {
   readonly value: string;
   /** Stands where labels stand, not within a sentence. */
   readonly strong: boolean;
+  /** Stands behind a word, as in "invoice due date": perhaps it is about something else. */
+  readonly qualified: boolean;
+  /** What stands between the label and its colon: "(USD)", "19 %". */
+  readonly addendum: string;
   readonly colon: boolean;
 }
 
-const ADDENDUM = String.raw`(?:\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
+/** Words that say nothing of the label behind them. */
+const ARTICLE =
+  /(?<![\p{L}\p{N}])(?:the|our|your|this|my|its|new|and|with|for|under|of|see|is|by|please|note|as|a)\s$/iu;
+const ADDENDUM = String.raw`(?<addendum>\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
 const AFTER = new RegExp(
   String.raw`^${ADDENDUM}(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,
 );
 
 /** Finds the labels of a line. `isValue` says whether a text without a colon before it is what a field looks like. */
 export function findLabels(line: string, isValue: (field: LabelField, text: string) => boolean): Found[] {
-  const opensWith = /^[\s>#*•·-]*(?:\d{1,2}[.)]\s+)?/.exec(line)?.[0].length ?? 0;
+  const opensWith = /^[\s\p{P}\p{S}]*(?:[\da-z]{1,2}[.)]\s+)?/iu.exec(line)?.[0].length ?? 0;
   const found: Found[] = [];
   let lineIsLabelled = false;
   let from = 0;
@@ -89,7 +96,9 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
     // "Delivery" may be a day or an amount: what follows decides.
     const rivals = all.filter((other) => other.start === first.start && other.end === first.end);
     const fitting = rivals.find(({ field }) => field !== null && isValue(field, cellOf(rest)));
-    const candidate = fitting ?? first;
+    const addendum = after?.groups?.addendum ?? '';
+    const isNet = first.field === 'total' && /\b(?:net|excl|before)/i.test(addendum);
+    const candidate = isNet ? { ...first, field: 'subtotal' as const } : (fitting ?? first);
 
     const atStart = candidate.start <= opensWith;
     const placed = atStart || /\s{2}$/.test(line.slice(0, candidate.start));
@@ -98,9 +107,12 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
     const bare = rest === '' || gap || hash || fitting !== undefined;
     if (!colon && !(placed && bare)) continue;
     const strong = placed || lineIsLabelled;
+    const before = line.slice(0, candidate.start);
+    const qualified =
+      !strong && found.length === 0 && /[\p{L}\p{N}]['’]?\s$/u.test(before) && !ARTICLE.test(before);
     lineIsLabelled ||= atStart;
     from = valueStart;
-    found.push({ ...candidate, valueStart, strong, colon, end: line.length, value: '' });
+    found.push({ ...candidate, valueStart, strong, qualified, addendum, colon, end: line.length, value: '' });
   }
   return found.map((label, index) => {
     const end = found[index + 1]?.start ?? line.length;

@@ -10,12 +10,18 @@ export interface Labelled {
 
 const RULE = /^[\s|+=_*-]*$/;
 const ADDRESS_LINES = 6;
+const SENTENCE =
+  /^\s*(?:thanks?|thank you|(?:best|kind) regards|regards|sincerely|hello|hi|dear|please)\b|^\s*(?:\S+\s+){5,40}\S+[.!?]$/i;
 /** A value below its label may begin this much further left. */
 const SLACK = 2;
+
+/** What stands for an empty cell between pipes. */
+export const EMPTY = '–';
 
 /** Columns however they are drawn: tabs, pipes and dot leaders become gaps, marks of emphasis go. */
 export function withPlainColumns(line: string): string {
   return line
+    .replace(/(?<=\|)[ ]*(?=\|)/g, ` ${EMPTY} `)
     .replace(/\t|\s*\|\s*|\s?\.{4,}\s?/g, '   ')
     .replace(/\*\*|__/g, '')
     .replace(/(?<![\p{L}\p{N}*])\*(?=\S)([^*]{1,200})(?<=\S)\*(?![\p{L}\p{N}*])/gu, '$1')
@@ -24,12 +30,27 @@ export function withPlainColumns(line: string): string {
 
 /** The text of a value: beside its label, else below it in the same column; an address goes on below. */
 export function valueText(lines: readonly Labelled[], index: number, label: Found): string {
+  const inGrid = cellInGrid(lines, index, label);
+  if (inGrid !== undefined) return inGrid;
   if (label.field === 'ship_to') {
     const address = below(lines, index, label, cellOf(label.value), ADDRESS_LINES);
     return address.join(', ').replace(/,\s*,/g, ',');
   }
   const beside = isMoneyField(label.field) ? label.value : cellOf(label.value);
   return beside !== '' || !label.strong ? beside : (below(lines, index, label, '', 1)[0] ?? '');
+}
+
+/**
+ * The cell below a label in a row of labels, some of which we may not know: the next line has as many cells, and no label.
+ */
+function cellInGrid(lines: readonly Labelled[], index: number, label: Found): string | undefined {
+  const { line, labels } = lines[index] ?? { line: { text: '' }, labels: [] };
+  const values = lines.slice(index + 1, index + 4).find((next) => !RULE.test(next.line.text));
+  if (labels.length < 2 || labels.some(({ colon }) => colon) || !values) return undefined;
+  if (values.labels.length > 0 || readHeading(values.line.text)) return undefined;
+  const [heads, cells] = [cellsOf(line.text), cellsOf(values.line.text)];
+  const column = heads.findIndex(({ start }) => start === label.start);
+  return heads.length > 2 && heads.length === cells.length ? cells[column]?.text : undefined;
 }
 
 /** A value and what stands below it in its column, up to a blank line, a label, a heading or a rule. */
@@ -60,6 +81,8 @@ function below(
     const [first, last] = [mine[0], mine.at(-1)];
     if (!first || !last) break;
     if (others.some(({ start }) => start >= first.start && start <= last.start + last.text.length)) break;
+    // A label alone has one cell below it, and that is no sentence.
+    if (isFirst && labels.length === 1 && (mine.length > 1 || SENTENCE.test(line.text))) break;
     if (!isFirst && first.start === 0 && isFinished(parts.join(', '), line.text)) break;
     parts.push(mine.map(({ text }) => text).join(' '));
   }

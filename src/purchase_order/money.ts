@@ -72,7 +72,7 @@ export function asMoney(value: string): string {
 
 /** What may follow an amount that is not what it seems: a percentage, a magnitude, the rest of a code or of a number. */
 const MAGNITUDE = String.raw`(?:[Kk]|[Mm](?:n|io|illion(?:en|s)?)?|[Tt](?:housand|ausend|sd)|[Bb](?:n|illion))(?![\p{L}\p{N}])`;
-const NO_END = String.raw`\s?%|\s?${MAGNITUDE}|[\p{L}\p{N}/_-]|[.,'’]\d`;
+const NO_END = String.raw`\s?%|\s?${MAGNITUDE}|[\p{L}\p{N}/_-]|[.,'’]\d|\^\d\d|\p{Sc}/`;
 
 /** Something in a line that could be an amount, with what it is attached to. */
 const IN_LINE = new RegExp(
@@ -89,9 +89,21 @@ export function amountsIn(text: string, mark: Mark): Amount[] {
 
 /**
  * The decimal mark of a document, by vote of the amounts that can only be read one way: `1.234,56` and `36,50`
- * for the comma, `1,234.56` and `0.85` for the point. Where none tells, `1.234` and `1,234` are thousands.
+ * for the comma, `1,234.56` and `0.85` for the point. Where none tells, `1.234` and `1,234` are thousands. Amounts that
+ * carry a currency vote first.
  */
 export function decimalMark(text: string): { readonly mark: Mark; readonly certain: boolean } {
+  const all = vote(text);
+  // Times, weights and drawing numbers have points, too.
+  const priced = text.match(PRICED)?.join('\n') ?? '';
+  const prices = vote(priced);
+  const isGrouped = /\d[.,]\d{3}(?!\d)/.test(priced);
+  return prices.certain || (isGrouped && prices.mark !== all.mark) ? prices : all;
+}
+
+const PRICED = new RegExp(String.raw`${CURRENCY}\s{0,12}-?\d[\d.,'’ ]*|\d[\d.,'’ ]*${CURRENCY}`, 'g');
+
+function vote(text: string): { readonly mark: Mark; readonly certain: boolean } {
   const comma = count(text, /(?<![\d.,])\d{1,3}(?:[.'’ ]\d{3})*,\d{2}(?![\d.,]\d|\d)/g);
   const point = count(text, /(?<![\d.,])\d{1,3}(?:[,'’ ]\d{2,3})*\.\d{2}(?![\d.,]\d|\d)/g);
   if (comma !== point) return { mark: comma > point ? ',' : '.', certain: true };
@@ -102,6 +114,11 @@ export function decimalMark(text: string): { readonly mark: Mark; readonly certa
 
 function count(text: string, pattern: RegExp): number {
   return text.match(pattern)?.length ?? 0;
+}
+
+/** The currency that stands with the label of an amount, `Total (USD):`, or is written out behind it. */
+export function currencyBeside(addendum: string, raw: string): string | null {
+  return new RegExp(`\\b(?:${CODES})\\b`).exec(addendum)?.[0] ?? (/\d\s?euros?\b/i.test(raw) ? 'EUR' : null);
 }
 
 /** The currency of an order: a code that is written with its amounts, then a sign; a bare `$` is a US one. */

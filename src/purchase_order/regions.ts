@@ -16,10 +16,18 @@ export interface Region {
 }
 
 const LINE_LENGTH = 10_000;
-const FORWARDED = /^[\s*-]*(?:begin forwarded message|forwarded (?:message|by))\b/i;
-const ORIGINAL = /^\s*-{2,}\s*original message\s*-{2,}/i;
-const ATTRIBUTION = /^\s*(?:On|Am|Le)\s.{4,300}:\s*$/;
-const MAIL_HEADER = /^[\s*]*(?:from|sent|date|to|cc|subject|reply-to)[\s*]*:/i;
+// As mail programs write them in English, German, French and Dutch.
+const FORWARDED = /^[\s*-]*(?:begin forwarded message|forwarded (?:message|by)|weitergeleitete nachricht)\b/i;
+const ORIGINAL =
+  /^\s*-{2,}\s*(?:original message|ursprüngliche nachricht|message d'origine|oorspronkelijk bericht)\s*-{2,}/i;
+const ATTRIBUTION =
+  /^\s*(?:On|Am|Le|Op)\s.{4,300}(?:wrote|schrieb|écrit|schreef).{0,100}:\s*$|^\s*\S.{0,100}\swrote on\s.{4,100}:\s*$/;
+const FROM = /^[\s*]*(?:from|von|de|van)[\s*]*:/i;
+const SENT = /^[\s*]*(?:sent|date|gesendet|datum|envoyé|verzonden)[\s*]*:/i;
+const SUBJECT = /^[\s*]*(?:subject|betreff|objet|onderwerp)[\s*]*:/i;
+const MAIL_HEADER =
+  /^[\s*]*(?:from|von|de|van|sent|date|gesendet|datum|envoyé|verzonden|to|an|à|aan|cc|subject|betreff|objet|onderwerp|reply-to|importance|attachments?)[\s*]*:/i;
+const HEADER_LINES = 12;
 const SIGNATURE = /^-- ?$/;
 
 /** Cuts a text into its own message and the messages below it, without the marks of quoting. */
@@ -63,14 +71,12 @@ export function cutRegions(text: string, subject: string | null): Region[] {
 /** What kind of message begins at a line, if any does. */
 function opensMessage(lines: readonly string[], index: number, bare: string, subject: string | null) {
   if (FORWARDED.test(bare)) return 'forwarded';
-  const block = lines.slice(index, index + 6).map((line) => line.replace(/^(?:\s?>){1,50} ?/, ''));
+  const block = lines.slice(index, index + HEADER_LINES).map((line) => line.replace(/^(?:\s?>){1,50} ?/, ''));
   const isHeader =
-    /^[\s*]*from[\s*]*:/i.test(bare) &&
-    block.some((line) => /^[\s*]*(?:sent|date)[\s*]*:/i.test(line)) &&
-    block.some((line) => /^[\s*]*subject[\s*]*:/i.test(line));
+    FROM.test(bare) && block.some((line) => SENT.test(line)) && block.some((line) => SUBJECT.test(line));
   if (ORIGINAL.test(bare) || isHeader) return /^\s*fwd?\b/i.test(subject ?? '') ? 'forwarded' : 'quoted';
-  const attributed = ATTRIBUTION.test(bare) || (/^\s*On\s/.test(bare) && /\bwrote:\s*$/.test(block[1] ?? ''));
-  return attributed && /\bwrote:\s*$|schrieb|écrit/.test(`${bare} ${block[1] ?? ''}`) ? 'quoted' : null;
+  // "On … wrote:" may go over three lines.
+  return [1, 2, 3].some((count) => ATTRIBUTION.test(block.slice(0, count).join(' '))) ? 'quoted' : null;
 }
 
 /** A document of its own, such as an attachment. */

@@ -1,5 +1,6 @@
 import { multiply, sameToTheCent, toUnits } from './decimal.ts';
 import { type Column, cellsOf, isNaming, isNumeric, type NumberColumn } from './headings.ts';
+import { EMPTY } from './layout.ts';
 import { type Amount, CURRENCY, type Mark, readAmount } from './money.ts';
 
 /** One position of an order, numbers as decimal text; null where a column is missing. */
@@ -30,7 +31,7 @@ const LINE_WORDS = 2_000;
 const UNIT =
   /^(?:ea|each|pcs?|pieces?|units?|box(?:es)?|bxs?|cases?|cs|pks?|packs?|pkgs?|sets?|pairs?|prs?|dozen|dz|rolls?|rls?|bags?|kgs?|g|lbs?|t|tons?|tonnes?|m|mm|cm|ft|in|yds?|l|ltrs?|litres?|liters?|gals?|h|hrs?|hours?|days?|lots?|ct|cartons?|ctns?|pallets?|sheets?|bottles?|drums?|reels?|reams?|cans?|tubes?|bundles?|x|@|at)\.?$/i;
 const PER_UNIT = /\s?(?:\/|per |@)\s?\p{L}{1,10}\.?$|\s(?:each|ea)\.?$/iu;
-const UNIT_BEHIND = /(?<=\d)\s*\p{L}{1,10}\.?$/u;
+const UNIT_BEHIND = /(?<=\d)\s*\p{L}{1,10}[23]?\.?$/u;
 const ITEM = /^#?(?=\S*\d)[\p{L}\p{N}][\p{L}\p{N}._/-]{0,29}[.)]?$/u;
 
 /** The rows of one line: its cells, or several rows run together, or one that ends with its last numbers. */
@@ -50,13 +51,18 @@ export function readRows(line: string, shape: Shape): readonly Row[] | null {
 export function readCells(line: string, { columns, mark }: Shape): Row | null {
   const cells = cellsOf(line);
   if (cells.length !== columns.length) return null;
-  const cell = (column: Column) => cells[columns.indexOf(column)]?.text ?? null;
+  const cell = (column: Column) => {
+    const text = cells[columns.indexOf(column)]?.text ?? EMPTY;
+    return text === EMPTY ? null : text;
+  };
   const number = (column: NumberColumn) => {
     const text = cell(column)?.replace(column === 'quantity' ? UNIT_BEHIND : PER_UNIT, '');
     return text === undefined ? null : readAmount(text, mark)?.value;
   };
   const [quantity, unit_price, total] = [number('quantity'), number('unit_price'), number('total')];
   if (quantity === undefined || unit_price === undefined || total === undefined) return null;
+  // More of the description above, and nothing else.
+  if (cells.length > 2 && cells.filter(({ text }) => text !== EMPTY).length === 1) return null;
   const [item, description] = [cell('item'), cell('description')];
   const named =
     description === null ? { item: null, description: item ?? '' } : { item: bareItem(item), description };

@@ -1,5 +1,6 @@
 import { readBlocks } from './blocks.ts';
 import { cellsOf, type Heading, readHeading } from './headings.ts';
+import { EMPTY } from './layout.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
 import { hasMoney, productHolds, type Row, readListed, readRows, readRun } from './rows.ts';
@@ -17,6 +18,8 @@ export interface Tables {
   readonly currencies: readonly string[];
 }
 
+/** The item's number, and something behind it. */
+const STARTS_ROW = /^\s*\d{1,4}[.)]?\s+\S/;
 /** After so many lines that are no rows it is no table. */
 const UNREAD_LINES = 20;
 const RULE = /^[\s|+=_*.:-]*$/;
@@ -63,7 +66,7 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
     const shape = { columns: heading.columns, mark };
     const read = readRows(`${begun}${text}`, shape) ?? readRows(text, shape);
     const closes = isTotal(text);
-    if (read && (!closes || read.every(productHolds))) {
+    if (read && (!closes || read.every((row) => isWhole(row, heading) && productHolds(row)))) {
       rows.push(...read);
       used.set(number, text);
       [begun, blank] = ['', false];
@@ -73,7 +76,8 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
       heading = null;
       continue;
     }
-    if (hasMoney(text, mark) || cellsOf(text).length > 2) {
+    const words = cellsOf(text).flatMap((cell) => (cell.text === EMPTY ? [] : cell.text));
+    if (hasMoney(text, mark) || words.length > 2) {
       unread.push({ number, text });
       used.set(number, '');
       if (unread.length >= UNREAD_LINES) heading = null;
@@ -83,11 +87,13 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
     // Words alone: the beginning of a row that goes on below, or more of the description above.
     const next = lines[index + 1]?.text ?? '';
     const last = rows.at(-1);
-    if (/^\s*\d{1,4}[.)]?\s+\S/.test(text) && readRows(`${text}  ${next}`, shape)) {
+    const nextIsRow = STARTS_ROW.test(next) && readRows(next, shape) !== null;
+    if (STARTS_ROW.test(text) && !nextIsRow && readRows(`${text}  ${next}`, shape)) {
       begun = `${text}  `;
     } else if (last && goesOn(text, readRows(next, shape) !== null || isTotal(next))) {
-      rows[rows.length - 1] = { ...last, description: `${last.description} ${text.trim()}` };
-    } else {
+      rows[rows.length - 1] = { ...last, description: `${last.description} ${words.join(' ')}` };
+    } else if (last || readRows(next, shape) === null) {
+      // Else it is the name of a group, before the first row.
       heading = null;
       continue;
     }
@@ -105,6 +111,11 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
   for (const [number, text] of blocks?.used ?? []) used.set(number, text);
   const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
   return { rows, used: new Set(used.keys()), rest, unread, currencies };
+}
+
+/** Whether a row has all that its table has a column for, as a total below the table does not. */
+function isWhole({ quantity }: Row, heading: Heading | null): boolean {
+  return quantity !== null || !heading?.columns.includes('quantity');
 }
 
 /** The lines over which a run-together table was wrapped. */

@@ -17,29 +17,26 @@ export interface Value {
 }
 
 const NO_VALUE =
-  /^(?:n\/?a|none|nil|tb[acd]|to be \p{L}+|to follow|pending|unknown|see (?:below|above|attached|attachment|pdf).*|not (?:yet )?(?:known|assigned|available)|[-–—?._…*]+)[.!]?$/iu;
+  /^(?:n\/?a|none|nil|tb[acd]|to be \p{L}+|to follow|pending|unknown|(?:see|as) (?:below|above|attached|attachment|pdf|letterhead|agreed).*|not (?:yet )?(?:known|assigned|available)|[-–—?._…*]+)[.!]?$/iu;
 /** "$9,999.00 - 12,000.00", "$6,000.00 x 2" */
 const GOES_ON = /[.,]\d\d\s*(?:[-–—x×*]|to|bis)\s*\p{Sc}?\s?\d/u;
 const ORDER_NUMBER = /^(?:p\.?o\.?|no\.?|nr\.?|number|order)\s?[:#]?\s+(?=\S*\d)|^#\s?/i;
 const IDENTIFIER = /^(?=[^\s]*\d)[A-Z0-9][A-Z0-9._/-]{0,39}/i;
 
 /** Reads the text after a label as what the field holds; null when it is nothing of the kind. */
-export function readValue(field: LabelField, text: string, { mark, order }: Style): Value | null {
+export function readValue(field: LabelField, text: string, { mark, order }: Style, label = ''): Value | null {
   const raw = text.trim();
   if (raw === '' || NO_VALUE.test(raw)) return null;
   switch (field) {
     case 'po_number':
-      return readOrderNumber(raw);
+      return readOrderNumber(raw, label);
     case 'order_date':
     case 'due_date': {
       const date = readDate(raw, order);
       if (!date) return null;
-      if (date.ambiguous)
-        return { value: date.day, doubt: 'the day and the month could be the other way round' };
-      const other = readDate(date.rest.replace(/^(?:or|and|to|until|[-–/,])\s*/i, ''), order);
-      if (other && other.day !== date.day)
-        return { value: date.day, doubt: `a second date follows, ${other.day}` };
-      return { value: date.day };
+      if (date.ambiguous) return { value: date.day, doubt: 'its numbers could also stand in another order' };
+      const other = datesIn(date.rest, order).find((day) => day !== date.day);
+      return { value: date.day, ...(other && { doubt: `another date follows, ${other}` }) };
     }
     case 'subtotal':
     case 'tax':
@@ -51,7 +48,7 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
       const amount =
         amounts.findLast(({ currency }) => currency !== null) ??
         amounts.findLast(({ isMoney }) => isMoney) ??
-        (amounts.length === 1 && readAmount(raw, mark) ? amounts[0] : undefined);
+        (amounts.length === 1 && readAmount(raw, mark) && !isCode(field, raw) ? amounts[0] : undefined);
       if (!amount) return null;
       const { currency } = amount;
       if (amount.value.startsWith('-'))
@@ -65,7 +62,7 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
     case 'currency':
       return /\b[A-Z]{3}\b/.test(raw) ? { value: (/\b[A-Z]{3}\b/.exec(raw) ?? [''])[0] } : null;
     default:
-      return { value: beginningOf(raw.replace(/\s+/g, ' ').replace(/[,;]$/, ''), 500) };
+      return { value: beginningOf(raw.replace(/\s+/g, ' ').replace(/\s?[,;(]$|\s[-–]$/, ''), 500) };
   }
 }
 
@@ -87,15 +84,38 @@ export function isPlainly(field: LabelField, text: string, style: Style): boolea
   return readAmount(text, style.mark) !== null;
 }
 
-/** The identifier alone: a token with a digit, without its label, a `#`, or punctuation behind it. */
-function readOrderNumber(text: string): Value | null {
+/** A long number without decimals beside "VAT" or "Freight" is that of an account. */
+function isCode(field: LabelField, raw: string): boolean {
+  return (field === 'tax' || field === 'shipping') && /\d{6}/.test(raw);
+}
+
+/** The dates in a text, wherever they stand. */
+function datesIn(text: string, order: SlashOrder | null): string[] {
+  const starts = Array.from(
+    text.slice(0, 200).matchAll(/(?<![\p{L}\p{N}])[\p{L}\p{N}]/gu),
+    ({ index }) => index,
+  );
+  return starts.flatMap((start) => readDate(text.slice(start), order)?.day ?? []);
+}
+
+/**
+ * The identifier alone: a token with a digit, without its label, a `#`, or punctuation behind it. Where the label does not
+ * speak of a number, neither "500 pcs" nor a year is one.
+ */
+function readOrderNumber(text: string, label = ''): Value | null {
   const bare = text
     .replace(/[\u2010-\u2015\u2212]/g, '-')
     .trim()
     .replace(ORDER_NUMBER, '');
   if (readDate(bare, null)) return null;
   const number = IDENTIFIER.exec(bare)?.[0].replace(/[._/-]+$/, '');
-  return number ? { value: number } : null;
+  if (!number) return null;
+  const rest = bare.slice(number.length);
+  const isVague = /(?:order|p\.?\s?\/?o\.?)$/i.test(label.trim());
+  if (isVague && (/^(?:19|20)\d\d$/.test(number) || (/^\d{1,6}$/.test(number) && /^\s\p{L}/u.test(rest))))
+    return null;
+  const goesOn = /^\s\d{2,}(?![\p{L}\p{N}.,/-])/u.test(rest) && !readDate(rest, null);
+  return { value: number, ...(goesOn && { doubt: 'more digits follow' }) };
 }
 
 const IN_SUBJECT =
@@ -106,7 +126,12 @@ const PO_TOKEN = /(?<![\p{L}\p{N}])PO[-_ ]?\d[\w./-]{1,39}/iu;
 export function orderNumberInSubject(subject: string): string | null {
   const token = PO_TOKEN.exec(subject.replace(/[\u2010-\u2015]/g, '-'))?.[0];
   const labelled = IN_SUBJECT.exec(subject);
-  const vague = labelled !== null && /^order\s(?:\d{1,3}|(?:19|20)\d\d)$/i.test(labelled[0]); // "Order 12 pumps"
+  const called = labelled === null ? '' : subject.slice(labelled.index);
+  // "Order 12 pumps", "Order 1200 units"
+  const vague =
+    /^order\s(?:(?:\d{1,3}|(?:19|20)\d\d)(?![\p{L}\p{N}._/-])|\d+\s(?:pcs|pieces|units|boxes|pallets|sets|x)\b)/iu.test(
+      called,
+    );
   const found = vague ? token : (labelled?.[1] ?? token);
   return found ? (readOrderNumber(found)?.value ?? null) : null;
 }

@@ -1,0 +1,151 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { extractOrder } from '../src/purchase_order/extract.ts';
+import type { OrderFields } from '../src/purchase_order/order.ts';
+import { mail } from './support/order_mail.ts';
+
+/*
+ * What could be read wrongly: it is read rightly, or not at all, or with a doubt that calls a person.
+ */
+
+const HEAD = 'PO Number: A-100\nVendor: Foo Ltd\nDue Date: 2025-07-15';
+const OLDER = 'Total: $99.00\nPayment Terms: Net 90';
+
+interface Case {
+  readonly text: string;
+  readonly subject?: string;
+  readonly fields: Partial<OrderFields>;
+  /** Which fields are in doubt, and how. */
+  readonly warnings?: readonly string[];
+}
+
+const CASES: Readonly<Record<string, Case>> = {
+  'labels in a row name the columns below, also beside one that we do not know': {
+    text: 'PO Number    Vendor     Plant    Due Date\nA-100        Foo Ltd    Leeds    2025-07-15',
+    fields: { po_number: 'A-100', vendor: 'Foo Ltd', due_date: '2025-07-15' },
+  },
+  'an empty cell between pipes moves nothing': {
+    text: '| PO Number | Due Date | Order Date |\n|---|---|---|\n| A-100 |  | 2025-06-02 |',
+    fields: { po_number: 'A-100', due_date: null, order_date: '2025-06-02' },
+  },
+  'a label with nothing beside it is not filled with a greeting': {
+    text: 'PO Number: A-1\nVendor:\n\nThank you and best regards\nJo',
+    fields: { vendor: null },
+  },
+  'what remains to be paid is not the total': {
+    text: `${HEAD}\nTotal: $12,500.00\nDeposit paid: $2,500.00\nBalance due: $10,000.00`,
+    fields: { total: '12500.00' },
+  },
+  'a total before tax is a subtotal': {
+    text: `${HEAD}\nGrand total (net): EUR 9.000,00\nVAT: EUR 1.710,00\nTotal: EUR 10.710,00`,
+    fields: { subtotal: '9000.00', total: '10710.00' },
+  },
+  'the value of an order and a total that differ are told': {
+    text: `${HEAD}\nOrder value: $450.00\nTax: $50.00\nTotal: $500.00`,
+    fields: { total: '500.00' },
+    warnings: ['SEVERAL_VALUES total'],
+  },
+  'a label that is a part of a longer one is doubted': {
+    text: 'PO Number: A-1\nOriginal due date: 2025-07-01\nDear supplier: please deliver.',
+    fields: { due_date: '2025-07-01' },
+    warnings: ['VALUE_AMBIGUOUS vendor', 'VALUE_AMBIGUOUS due_date'],
+  },
+  'labels within a sentence, and those that follow on its line, are not': {
+    text: 'Hi, PO Number: A-1 Vendor: Foo Ltd Due Date: 2025-07-01 and the total: $5.00',
+    fields: { po_number: 'A-1', due_date: '2025-07-01', total: '5.00' },
+  },
+  'a quantity is no order number': {
+    text: 'Order: 500 pcs Rod',
+    subject: 'PO 4500123456',
+    fields: { po_number: '4500123456' },
+  },
+  'nor is a year': { text: 'PURCHASE ORDER 2025\nVendor: Foo', fields: { po_number: null } },
+  'nor how much is ordered in the subject': {
+    text: 'Vendor: Foo',
+    subject: 'Order 1200 units',
+    fields: { po_number: null },
+  },
+  'an order number with blanks is doubted': {
+    text: 'PO Number: 4500 123 456',
+    fields: { po_number: '4500' },
+    warnings: ['VALUE_AMBIGUOUS po_number'],
+  },
+  'another order number in the subject is told': {
+    text: HEAD,
+    subject: 'Purchase Order B-200',
+    fields: { po_number: 'A-100' },
+    warnings: ['VALUES_DIFFER po_number'],
+  },
+  'the same with PO in front is not another': { text: HEAD, subject: 'New order PO-a-100', fields: {} },
+  'times and weights do not decide what a point in an amount means': {
+    text: `${HEAD}\nHours: 07.30 - 16.00\nTotal: EUR 12.500`,
+    fields: { total: '12500.00' },
+    warnings: ['VALUE_AMBIGUOUS total'],
+  },
+  'amounts with a currency do': {
+    text: `${HEAD}\nWeight: 12.50 kg\nTotal: EUR 1.234,50`,
+    fields: { total: '1234.50' },
+  },
+  'an amount with three decimals is doubted': {
+    text: `${HEAD}\nShipping: $0.50\nTotal: $12.500`,
+    fields: { total: '12.500' },
+    warnings: ['VALUE_AMBIGUOUS total'],
+  },
+  'a date that is replaced by another is doubted': {
+    text: 'PO Number: A-1\nDue Date: 2025-07-01 -> 2025-07-15',
+    fields: { due_date: '2025-07-01' },
+    warnings: ['VALUE_AMBIGUOUS due_date'],
+  },
+  'so is one for a part of the order': {
+    text: 'PO Number: A-1\nDue Date: 16 July 2025 for 50 pcs, 20 August 2025 for the rest',
+    fields: { due_date: '2025-07-16' },
+    warnings: ['VALUE_AMBIGUOUS due_date'],
+  },
+  'and one that may begin with its year': {
+    text: 'PO Number: A-1\nDue Date: 25-06-30',
+    fields: { due_date: '2030-06-25' },
+    warnings: ['VALUE_AMBIGUOUS due_date'],
+  },
+  'a month in letters tells which number is the year': {
+    text: 'PO Number: A-1\nDue Date: 15-JUL-25',
+    fields: { due_date: '2025-07-15' },
+  },
+  'the number of an account is no amount': {
+    text: `${HEAD}\nVAT: 123456789\nShipping: 123456\nTotal: $5.00`,
+    fields: { tax: null, shipping: null, total: '5.00' },
+  },
+  'a currency may stand with the label, or be written out': {
+    text: `${HEAD}\nSubtotal: 1.234,50 Euro\nTotal (EUR): 1.234,50`,
+    fields: { total: '1234.50', currency: 'EUR' },
+  },
+  'sums may be larger than what is read': {
+    text: `${HEAD}\nSubtotal: $900,000,000,000.00\nTax: $200,000,000,000.00\nTotal: $5.00`,
+    fields: { total: '5.00' },
+    warnings: ['TOTAL_MISMATCH total'],
+  },
+  'what a German Outlook quotes is not the order': {
+    text: `${HEAD}\n\nVon: Jo\nGesendet: Montag\nAn: x\nCc: y\nWichtigkeit: Hoch\nKategorien: -\nBetreff: Bestellung\n\n${OLDER}`,
+    fields: { total: null, payment_terms: null },
+  },
+  'nor what a Dutch or French one does': {
+    text: `${HEAD}\n\nOp ma 2 jun 2025 schreef Jo <jo@x.example>:\n\n${OLDER}\n\nDe : Jo\nEnvoyé : lundi\nÀ : x\nObjet : commande\n\n${OLDER}`,
+    fields: { total: null, payment_terms: null },
+  },
+  'nor what an English program introduces over three lines': {
+    text: `${HEAD}\n\nOn Mon, 2 June 2025 at 10:00,\nJo Somebody\n<jo@a.example> wrote:\n\n${OLDER}`,
+    fields: { total: null, payment_terms: null },
+  },
+};
+
+for (const [what, { text, subject = null, fields, warnings = [] }] of Object.entries(CASES)) {
+  test(what, () => {
+    const read = extractOrder(mail(text, subject));
+
+    const seen = Object.keys(fields).map((field) => [field, read.fields[field as keyof OrderFields]]);
+    assert.deepEqual(Object.fromEntries(seen), fields);
+    assert.deepEqual(
+      read.warnings.map(({ code, field }) => `${code} ${field}`),
+      warnings,
+    );
+  });
+}

@@ -3,7 +3,7 @@ import { accessSync, constants } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
 import { UsageError } from './errors.ts';
 
-const LOG_LEVELS = ['silly', 'trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const;
+const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 const LOG_FORMATS = ['pretty', 'json'] as const;
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'] as const;
 

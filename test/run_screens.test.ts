@@ -162,6 +162,26 @@ test('a wide run is folded, but for what runs or has failed', () => {
   );
 });
 
+test('what runs or has failed, and what leads to it, is shown beside however many branches', () => {
+  const branches = Array.from({ length: 16 }, (_, index) => [
+    task(`branch${index}`, ['start'], 'SUCCESS'),
+    task(`twig${index}`, [`branch${index}`], index === 14 ? 'RUNNING' : 'SUCCESS'),
+  ]);
+  const wide = run([
+    task('start', [], 'SUCCESS'),
+    ...branches.flat(),
+    ...Array.from({ length: 13 }, (_, index) => task(`broken${index}`, ['start'], 'FAILED')),
+  ]);
+
+  const names = runScreen(wide, terminal).match(/(?<=[✗●] )\w+|\d+ more.*/g);
+
+  assert.deepEqual(names, [
+    'twig14',
+    ...Array.from({ length: 13 }, (_, index) => `broken${index}`),
+    '15 more: 15 SUCCESS',
+  ]);
+});
+
 test('a live screen is never higher than the terminal, and keeps what runs', () => {
   const parts = Array.from({ length: 200 }, (_, index) =>
     index % 2

@@ -77,6 +77,8 @@ interface Entry<Task extends Node> extends Line<Task> {
 interface Child<Task> {
   readonly task: Task;
   readonly isLeaf: boolean;
+  /** It runs or has failed, or something below it. */
+  readonly matters: boolean;
 }
 
 /** The children of each task in the dominator tree; those of ROOT are the beginnings. */
@@ -97,27 +99,29 @@ function dominated<Task extends Node>(tasks: readonly Task[]): Map<number, Child
     depth[at] = (depth[common] ?? 0) + 1;
   }
   const inner = new Set(dominator);
+  const matters = new Set<number>();
+  for (const [at, { state }] of [...tasks.entries()].reverse())
+    if (matters.has(at) || state === 'RUNNING' || state === 'FAILED')
+      matters.add(at).add(dominator[at] ?? ROOT);
   const children = new Map<number, Child<Task>[]>();
   for (const [at, task] of tasks.entries()) {
     const parent = dominator[at] ?? ROOT;
     const siblings = children.get(parent) ?? [];
-    siblings.push({ task, isLeaf: !inner.has(at) });
+    siblings.push({ task, isLeaf: !inner.has(at), matters: matters.has(at) });
     children.set(parent, siblings);
   }
   return children;
 }
 
-/** What runs, has failed, or has something below it is always shown. */
+/** What runs or has failed, and what leads to it, is always shown; of the others first what has something below it. */
 function fold<Task extends Node>(
   all: readonly Child<Task>[],
   siblings: number,
 ): [Child<Task>[], Child<Task>[]] {
   if (all.length <= siblings + 1) return [[...all], []];
-  const matters = ({ task, isLeaf }: Child<Task>) =>
-    !isLeaf || task.state === 'RUNNING' || task.state === 'FAILED';
-  const important = new Set(all.filter(matters).slice(0, siblings));
-  const rest = all.filter((child) => !important.has(child)).slice(0, siblings - important.size);
-  const shown = new Set([...important, ...rest]);
+  const shown = new Set(all.filter(({ matters }) => matters));
+  const others = all.filter(({ matters }) => !matters).sort((a, b) => Number(a.isLeaf) - Number(b.isLeaf));
+  for (const child of others.slice(0, Math.max(0, siblings - shown.size))) shown.add(child);
   return [all.filter((child) => shown.has(child)), all.filter((child) => !shown.has(child))];
 }
 

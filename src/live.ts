@@ -27,6 +27,7 @@ export class LiveScreen implements Disposable {
     this.#shown = '';
     this.redraw();
   };
+  readonly #leave = () => void this.#canvas.write(LEAVE);
 
   /** `draw` is asked again after the terminal's size has changed. */
   constructor(canvas: Canvas, draw: () => string) {
@@ -34,6 +35,8 @@ export class LiveScreen implements Disposable {
     this.#draw = draw;
     canvas.write(ENTER);
     canvas.on('resize', this.#onResize);
+    // A second Ctrl-C ends the process without disposing of anything.
+    process.once('exit', this.#leave);
   }
 
   /** Writes nothing when nothing has changed. */
@@ -48,7 +51,8 @@ export class LiveScreen implements Disposable {
 
   [Symbol.dispose](): void {
     this.#canvas.off('resize', this.#onResize);
-    this.#canvas.write(LEAVE);
+    process.off('exit', this.#leave);
+    this.#leave();
   }
 }
 

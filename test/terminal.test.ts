@@ -60,6 +60,17 @@ test('a live screen is drawn over itself, and what stood there before comes back
   assert.equal(paper.text, '$ npm run watch');
 });
 
+test('a live screen is given back as well when the process ends at once', () => {
+  const program = `import { LiveScreen } from './src/live.ts';
+    new LiveScreen(process.stdout, () => 'text');
+    process.exit();`;
+  const args = ['--import', 'tsx', '--input-type=module', '--eval', program];
+
+  const { stdout } = spawnSync(process.execPath, args, { cwd: CHECKOUT, encoding: 'utf8' });
+
+  assert.equal(printable(stdout), '\\x1b[?1049h\\x1b[?25l\\x1b[?25h\\x1b[?1049l');
+});
+
 test('a live screen writes nothing when nothing has changed', () => {
   const paper = new Paper(20, 5);
   using screen = new LiveScreen(paper, () => 'the same');

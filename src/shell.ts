@@ -105,7 +105,7 @@ export class Shell implements AsyncDisposable {
 
 /** The result: for people and for programs. */
 export function show(text: string): void {
-  process.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`);
+  write(process.stdout, text.endsWith('\n') || text === '' ? text : `${text}\n`);
 }
 
 export function showJson(value: unknown): void {
@@ -114,20 +114,35 @@ export function showJson(value: unknown): void {
 
 /** What takes its time, for people: not part of the result. */
 export function say(line: string): void {
-  process.stderr.write(`${line}\n`);
+  write(process.stderr, `${line}\n`);
+}
+
+let isHungUp = false;
+
+/** To a terminal that was closed nothing is written: the error would end us before we have stopped. */
+function write(stream: NodeJS.WriteStream, text: string): void {
+  if (!isHungUp || !stream.isTTY) stream.write(text);
 }
 
 /** As a shell says it of a program that Ctrl-C ended. */
 export const INTERRUPTED = 130;
 
-/** The first Ctrl-C or SIGTERM stops in an orderly way, the second one at once. */
+/** The first Ctrl-C or SIGTERM stops in an orderly way, the second one at once. A closed terminal is the former. */
 export function onShutdown(stop: AbortController): Disposable {
   const onSignal = (signal: NodeJS.Signals) => {
     if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? INTERRUPTED : 143);
     stop.abort();
   };
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal);
-  return { [Symbol.dispose]: () => void process.off('SIGINT', onSignal).off('SIGTERM', onSignal) };
+  // May come more than once: from the kernel, and from the shell.
+  const onHangUp = () => {
+    isHungUp = true;
+    stop.abort();
+  };
+  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onHangUp);
+  return {
+    [Symbol.dispose]: () =>
+      void process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onHangUp),
+  };
 }
 
 export function exitCodeOf({ status }: Pick<RunSummary, 'status'>): number {

@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { CHECKOUT } from '../src/config.ts';
 import { LiveScreen, sizeOf } from '../src/live.ts';
 import { cut, painter, printable, width, withoutColour, wrap } from '../src/terminal.ts';
+import { createDatabase } from './support/database.ts';
 import { draw, fileDatabase, running } from './support/scene.ts';
 import { until } from './support/until.ts';
 
@@ -208,6 +209,31 @@ test('in a real terminal, Ctrl-C ends watch, gives the screen back, and leaves t
   assert.equal(await terminal.ended, 130);
   assert.match(afterScreen(terminal), /No longer waiting for run \d+, which goes on/);
   assert.equal(await scene.status(), 'RUNNING');
+});
+
+test('in a real terminal, a runner that is at work when the terminal is closed signs off', {
+  skip,
+}, async () => {
+  await using database = await createDatabase();
+  using terminal = new Terminal('runner', { DATABASE_URL: database.url });
+  const lock = await database.pool.connect();
+  await lock.query('begin; lock table purchase_orders');
+  await terminal.shows(/is ready/);
+  await database.pool.query(`select sluice.start_run('po_demo')`);
+  await terminal.shows(/upsert_order +READY → RUNNING/);
+
+  terminal[Symbol.dispose]();
+  await terminal.ended;
+  // The kernel has hung up, and so does a shell.
+  const { rows } = await database.pool.query('select pid from sluice.runners');
+  process.kill(rows[0].pid, 'SIGHUP');
+  await lock.query('rollback');
+  lock.release();
+
+  await until(async () => {
+    const { rowCount } = await database.pool.query(`select from sluice.runners where ending = 'stopped'`);
+    return rowCount === 1;
+  }, 'the runner to sign off');
 });
 
 test('in a real terminal without colour and Unicode, screens are plain', { skip }, async () => {

@@ -3,8 +3,8 @@
  * could recolour, overwrite or retitle whatever the reader sees.
  */
 
-/** Control characters, the C1 set, what turns text around, and what has no width. */
-const UNPRINTABLE = /[\p{Cc}\u200b-\u200f\u2028-\u202e\u2060-\u2069\ufeff]|\p{Surrogate}/gu;
+/** Control characters, the C1 set, line separators, what turns text around, what has no width, and tags. */
+const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u2065\u{e0000}-\u{e007f}]|\p{Surrogate}/gu;
 
 /** On one line and without a character that a terminal acts on: `\x1b[31m`. */
 export function printable(text: string): string {
@@ -12,10 +12,20 @@ export function printable(text: string): string {
     const code = character.charCodeAt(0);
     if (character === '\n') return '\\n';
     if (character === '\t') return '\\t';
-    return code < 256
-      ? `\\x${code.toString(16).padStart(2, '0')}`
-      : `\\u${code.toString(16).padStart(4, '0')}`;
+    return code < 256 ? `\\x${code.toString(16).padStart(2, '0')}` : escaped(character);
   });
+}
+
+/** JSON without a character that a terminal acts on; it means the same. */
+export function printableJson(value: unknown, indent?: number): string {
+  return JSON.stringify(value, undefined, indent).replace(UNPRINTABLE, (character) =>
+    character === '\n' ? character : escaped(character),
+  );
+}
+
+function escaped(character: string): string {
+  const units = Array.from({ length: character.length }, (_, at) => character.charCodeAt(at));
+  return units.map((unit) => `\\u${unit.toString(16).padStart(4, '0')}`).join('');
 }
 
 const COLOURS = { dim: 2, bold: 1, red: 31, green: 32, yellow: 33, blue: 34, cyan: 36 } as const;

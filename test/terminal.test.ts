@@ -4,6 +4,7 @@ import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { CHECKOUT } from '../src/config.ts';
 import { LiveScreen, sizeOf } from '../src/live.ts';
+import { shown } from '../src/mail/message.ts';
 import { cut, painter, printable, width, withoutColour, wrap } from '../src/terminal.ts';
 import { createDatabase } from './support/database.ts';
 import { draw, fileDatabase, running } from './support/scene.ts';
@@ -122,6 +123,34 @@ test('lines are broken between words, and within words that are too long', () =>
 
 test('what a terminal would act on is escaped', () => {
   assert.equal(printable('a\x1b[31m\tb\n\u009b\u202e\ufeff'), 'a\\x1b[31m\\tb\\n\\x9b\\u202e\\ufeff');
+});
+
+for (const code of [
+  '00ad',
+  '061c',
+  '180e',
+  '200b',
+  '2028',
+  '2060',
+  '2065',
+  '2069',
+  'e0001',
+  'e0041',
+  'e007f',
+]) {
+  test(`U+${code.toUpperCase()}, which one does not see, is escaped in text and in messages`, () => {
+    const hidden = String.fromCodePoint(Number.parseInt(code, 16));
+
+    assert.match(printable(`a${hidden}b`), /^a\\[\\\w]+b$/);
+    assert.match(shown(`a${hidden}b`), /^"a\\[\\\w]+b"$/);
+    assert.equal(JSON.parse(shown(`a${hidden}b`)), `a${hidden}b`);
+  });
+}
+
+test('what people write is not escaped', () => {
+  const text = 'Müller – “ça” שלום ❤️ 漢字';
+
+  assert.equal(printable(text), text);
 });
 
 /** A command in a real terminal, as `script` makes one. */

@@ -1,4 +1,5 @@
 import * as z from 'zod';
+import { printableJson } from '../terminal.ts';
 
 /** Something a reader should know about; the code is for programs, the message for people. */
 const notice = z.object({ code: z.string(), message: z.string() });
@@ -41,8 +42,5 @@ const SHOWN = 60;
 /** A value as it may stand in a message: in quotes, escaped, and short. */
 export function shown(value: string): string {
   const short = value.length > SHOWN ? `${value.slice(0, SHOWN)}…` : value;
-  return JSON.stringify(short).replace(
-    /[\u007f-\u009f\u200b-\u200f\u2028-\u202e\u2066-\u2069\ufeff]|\p{Surrogate}/gu,
-    (character) => `\\u${character.charCodeAt(0).toString(16).padStart(4, '0')}`,
-  );
+  return printableJson(short);
 }

@@ -1,6 +1,6 @@
 import { type IMeta, Logger } from 'tslog';
 import type { LogFormat, LogLevel } from './config.ts';
-import { colourOf, painter, printable } from './terminal.ts';
+import { colourOf, painter, printable, printableJson } from './terminal.ts';
 
 /** Facts for programs; the phrase says it for people. Never parameters, outputs or connection strings. */
 export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
@@ -39,7 +39,7 @@ export function createLog({ level, format, color, write }: LogOptions): Log {
     const time = new Date(date).toISOString();
     write(
       format === 'json'
-        ? JSON.stringify({ time, level: logLevelName.toLowerCase(), ...fields, message: phrase })
+        ? printableJson({ time, level: logLevelName.toLowerCase(), ...fields, message: phrase })
         : prettyLine(time, logLevelName, fields, phrase),
     );
   });

@@ -9,7 +9,7 @@ import type { RunSummary } from './inspect.ts';
 import { sizeOf } from './live.ts';
 import { createLog, type Log } from './log.ts';
 import type { Display } from './screens/display.ts';
-import { painter, printable } from './terminal.ts';
+import { painter, printable, printableJson } from './terminal.ts';
 import { workflows } from './workflows/index.ts';
 
 export interface OpenOptions extends Partial<Pick<EngineOptions, 'connectors' | 'log'>> {
@@ -109,7 +109,7 @@ export function show(text: string): void {
 }
 
 export function showJson(value: unknown): void {
-  show(JSON.stringify(value, undefined, 2));
+  show(printableJson(value, 2));
 }
 
 /** What takes its time, for people: not part of the result. */

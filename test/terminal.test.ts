@@ -4,10 +4,14 @@ import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { CHECKOUT } from '../src/config.ts';
 import { LiveScreen, sizeOf } from '../src/live.ts';
+import { createLog } from '../src/log.ts';
 import { shown } from '../src/mail/message.ts';
+import { outputsScreen, taskScreen } from '../src/screens/task.ts';
 import { cut, painter, printable, width, withoutColour, wrap } from '../src/terminal.ts';
+import { command } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
 import { draw, fileDatabase, running } from './support/scene.ts';
+import { pipe, run, task } from './support/screens.ts';
 import { until } from './support/until.ts';
 
 /** As much of a terminal as a live screen needs: what stands on it, after everything that was written. */
@@ -121,6 +125,13 @@ test('lines are broken between words, and within words that are too long', () =>
   assert.equal(wrap('a verylongword', 4), 'a\nvery\nlong\nword');
 });
 
+/** DEL, CSI, text turned around, and a tag. */
+const HOSTILE = 'no\x7f\x9b31m\u202e\u{e0041}';
+
+function isHarmless(text: string): boolean {
+  return text.split('\n').every((line) => printable(line) === line);
+}
+
 test('what a terminal would act on is escaped', () => {
   assert.equal(printable('a\x1b[31m\tb\n\u009b\u202e\ufeff'), 'a\\x1b[31m\\tb\\n\\x9b\\u202e\\ufeff');
 });
@@ -146,6 +157,44 @@ for (const code of [
     assert.equal(JSON.parse(shown(`a${hidden}b`)), `a${hidden}b`);
   });
 }
+
+test('a log as JSON holds nothing that a terminal would act on, and means the same', () => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'info', format: 'json', color: false, write: (line) => lines.push(line) });
+
+  log.info({ folder: HOSTILE }, 'waiting');
+
+  assert.ok(isHarmless(lines.join('\n')), lines[0]);
+  assert.equal(JSON.parse(lines[0] ?? '').folder, HOSTILE);
+});
+
+test('outputs are shown as JSON that holds nothing a terminal would act on, and means the same', () => {
+  const done = { ...task('read', [], 'SUCCESS', [0, 0, 1]), output: { [HOSTILE]: HOSTILE } };
+  const details = { ...run([]), tasks: [done] };
+  const shown = [taskScreen(details, done, pipe), outputsScreen(details, pipe).replace('read\t', '')];
+
+  for (const text of shown) {
+    assert.ok(isHarmless(text), text);
+    assert.deepEqual(JSON.parse(text), done.output);
+  }
+});
+
+test('--json holds nothing that a terminal would act on, and means the same', async () => {
+  await using scene = await running({ only: [] });
+  const { url, pool } = await fileDatabase();
+  await pool.query('select sluice.cancel_run($1, $2)', [scene.run, HOSTILE]);
+  const on = (...args: string[]) => command([...args, scene.run, '--json'], { url });
+
+  const [whole, events] = await Promise.all([on('runs'), on('watch')]);
+
+  for (const { stdout } of [whole, events]) assert.ok(isHarmless(stdout), stdout);
+  assert.equal(JSON.parse(whole.stdout).reason, `cancelled by ${HOSTILE}`);
+  const notes = events.stdout
+    .trim()
+    .split('\n')
+    .map((line) => JSON.parse(line).note);
+  assert.ok(notes.includes(`cancelled by ${HOSTILE}`), events.stdout);
+});
 
 test('what people write is not escaped', () => {
   const text = 'Müller – “ça” שלום ❤️ 漢字';

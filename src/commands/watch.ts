@@ -6,6 +6,7 @@ import { eventsScreen } from '../screens/events.ts';
 import { liveScreen, runScreen } from '../screens/run.ts';
 import { type RunsPage, runsScreen } from '../screens/runs.ts';
 import { exitCodeOf, INTERRUPTED, noSuchRun, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
+import { printableJson } from '../terminal.ts';
 
 interface WatchOptions {
   readonly json?: boolean | undefined;
@@ -118,7 +119,7 @@ async function appendEvents(
       const key = JSON.stringify(event);
       return !told.has(key) && told.add(key);
     });
-    if (json) for (const event of fresh) show(JSON.stringify({ run: id, ...event }));
+    if (json) for (const event of fresh) show(printableJson({ run: id, ...event }));
     else show(eventsScreen(fresh, { ...shell.display(), isTerminal: false }));
     if (status !== 'RUNNING') return exitCodeOf({ status });
   }
@@ -139,7 +140,7 @@ async function watchAll(shell: Shell, engine: Engine, json = false): Promise<num
     const told = new Map<string, string>();
     for await (const { active, ended } of engine.follow(look, stop.signal, sayTrouble)) {
       for (const run of [...ended, ...active].reverse()) {
-        const line = JSON.stringify(run);
+        const line = printableJson(run);
         if (told.get(run.id) === line) continue;
         told.set(run.id, line);
         show(

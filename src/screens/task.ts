@@ -1,6 +1,6 @@
 import type { RunDetails, TaskDetails } from '../inspect.ts';
 import { type Column, table } from '../table.ts';
-import { colourOf, duration, printable, wrap } from '../terminal.ts';
+import { colourOf, duration, printable, printableJson, wrap } from '../terminal.ts';
 import { type Display, timestamp } from './display.ts';
 
 interface Execution {
@@ -14,7 +14,7 @@ interface Execution {
 
 /** One task of a run: every execution, its error whole, its output. Into a pipe: the output alone, as JSON. */
 export function taskScreen(run: RunDetails, task: TaskDetails, display: Display): string {
-  if (!display.isTerminal) return `${JSON.stringify(task.output)}\n`;
+  if (!display.isTerminal) return `${printableJson(task.output)}\n`;
   const { paint } = display;
   const state = paint(task.state, colourOf(task.state));
   const head = `task ${task.name} of run ${run.id} is ${state}: ${task.connector}.${task.operation}`;
@@ -26,16 +26,16 @@ export function taskScreen(run: RunDetails, task: TaskDetails, display: Display)
   if (task.error) facts.push(paint(`${printable(task.error.code)}: ${printable(task.error.message)}`, 'red'));
   const parts = [[head, ...facts.map((fact) => wrap(fact, display.width))].join('\n')];
   if (executions.length > 0) parts.push(table(executions, columns(display), display).trimEnd());
-  if (task.state === 'SUCCESS') parts.push(`output:\n${json(task.output)}`);
+  if (task.state === 'SUCCESS') parts.push(`output:\n${printableJson(task.output, 2)}`);
   return `${parts.join('\n\n')}\n`;
 }
 
 /** The outputs of all tasks that have one. Into a pipe: the task, a tab, and JSON. */
 export function outputsScreen({ tasks }: RunDetails, { isTerminal, paint }: Display): string {
   const done = tasks.filter(({ state }) => state === 'SUCCESS');
-  if (!isTerminal) return done.map(({ name, output }) => `${name}\t${JSON.stringify(output)}\n`).join('');
+  if (!isTerminal) return done.map(({ name, output }) => `${name}\t${printableJson(output)}\n`).join('');
   if (done.length === 0) return 'No task has an output yet.\n';
-  return done.map(({ name, output }) => `${paint(name, 'bold')}\n${json(output)}\n`).join('\n');
+  return done.map(({ name, output }) => `${paint(name, 'bold')}\n${printableJson(output, 2)}\n`).join('\n');
 }
 
 function executionsOf(run: RunDetails, task: TaskDetails): Execution[] {
@@ -75,9 +75,4 @@ function columns({ now }: Display): Column<Execution>[] {
     },
     { title: 'NOTE', value: ({ note }) => note, shrinks: true },
   ];
-}
-
-/** Escaped: JSON leaves some characters alone on which a terminal acts. */
-function json(value: unknown): string {
-  return JSON.stringify(value, undefined, 2).split('\n').map(printable).join('\n');
 }

@@ -314,6 +314,16 @@ test('in a real terminal, a runner that is at work when the terminal is closed s
   }, 'the runner to sign off');
 });
 
+test('in a real terminal, the name of who cancelled a run is escaped', { skip }, async () => {
+  await using scene = await running({ only: [] });
+  const { url, pool } = await fileDatabase();
+  await pool.query('select sluice.cancel_run($1, $2)', [scene.run, '\x1b[31mAda']);
+  using terminal = new Terminal(`cancel ${scene.run}`, { DATABASE_URL: url });
+
+  assert.equal(await terminal.ended, 0);
+  assert.match(terminal.output, /run \d+ was cancelled by \\x1b\[31mAda already\./);
+});
+
 test('in a real terminal without colour and Unicode, screens are plain', { skip }, async () => {
   const { url } = await fileDatabase();
   const workflow = await draw({ only: [], next: ['only'] });

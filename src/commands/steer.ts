@@ -2,6 +2,7 @@ import { age, runId } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { count } from '../screens/display.ts';
 import { INTERRUPTED, noSuchRun, onShutdown, type Shell, say, show, showJson, whoami } from '../shell.ts';
+import { printable } from '../terminal.ts';
 import { watchRun } from './watch.ts';
 
 interface RerunOptions {
@@ -52,7 +53,7 @@ async function cancel(shell: Shell, id: string, json = false): Promise<number> {
   if (json)
     showJson({ run: id, status: run.status, reason: run.reason, finished_at: run.finished_at, running });
   else if (!process.stdout.isTTY) show(`${id}\t${run.status}`);
-  else if (!cancelled) show(`run ${id} was ${run.reason} already.`);
+  else if (!cancelled) show(`run ${id} was ${printable(`${run.reason}`)} already.`);
   else {
     const told = running.length > 0 ? ` ${running.join(', ')} will be told to stop.` : '';
     show(`run ${id} is CANCELLED. ${count(left)} of ${count(run.total)} tasks will not run.${told}`);

@@ -108,7 +108,7 @@ export function databaseUrlProblems(value: string): string[] {
     return [`has an unescaped character in the password ${hidden}. ${encode}`];
   }
 
-  const port = url.port || url.searchParams.get('port') || '5432';
+  const port = url.searchParams.get('port') || url.port || '5432';
   const sslmode = url.searchParams.get('sslmode') ?? 'disable';
   const problems: string[] = [];
   if (!host) problems.push(`names no host ${hidden}.`);

@@ -57,6 +57,7 @@ test('a wrong connection string is explained and never repeated', () => {
     ['postgres://me:hunter2%@db/sluice', /% that encodes nothing/],
     ['postgres://me:hunter2@db:0/sluice', /port must be between 1 and 65535/],
     ['postgres://me:hunter2@db:99999/sluice', /port/],
+    ['postgres://me:hunter2@db:5432/sluice?port=99999', /port/],
     ['postgres://me:hunter2@db:abc/sluice', /port/],
     ['postgres://me:hunter2@db', /names no database/],
     ['postgres://me:hunter2@db/', /names no database/],

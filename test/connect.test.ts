@@ -152,6 +152,20 @@ test('an unknown host, a closed port and a wrong password are told apart, each w
   }
 });
 
+test('a database that cannot be reached is named as it is looked for, wherever the URL says so', () => {
+  const cases = [
+    ['postgres://db:6432/x', 'db:6432'],
+    ['postgres://db/x', 'db:5432'],
+    ['postgres://db/x?port=6432', 'db:6432'],
+    ['postgres://db:1/x?port=6432&host=other', 'other:6432'],
+    ['postgres:///x?host=/var/run/postgresql', '/var/run/postgresql:5432'],
+    ['postgres://[::1]/x', '[::1]:5432'],
+  ] as const;
+
+  for (const [url, where] of cases)
+    assert.equal(describeConnectionFailure(new Error('no'), url), `${where}: no.`);
+});
+
 test('a pooler in transaction mode is named as what is in the way', () => {
   const error = withCode('08P01', 'unsupported startup parameter in options: search_path');
 

@@ -155,8 +155,9 @@ export function isConflict(error: unknown): boolean {
 export function describeConnectionFailure(error: unknown, url?: string): string {
   const all = causes(error);
   const where = URL.canParse(url ?? '') ? new URL(url ?? '') : undefined;
+  // As pg takes them: what stands behind the question mark wins.
   const at = where
-    ? `${where.hostname || where.searchParams.get('host')}:${where.port || '5432'}`
+    ? `${where.searchParams.get('host') || where.hostname}:${where.searchParams.get('port') || where.port || '5432'}`
     : 'the database';
   const found = ADVICE.find(([pattern]) =>
     all.some((one) => pattern.test(codeOf(one)) || pattern.test(messageOf(one))),

@@ -32,6 +32,9 @@ const WRONG = [
   [['runner', '--concurrency', '0'], /whole number from 1 to 1000, not "0"/],
   [['start-run', 'po_demo', '--key', ''], /BAD_KEY it has to have 1 to 500 characters, and has 0/],
   [['start-run', 'po_demo', '--key', 'k'.repeat(501)], /BAD_KEY .* and has 501/],
+  [['runs', '1', '--status', 'failed', '--workflow', 'nope'], /--status.* choose among runs: name no run/],
+  [['runs', '1', '--limit', '5'], /--limit choose among runs/],
+  [['runs', '--events'], /--events are about one run/],
   [['runs', '\x1b[31mred'], /BAD_RUN_ID "\\x1b\[31mred" is not the number of a run/],
 ] as const;
 const answers = WRONG.map(([args]) => runAlone(...args));

@@ -19,7 +19,7 @@ interface RunsOptions {
   readonly status?: RunStatus[];
   readonly since?: Date;
   readonly before?: string;
-  readonly limit: number;
+  readonly limit?: number;
   readonly task?: string;
   readonly outputs?: boolean;
   readonly events?: boolean;
@@ -35,13 +35,14 @@ export function addLookCommands(shell: Shell): void {
     .option('--status <status>', 'only these: running, completed, failed, cancelled', collectStatuses)
     .option('--since <when>', 'started since: 2h (ago), 7d, 2026-11-22', pointInTime)
     .option('--before <run>', 'only runs older than this one', runId)
-    .option('--limit <count>', 'how many that have ended', wholeNumber(1, 10_000), 20)
+    .option('--limit <count>', 'how many that have ended (default: 20)', wholeNumber(1, 10_000))
     .option('--task <task>', 'of one run: a task with its attempts, error and output')
     .option('--outputs', 'of one run: what its tasks put out')
     .option('--events', 'of one run: all that happened')
     .option('--json', 'as JSON')
     .action(
       shell.action(async (id: string | undefined, options: RunsOptions) => {
+        refuseWhatIsIgnored(id, options);
         const engine = await shell.openDatabase();
         if (id === undefined) await showRuns(shell, engine, options);
         else await showRun(shell, engine, id, options);
@@ -98,10 +99,18 @@ export function addLookCommands(shell: Shell): void {
     );
 }
 
-async function showRuns(shell: Shell, engine: Engine, options: RunsOptions): Promise<void> {
-  const { workflow, status, since, before, limit, json, task, outputs, events } = options;
-  if (task !== undefined || outputs || events)
+function refuseWhatIsIgnored(id: string | undefined, options: RunsOptions): void {
+  const { workflow, status, since, before, limit, task, outputs, events } = options;
+  if (id === undefined && (task !== undefined || outputs || events))
     throw new UsageError('--task, --outputs and --events are about one run: npm run runs -- <run> …');
+  if (id !== undefined && (workflow ?? status ?? since ?? before ?? limit) !== undefined)
+    throw new UsageError(
+      '--workflow, --status, --since, --before and --limit choose among runs: name no run, as in npm run runs -- --limit 5',
+    );
+}
+
+async function showRuns(shell: Shell, engine: Engine, options: RunsOptions): Promise<void> {
+  const { workflow, status, since, before, limit = 20, json } = options;
   const filter: RunFilter = {
     ...(workflow !== undefined && { workflow }),
     ...(status && { statuses: status }),
@@ -137,7 +146,7 @@ function commandFor({ workflow, status, since, limit }: RunsOptions, before: str
     workflow === undefined ? '' : ` --workflow ${printable(workflow)}`,
     status ? ` --status ${status.join(',').toLowerCase()}` : '',
     since ? ` --since ${since.toISOString().slice(0, 19)}` : '',
-    limit === 20 ? '' : ` --limit ${limit}`,
+    limit === undefined ? '' : ` --limit ${limit}`,
   ];
   return `npm run runs --${options.join('')} --before ${before}`;
 }

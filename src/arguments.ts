@@ -98,30 +98,39 @@ function parseValue(name: string, value: string): Json {
   }
 }
 
-const SECONDS: Record<string, number> = { s: 1, m: 60, min: 60, h: 3600, d: 86_400, w: 604_800 };
+const UNITS: Record<string, readonly [name: string, seconds: number]> = {
+  s: ['second', 1],
+  m: ['minute', 60],
+  min: ['minute', 60],
+  h: ['hour', 3600],
+  d: ['day', 86_400],
+  w: ['week', 604_800],
+};
 const CENTURY = 36_525 * 86_400;
 
 /** Undefined when it is no age, or one of more than a century, which Postgres may not be able to count back. */
-function secondsOf(text: string): number | undefined {
-  const [, number, unit = ''] = text.match(/^(\d{1,10})\s*(s|m|min|h|d|w)$/) ?? [];
-  const seconds = Number(number) * (SECONDS[unit] ?? 0);
-  return seconds <= CENTURY ? seconds : undefined;
+function readAge(text: string): { number: number; unit: string; seconds: number } | undefined {
+  const [, digits, letters = ''] = text.match(/^(\d{1,10})\s*(s|m|min|h|d|w)$/) ?? [];
+  const [unit, size] = UNITS[letters] ?? ['', 0];
+  const number = Number(digits);
+  const seconds = number * size;
+  return seconds <= CENTURY ? { number, unit, seconds } : undefined;
 }
 
-/** An age such as 90d, 12h or 30min, as an interval of Postgres. */
+/** An age such as 90d, 12h or 30min, as an interval of Postgres that people can read: 90 days. */
 export function age(text: string): string {
-  const seconds = secondsOf(text);
-  if (seconds === undefined)
+  const found = readAge(text);
+  if (!found)
     throw new InvalidArgumentError(
       `BAD_AGE "${printable(text)}" is no age. Write 90d, 2w, 12h, 30min or 45s.`,
     );
-  return `${seconds} seconds`;
+  return `${found.number} ${found.unit}${found.number === 1 ? '' : 's'}`;
 }
 
 /** A point in time: an age counted back from now, or a date with or without a time (in UTC unless it says otherwise). */
 export function pointInTime(text: string): Date {
-  const ago = secondsOf(text);
-  if (ago !== undefined) return new Date(Date.now() - ago * 1000);
+  const ago = readAge(text);
+  if (ago) return new Date(Date.now() - ago.seconds * 1000);
   const isDate = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text);
   const hasZone = /T.*(Z|[+-]\d\d:\d\d)$| .*(Z|[+-]\d\d:\d\d)$/.test(text);
   const iso = text.replace(' ', 'T') + (isDate && text.length > 10 && !hasZone ? 'Z' : '');

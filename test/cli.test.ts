@@ -66,13 +66,15 @@ for (const text of ['0', '-1', '1.5', 'many', '1e2', '1001', '', ' 5']) {
   });
 }
 
-test('an age is given to Postgres in seconds', () => {
-  assert.deepEqual(['45s', '30min', '2 h', '90d', '2w'].map(age), [
+test('an age is given to Postgres, and said, in words', () => {
+  assert.deepEqual(['45s', '30min', '5m', '2 h', '90d', '2w', '1d'].map(age), [
     '45 seconds',
-    '1800 seconds',
-    '7200 seconds',
-    '7776000 seconds',
-    '1209600 seconds',
+    '30 minutes',
+    '5 minutes',
+    '2 hours',
+    '90 days',
+    '2 weeks',
+    '1 day',
   ]);
 });
 

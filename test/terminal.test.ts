@@ -324,6 +324,14 @@ test('in a real terminal, the name of who cancelled a run is escaped', { skip },
   assert.match(terminal.output, /run \d+ was cancelled by \\x1b\[31mAda already\./);
 });
 
+test('in a real terminal, prune says the age as it was typed', { skip }, async () => {
+  const { url } = await fileDatabase();
+  using terminal = new Terminal('prune --older-than 90d', { DATABASE_URL: url });
+
+  assert.equal(await terminal.ended, 0);
+  assert.match(terminal.output, /no run ended more than 90 days ago/);
+});
+
 test('in a real terminal without colour and Unicode, screens are plain', { skip }, async () => {
   const { url } = await fileDatabase();
   const workflow = await draw({ only: [], next: ['only'] });

@@ -6,7 +6,8 @@ import type { Connection } from './store.ts';
  */
 
 export type TaskState = 'PENDING' | 'READY' | 'RUNNING' | 'SUCCESS' | 'FAILED';
-export type RunStatus = 'RUNNING' | 'COMPLETED' | 'FAILED' | 'CANCELLED';
+export const RUN_STATUSES = ['RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const;
+export type RunStatus = (typeof RUN_STATUSES)[number];
 
 export interface RunSummary {
   readonly id: string;
@@ -156,9 +157,7 @@ export async function countActiveRuns(db: Connection): Promise<number> {
 
 /** Whether anybody is there to run tasks. */
 export async function hasRunner(db: Connection): Promise<boolean> {
-  const { rows } = await db.query(
-    `select exists (select from sluice.runners where ended_at is null and id not in (select sluice.dead_runners())) as found`,
-  );
+  const { rows } = await db.query('select sluice.has_runner() as found');
   return rows[0].found;
 }
 

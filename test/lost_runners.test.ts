@@ -2,15 +2,9 @@ import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
 import { report } from '../src/store.ts';
-import { fileDatabase, registerRunner, running, type Scene } from './support/scene.ts';
-import { until } from './support/until.ts';
+import { registerRunner, running, type Scene, serverIsUpForAWhile } from './support/scene.ts';
 
-// Whoever a restart of the server cut off has time to come back, so nobody is dead in its first moments.
-before(async () => {
-  const { pool } = await fileDatabase();
-  const isUp = `select clock_timestamp() - pg_postmaster_start_time() > '2 s' as long_enough`;
-  await until(async () => (await pool.query(isUp)).rows[0].long_enough, 'the server to be up for a while');
-});
+before(serverIsUpForAWhile);
 
 /** What a runner that was thought dead leaves behind; how many tasks were taken from it. */
 async function lose(scene: Scene, runner = scene.runner): Promise<number> {

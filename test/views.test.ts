@@ -1,6 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { draw, fileDatabase, type Graph, registerRunner, running, type Scene } from './support/scene.ts';
+import {
+  draw,
+  fileDatabase,
+  type Graph,
+  registerRunner,
+  running,
+  type Scene,
+  serverIsUpForAWhile,
+} from './support/scene.ts';
 
 const { pool } = await fileDatabase();
 
@@ -82,11 +90,15 @@ test('a run under way shows its progress and what is running', async () => {
 test('a run whose tasks could run waits for a slot, or for a runner when there is none', async () => {
   await using scene = await running({ a: [] });
 
+  await serverIsUpForAWhile();
   const withRunner = await rowOf('v_active_runs', scene);
+  await scene.sql(`update sluice.runners set beat_at = now() - interval '16 s' where ended_at is null`);
+  const withDeadOne = await rowOf('v_active_runs', scene);
   await scene.sql(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
   const without = await rowOf('v_active_runs', scene);
 
-  assert.deepEqual([withRunner.waiting_for, without.waiting_for], ['a slot', 'a runner']);
+  const all = [withRunner, withDeadOne, without].map(({ waiting_for }) => waiting_for);
+  assert.deepEqual(all, ['a slot', 'a runner', 'a runner']);
 });
 
 test('a run that has all that it can have running waits for nothing', async () => {

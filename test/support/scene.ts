@@ -272,6 +272,13 @@ export class Transaction extends Hand implements AsyncDisposable {
   }
 }
 
+/** Whoever a restart of the server cut off has time to come back, so nobody is dead in its first moments. */
+export async function serverIsUpForAWhile(): Promise<void> {
+  const { pool } = await fileDatabase();
+  const isUp = `select clock_timestamp() - pg_postmaster_start_time() > '2 s' as long_enough`;
+  await until(async () => (await pool.query(isUp)).rows[0].long_enough, 'the server to be up for a while');
+}
+
 /** Resolves when as many sessions of this database wait for a lock. */
 export async function someoneWaitsForALock(count = 1): Promise<void> {
   const { pool } = await fileDatabase();

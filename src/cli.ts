@@ -86,8 +86,12 @@ function fail(error: unknown): number {
   return 70;
 }
 
-// `… | head -1` closes our output; that is no error.
-process.stdout.on('error', (error: NodeJS.ErrnoException) => process.exit(error.code === 'EPIPE' ? 0 : 70));
+// `… | head -1` closes our output; that is no error. Nor is a terminal that is closed: SIGHUP tells of that.
+process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
+  if (code !== 'EIO') process.exit(code === 'EPIPE' ? 0 : 70);
+});
+// Who does not listen to what went wrong still gets the exit code.
+process.stderr.on('error', () => {});
 
 try {
   await program.parseAsync();

@@ -91,7 +91,13 @@ export function workflowDefiner<Cs extends Connectors>() {
       };
     },
   ): Workflow {
-    const { $schema: _, ...input } = z.toJSONSchema(written.input, { io: 'input' });
+    const { $schema: _, ...input } = z.toJSONSchema(written.input, {
+      io: 'input',
+      // A format says the same, and its message is one that people understand.
+      override: ({ jsonSchema }) => {
+        if (jsonSchema.format) delete jsonSchema.pattern;
+      },
+    });
     const tasks = Object.entries<WrittenTask<Cs, string, string>>(written.tasks).map(
       // What else was written is handed on: the database refuses fields that nobody knows.
       ([task, { connector, operation, parameters, after, when, retries, timeoutMs, ...others }]) => ({

@@ -253,6 +253,34 @@ for (const input of ['emial=x', 'as_of=2025-02-30']) {
   });
 }
 
+test('a graph of a workflow that nobody knows is exit code 2, and nothing is registered for it', async () => {
+  await using fresh = await createDatabase();
+
+  const { code, stderr } = await command(['graph', 'nope'], { url: fresh.url, folder: folder.path });
+  const { rowCount } = await fresh.pool.query('select from sluice.workflows');
+
+  assert.equal(code, 2);
+  assert.match(stderr, /^WORKFLOW_NOT_FOUND there is no workflow "nope"/);
+  assert.equal(rowCount, 0);
+});
+
+test('whoever does not listen to what went wrong still gets the exit code', async () => {
+  const going = startCommand(['runs'], { url: 'postgres://me@127.0.0.1:1/nowhere' });
+  going.closeErrors();
+
+  assert.equal(await going.ended, 3);
+});
+
+test('a date that is none is told in words', async () => {
+  const { code, stderr } = await run('start-run', 'po_demo', '--input', 'as_of=tomorrow');
+
+  assert.equal(code, 2);
+  assert.equal(
+    stderr,
+    'BAD_INPUT the input of po_demo is not valid: "as_of": Invalid ISO date. Nothing was started.\n',
+  );
+});
+
 test('into a pipe, a table is tab-separated, without titles and without colour', async () => {
   const { rows } = await db.pool.query(
     `select sluice.start_run('po_demo') as id where (select sluice.cancel_run(sluice.start_run('po_demo')))`,

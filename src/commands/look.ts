@@ -13,6 +13,7 @@ import { workflowsScreen } from '../screens/workflows.ts';
 import { noSuchRun, type Shell, show, showJson } from '../shell.ts';
 import { printable } from '../terminal.ts';
 import { didYouMean } from '../workflow.ts';
+import { workflows } from '../workflows/index.ts';
 
 interface RunsOptions {
   readonly workflow?: string;
@@ -26,7 +27,7 @@ interface RunsOptions {
   readonly json?: boolean;
 }
 
-/** Commands that only look: runs, why, graph, workflows. */
+/** Commands that only look: runs, why, graph, workflows. A workflow that is drawn may have to be registered first. */
 export function addLookCommands(shell: Shell): void {
   shell
     .command('runs', 'shows what runs and what ran, or one run')
@@ -92,9 +93,9 @@ export function addLookCommands(shell: Shell): void {
     .action(
       shell.action(async ({ json }: { json?: boolean }) => {
         const engine = await shell.openDatabase();
-        const workflows = await engine.listWorkflows();
-        if (json) showJson(workflows);
-        else show(workflowsScreen(workflows, shell.display()));
+        const listed = await engine.listWorkflows();
+        if (json) showJson(listed);
+        else show(workflowsScreen(listed, shell.display()));
       }),
     );
 }
@@ -200,7 +201,7 @@ async function graphOfWorkflow(engine: Engine, name: string): Promise<Graph> {
   const known = await engine.readGraph(name);
   if (known) return known;
   // Perhaps nobody has registered it yet.
-  await engine.register();
+  if (workflows.some((workflow) => workflow.name === name)) await engine.register();
   const graph = await engine.readGraph(name);
   if (graph) return graph;
   const names = (await engine.listWorkflows()).map(({ workflow }) => workflow);

@@ -34,6 +34,8 @@ export interface Going {
   readonly said: string;
   readonly ended: Promise<number | null>;
   interrupt(): void;
+  /** Nobody hears any more what goes wrong. */
+  closeErrors(): void;
 }
 
 export function startCommand(args: readonly string[], options: CommandOptions): Going {
@@ -49,6 +51,7 @@ export function startCommand(args: readonly string[], options: CommandOptions): 
     },
     ended: endOf(child),
     interrupt: () => void child.kill('SIGINT'),
+    closeErrors: () => void child.stderr.destroy(),
   };
 }
 

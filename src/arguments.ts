@@ -1,7 +1,7 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { messageOf } from './errors.ts';
-import type { RunStatus } from './inspect.ts';
+import { RUN_STATUSES, type RunStatus } from './inspect.ts';
 import type { Json, JsonObject } from './json.ts';
 import { printable } from './terminal.ts';
 import { didYouMean } from './workflow.ts';
@@ -142,15 +142,13 @@ export function pointInTime(text: string): Date {
   return time;
 }
 
-const STATUSES = ['RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED'] as const;
-
 /** Collects `--status failed,cancelled`. */
 export function collectStatuses(text: string, former: readonly RunStatus[] = []): RunStatus[] {
   const found = text.split(',').map((name) => {
-    const status = STATUSES.find((one) => one === name.trim().toUpperCase());
+    const status = RUN_STATUSES.find((one) => one === name.trim().toUpperCase());
     if (!status)
       throw new InvalidArgumentError(
-        `BAD_STATUS "${printable(name)}" is no status.${didYouMean(name.toUpperCase(), STATUSES)}`,
+        `BAD_STATUS "${printable(name)}" is no status.${didYouMean(name.toUpperCase(), RUN_STATUSES)}`,
       );
     return status;
   });

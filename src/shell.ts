@@ -24,6 +24,7 @@ export class Shell implements AsyncDisposable {
   readonly #opened: Engine[] = [];
   #config: Config | undefined;
   #log: Log | undefined;
+  #url: Promise<string> | undefined;
   exitCode = 0;
 
   constructor(program: Command) {
@@ -58,8 +59,13 @@ export class Shell implements AsyncDisposable {
     return this.#log;
   }
 
-  /** DATABASE_URL, or the embedded database, which is started unless it runs. */
-  async databaseUrl(): Promise<string> {
+  /** DATABASE_URL, or the embedded database, which is started unless it runs. Once: it is looked for once. */
+  databaseUrl(): Promise<string> {
+    this.#url ??= this.#findDatabase();
+    return this.#url;
+  }
+
+  async #findDatabase(): Promise<string> {
     return this.config.databaseUrl ?? (await startEmbedded(this.config.dataFolder, { say })).url;
   }
 

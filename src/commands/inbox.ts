@@ -147,6 +147,7 @@ function alertFolder(given: string): string {
 /** Tells of runs, of mails and of what goes wrong; not of every move of every task. */
 function withoutTasks(log: Log): Log {
   return {
+    ...(log.quiet !== undefined && { quiet: log.quiet }),
     debug: (fields, phrase) => log.debug(fields, phrase),
     info: (fields, phrase) => log[fields.task === undefined ? 'info' : 'debug'](fields, phrase),
     warn: (fields, phrase) => log.warn(fields, phrase),

@@ -32,8 +32,6 @@ export interface EmbeddedStatus {
   readonly folder: string;
   /** Where its log is, once there is a cluster. */
   readonly log?: string;
-  /** With its password; only while it runs. */
-  readonly url?: string;
 }
 
 /** How long a start may take. Recovery after a crash counts. */
@@ -71,11 +69,8 @@ export async function embeddedStatus(folder: string): Promise<EmbeddedStatus> {
   const home = resolve(folder);
   const cluster = findCluster(home);
   if (!cluster) return { state: 'absent', folder: home };
-  const seen = await look(cluster);
-  const where = { folder: home, log: cluster.log };
-  return seen.state === 'running'
-    ? { state: seen.state, ...where, url: seen.url }
-    : { state: seen.state, ...where };
+  const { state } = await look(cluster);
+  return { state, folder: home, log: cluster.log };
 }
 
 /** Waits until it is down. False: it was not running. Refuses while others are connected, unless forced. */

@@ -25,6 +25,28 @@ test('a message is decoded, whatever its file is called', async () => {
   }
 });
 
+test('a text is read as one, though somebody called it .eml', async () => {
+  const text = 'Subject: URGENT From: a@b.example To: c@d.example\nHello,\nPO Number: 7\n\nTotal: $5.00';
+
+  const named = await mails.given('text.eml', text);
+  const bare = await mails.given('bare.eml', 'Vendor: Foo\nTotal: $5.00\n\nThanks');
+
+  assert.deepEqual([named.subject, named.from], ['URGENT', 'a@b.example']);
+  assert.equal(named.text, 'Hello,\nPO Number: 7\n\nTotal: $5.00');
+  assert.match(bare.text, /^Vendor: Foo/);
+});
+
+test('blank lines before the headers, and the line of a mailbox, hide nothing', async () => {
+  for (const before of ['\n\r\n', 'From a@b.example Mon Jun  2 10:00:00 2025\n']) {
+    const { subject, text } = await mails.given(
+      'late.eml',
+      `${before}Subject: urgent\nFrom: a@b.example\n\nbody`,
+    );
+
+    assert.deepEqual([subject, text], ['urgent', 'body']);
+  }
+});
+
 test('Windows-1252 is decoded in messages too', async () => {
   const message = Buffer.from(
     'Content-Type: text/plain; charset=windows-1252\n\n\x80 5,00 M\xfcller',

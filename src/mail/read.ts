@@ -11,6 +11,10 @@ const TEXT_BYTES = 10 * 1024 * 1024;
 const MIME_BYTES = 25 * 1024 * 1024;
 const TEXT_LENGTH = 200_000;
 const TEXT_LINES = 5_000;
+/** So much is looked at to see whether a file begins with headers and a blank line. */
+const HEAD_LENGTH = 256 * 1024;
+const HEADERS = /^\s*(?:From .*\n)?(?:[^\s:]+[ \t]*:.*\n(?:[ \t].*\n)*)+(?:\n|$)/;
+const KNOWN_HEADER = /^(?:from|to|subject|date|received|return-path|message-id|content-\S+)[ \t]*:/im;
 const PDF_COUNT = 5;
 const ATTACHMENT_COUNT = 100;
 /** What comes along with mails and holds no order: logos, voices, signatures, cards, appointments. */
@@ -32,7 +36,7 @@ export async function readEmail(
     throw new ConnectorError('EMAIL_EMPTY', `${shown(path)} is empty. Save the email again.`);
 
   // Its parsers take 12 MB, and a runner that reads no .eml does without.
-  const { readMime } = isEml(path) || isMime(text) ? await import('./mime.ts') : { readMime: undefined };
+  const { readMime } = isMessage(path, text) ? await import('./mime.ts') : { readMime: undefined };
   const mime = readMime ? await readMime(withoutMark(bytes, text), path) : null;
   const { headers, text: body, htmlUsed } = mime ?? plainMessage(text);
   const parts = mime?.parts ?? (await partsBeside(roots, path, headers.get('attachment')));
@@ -72,11 +76,20 @@ export function largestEmail(path: string): number {
 /** The PDFs that have to lie beside an email, because it only names them. */
 export function pdfsBeside(bytes: Uint8Array, path: string): string[] {
   const text = decode(bytes, path);
-  return isEml(path) || isMime(text) ? [] : pdfNames(plainMessage(text).headers.get('attachment'));
+  return isMessage(path, text) ? [] : pdfNames(plainMessage(text).headers.get('attachment'));
 }
 
 function isEml(path: string): boolean {
   return /\.eml$/i.test(path);
+}
+
+/** An internet message and no plain text: what it holds counts before what it is called. */
+function isMessage(path: string, text: string): boolean {
+  if (isMime(text) || !isEml(path)) return isMime(text);
+  const head = text.slice(0, HEAD_LENGTH).replace(/\r\n?/g, '\n');
+  // Headers without end are for the parser to refuse.
+  const isEndless = text.length > HEAD_LENGTH && !head.includes('\n\n');
+  return isEndless || KNOWN_HEADER.test(HEADERS.exec(head)?.[0] ?? '');
 }
 
 function plainMessage(text: string): Omit<MimeMessage, 'parts' | 'warnings'> {
@@ -84,11 +97,17 @@ function plainMessage(text: string): Omit<MimeMessage, 'parts' | 'warnings'> {
   return { headers, text: body, htmlUsed: false };
 }
 
-/** The parser takes bytes, for the sake of their character sets; a byte order mark would hide the first header. */
+/** The parser takes bytes, for the sake of their character sets; a byte order mark or a blank line would hide the headers. */
 function withoutMark(bytes: Uint8Array, text: string): Uint8Array {
   const isUtf16 = (bytes[0] === 0xff && bytes[1] === 0xfe) || (bytes[0] === 0xfe && bytes[1] === 0xff);
-  if (isUtf16) return new TextEncoder().encode(text);
-  return bytes[0] === 0xef && bytes[1] === 0xbb ? bytes.subarray(3) : bytes;
+  if (isUtf16) return new TextEncoder().encode(text.trimStart());
+  const bare = bytes[0] === 0xef && bytes[1] === 0xbb ? bytes.subarray(3) : bytes;
+  return bare.subarray(
+    Math.max(
+      0,
+      bare.findIndex((byte) => byte !== 0x0a && byte !== 0x0d),
+    ),
+  );
 }
 
 function dateOf(

@@ -146,6 +146,18 @@ test('a PDF about another order is left out', () => {
   );
 });
 
+test('what a PDF says that names no order is doubted', () => {
+  const attachments = [pdf('Quotation No: Q-77\nDate: 2025-05-01\nTotal: $750.00')];
+
+  const { fields, warnings } = extractOrder({ ...mail('PO Number: A-1\nVendor: Foo'), attachments });
+
+  assert.deepEqual([fields.order_date, fields.total], ['2025-05-01', '750.00']);
+  assert.deepEqual(
+    warnings.map(({ code, field }) => `${code} ${field}`),
+    ['VALUE_AMBIGUOUS order_date', 'VALUE_AMBIGUOUS total'],
+  );
+});
+
 test('an order that is only quoted is read, and a person is asked', () => {
   const text =
     'Thanks, received.\n\nOn Wed, Jun 4, 2025 at 9:00 AM Bob <bob@x.example>\nwrote:\n> PO Number: 5521\n> Total: $9.00';

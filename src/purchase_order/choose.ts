@@ -54,7 +54,8 @@ export function isSameNumber(a: string, b: string): boolean {
   return bare(a) === bare(b);
 }
 
-function numberOf(document: Document): string | undefined {
+/** The order that a document is about. */
+export function numberOf(document: Document): string | undefined {
   return candidates(document, 'po_number')[0]?.value;
 }
 

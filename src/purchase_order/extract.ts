@@ -1,5 +1,5 @@
 import { shown } from '../mail/message.ts';
-import { chooseDocuments, isExact, isSameNumber, type Mail, pick, type Warn } from './choose.ts';
+import { chooseDocuments, isExact, isSameNumber, type Mail, numberOf, pick, type Warn } from './choose.ts';
 import { currenciesIn, type Document, type Statement } from './document.ts';
 import { type LabelField, MONEY_FIELDS } from './labels.ts';
 import { asMoney, currencyOf } from './money.ts';
@@ -48,7 +48,9 @@ export function extractOrder(mail: Mail): Extraction {
       if (known === undefined) {
         values.set(field, value);
         found[field] = { source: document.source, line, label, raw };
-        const doubt = doubtOf(document, statement);
+        const isForeign =
+          values.has('po_number') && document !== documents[0] && numberOf(document) === undefined;
+        const doubt = isForeign ? `the ${document.source} names no order` : doubtOf(document, statement);
         if (doubt)
           warn('VALUE_AMBIGUOUS', field, `${field} ${shown(raw)} was read as ${value}, but ${doubt}`);
       } else if (known !== value && isExact(field)) {

@@ -53,7 +53,11 @@ export function extractOrder(mail: Mail): Extraction {
         const doubt = isForeign ? `the ${document.source} names no order` : doubtOf(document, statement);
         if (doubt)
           warn('VALUE_AMBIGUOUS', field, `${field} ${shown(raw)} was read as ${value}, but ${doubt}`);
-      } else if (known !== value && isExact(field)) {
+      } else if (
+        known !== value &&
+        isExact(field) &&
+        !(field === 'po_number' && isSameNumber(known, value))
+      ) {
         const message = `${field} is ${known} in the ${found[field]?.source}, but ${value} in the ${document.source}`;
         warn('VALUES_DIFFER', field, message);
       }

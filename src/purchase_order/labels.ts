@@ -74,7 +74,7 @@ export interface Found {
 
 /** Words that say nothing of the label behind them. */
 const ARTICLE =
-  /(?<![\p{L}\p{N}])(?:the|our|your|this|my|its|new|and|with|for|under|of|see|is|by|please|note|as|a)\s$/iu;
+  /(?<![\p{L}\p{N}])(?:the|our|your|this|my|its|which|new|final|correct|total|and|with|for|under|of|see|is|by|please|note|as|a)\s$/iu;
 const ADDENDUM = String.raw`(?<addendum>\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
 const AFTER = new RegExp(
   String.raw`^${ADDENDUM}(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,

@@ -16,10 +16,13 @@ import { DatabaseConnector } from '../src/connectors/database.ts';
 import { EmailConnector } from '../src/connectors/email.ts';
 import { FileConnector } from '../src/connectors/file.ts';
 import { PurchaseOrderConnector } from '../src/connectors/purchase_order.ts';
+import { openClient } from '../src/database/connect.ts';
+import { ConnectorError } from '../src/errors.ts';
 import type { Json } from '../src/json.ts';
 import { contract } from './support/contract.ts';
-import { fileDatabase } from './support/scene.ts';
+import { fileDatabase, someoneWaitsForALock } from './support/scene.ts';
 import { taskContext } from './support/task_context.ts';
+import { until } from './support/until.ts';
 
 const { pool, url } = await fileDatabase();
 await pool.query(`
@@ -410,6 +413,52 @@ test('with a URL of its own the connector works on that database, and not in the
 
   assert.equal((await pool.query('select from things where id = 50')).rowCount, 1);
 });
+
+test('upsert works on partitioned tables and on views, and says which rows are new', async () => {
+  await pool.query(`
+    create table parted (id integer primary key, n integer) partition by range (id);
+    create table parted_1 partition of parted for values from (0) to (100);
+    create table plain (id integer primary key, n integer);
+    create view seen as select id, n from plain`);
+
+  for (const table of ['parted', 'seen']) {
+    const upsert = (n: number) => run(database, 'upsert', { table, key: ['id'], row: { id: 1, n } });
+
+    assert.deepEqual(await upsert(1), { created: true, row: { id: 1, n: 1 } });
+    assert.deepEqual(await upsert(2), { created: false, row: { id: 1, n: 2 } });
+  }
+});
+
+for (const [where, connector] of [
+  ['the engine’s database', database],
+  ['a database of its own', new DatabaseConnector({ url })],
+] as const) {
+  test(`what waits for a lock on ${where} is given up when the task is told to stop, and never done`, async () => {
+    const holder = await openClient(url);
+    await holder.query('begin; lock table things');
+    const stop = new AbortController();
+    let told: Promise<Json> | undefined;
+
+    const whole = undone((context) => {
+      told = connector.execute('create', { table: 'things', row: { id: 60 } }, context);
+      return told;
+    }, stop.signal);
+    whole.catch(() => {});
+    await someoneWaitsForALock();
+    stop.abort(new ConnectorError('TIMEOUT', 'too long'));
+    await assert.rejects(told ?? whole, { code: 'TIMEOUT' });
+    // In the engine's database that is the end of the task's transaction.
+    if (connector !== database)
+      await until(
+        async () => (await pool.query(`select from pg_locks where not granted`)).rowCount === 0,
+        'the server to let go of it',
+      );
+    await holder.end();
+    await assert.rejects(whole, { code: 'TIMEOUT' });
+
+    assert.equal((await pool.query('select from things where id = 60')).rowCount, 0);
+  });
+}
 
 test('a file holds the value as JSON, indented, with a line end', async () => {
   await run(file, 'writeJson', { path: 'plain.json', content: { a: [1, 'ä'] } });

@@ -1,6 +1,7 @@
+import type { Pool } from 'pg';
 import * as z from 'zod';
 import { Connector, operation, type Queryable, type TaskContext } from '../connector.ts';
-import { createPool, isConnectionFailure, isDatabaseExhausted } from '../database/connect.ts';
+import { abandon, createPool, isAway } from '../database/connect.ts';
 import { ConnectorError, codeOf, messageOf } from '../errors.ts';
 import type { Json } from '../json.ts';
 import { didYouMean } from '../workflow.ts';
@@ -24,6 +25,8 @@ const MOST_ROWS = 10_000;
 interface Table {
   readonly name: string;
   readonly quoted: string;
+  /** Neither a view nor partitioned: its rows have system columns. */
+  readonly plain: boolean;
   readonly columns: ReadonlyMap<string, { readonly quoted: string; readonly generated: boolean }>;
 }
 
@@ -35,12 +38,12 @@ interface Table {
  * database it happens at least once; `upsert` is then the operation that can be repeated.
  */
 export class DatabaseConnector extends Connector {
-  readonly #elsewhere: Queryable | undefined;
+  readonly #elsewhere: { readonly url: string; readonly pool: Pool } | undefined;
 
   constructor({ url }: { url?: string } = {}) {
     super();
-    this.#elsewhere =
-      url === undefined ? undefined : createPool(url, { name: 'connector', max: 5, allowExitOnIdle: true });
+    if (url !== undefined)
+      this.#elsewhere = { url, pool: createPool(url, { name: 'connector', max: 5, allowExitOnIdle: true }) };
   }
 
   readonly operations = {
@@ -80,7 +83,7 @@ export class DatabaseConnector extends Connector {
           const { rows } = await db.query(
             `${insertInto(target, columns)}
              on conflict (${keys.join(', ')}) do update set ${set.join(', ')}
-             returning *, xmax = 0 as "upsert: created"`,
+             returning *, ${isNew(target, keys)} as "upsert: created"`,
             [JSON.stringify(parameters.row)],
           );
           const { 'upsert: created': created, ...stored } = rows[0] ?? {};
@@ -127,13 +130,36 @@ export class DatabaseConnector extends Connector {
     name: string,
     act: (db: Queryable, target: Table) => Promise<Json>,
   ): Promise<Json> {
-    const db = this.#elsewhere ?? (await context.transaction());
+    const work = async (db: Queryable) => {
+      try {
+        return await act(db, await findTable(db, name));
+      } catch (error) {
+        throw explain(name, error);
+      }
+    };
+    const { signal } = context;
+    // Abandoned, a transaction ends with its task.
+    if (!this.#elsewhere) return unlessAborted(signal, work(await context.transaction()));
+    const { url, pool } = this.#elsewhere;
+    const client = await pool.connect();
     try {
-      return await act(db, await findTable(db, name));
-    } catch (error) {
-      throw explain(name, error);
+      signal.throwIfAborted();
+      return await unlessAborted(signal, work(client));
+    } finally {
+      if (signal.aborted) void abandon(url, client);
+      else client.release();
     }
   }
+}
+
+/** What an act comes to, unless the signal is aborted before. */
+function unlessAborted<T>(signal: AbortSignal, act: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop);
+    act.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
 }
 
 async function findTable(db: Queryable, name: string): Promise<Table> {
@@ -144,21 +170,21 @@ async function findTable(db: Queryable, name: string): Promise<Table> {
       `${name}: schema "${schema}" is not for workflows; use a table of your own`,
     );
   const { rows } = await db.query(
-    `select quote_ident(space.nspname) || '.' || quote_ident(class.relname) as quoted,
+    `select quote_ident(space.nspname) || '.' || quote_ident(class.relname) as quoted, class.relkind = 'r' as plain,
             json_agg(json_build_object('name', attname, 'quoted', quote_ident(attname), 'generated', attgenerated <> '' or attidentity = 'a') order by attnum) as columns
        from pg_class as class
        join pg_namespace as space on space.oid = class.relnamespace
        join pg_attribute on attrelid = class.oid and attnum > 0 and not attisdropped
       where space.nspname = $1 and class.relname = $2 and class.relkind in ('r', 'p', 'v', 'm', 'f')
-      group by 1`,
+      group by 1, 2`,
     [schema, relation],
   );
   const [found] = rows as unknown as {
     quoted: string;
+    plain: boolean;
     columns: { name: string; quoted: string; generated: boolean }[];
   }[];
-  if (found)
-    return { name, quoted: found.quoted, columns: new Map(found.columns.map((one) => [one.name, one])) };
+  if (found) return { ...found, name, columns: new Map(found.columns.map((one) => [one.name, one])) };
   const { rows: others } = await db.query(
     `select tablename as name from pg_tables where schemaname = $1 order by 1 limit 100`,
     [schema],
@@ -192,6 +218,13 @@ function writable(target: Table, names: readonly string[]): string[] {
   });
 }
 
+/** Whether an upserted row was not there before. Where Postgres does not tell, what this statement sees decides. */
+function isNew({ quoted, plain }: Table, keys: readonly string[]): string {
+  if (plain) return 'xmax = 0';
+  const same = keys.map((name) => `former.${name} = stored.${name}`);
+  return `not exists (select from ${quoted} as former where ${same.join(' and ')})`;
+}
+
 /** Columns that are not given get their defaults. */
 function insertInto({ quoted }: Table, columns: readonly string[]): string {
   return `insert into ${quoted} as stored (${columns.join(', ')})
@@ -209,8 +242,7 @@ function toJson(stored: Record<string, unknown>): { [key: string]: Json } {
 
 /** An error of Postgres in our words. Its details hold whole rows and stay out. */
 function explain(name: string, error: unknown): unknown {
-  if (error instanceof ConnectorError || isConnectionFailure(error) || isDatabaseExhausted(error))
-    return error;
+  if (error instanceof ConnectorError || isAway(error)) return error;
   const code = codeOf(error);
   const advice = code === '42P10' ? ' Add a unique constraint on exactly the key columns.' : '';
   return new ConnectorError(`DB_${code || 'ERROR'}`, `${name}: ${messageOf(error)}.${advice}`, {

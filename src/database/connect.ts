@@ -92,6 +92,21 @@ export async function openClient(url: string, options: ConnectOptions = {}): Pro
   }
 }
 
+/**
+ * Lets go of a connection, and of what the server is doing for it: a statement that waits for a lock would not notice that
+ * nobody waits for it any more. Best effort, over a connection of its own.
+ */
+export async function abandon(url: string, client: pg.PoolClient): Promise<void> {
+  const { processID: pid } = client as pg.PoolClient & { readonly processID: number };
+  client.release(true);
+  try {
+    const other = await openClient(url, { name: 'cancel' });
+    await other.query('select pg_cancel_backend($1)', [pid]).finally(() => other.end());
+  } catch {
+    // It ends by itself, later.
+  }
+}
+
 /** The connection string with our session defaults. Its own `options` are kept where they set other things. */
 export function withSession(url: string): string {
   const session = new URL(url);

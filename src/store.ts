@@ -1,4 +1,4 @@
-import type { ClientBase, Pool } from 'pg';
+import type { ClientBase, Pool, QueryResult } from 'pg';
 import { ConnectorError, DatabaseUnavailableError } from './errors.ts';
 import { beginningOf, type Json, type JsonObject } from './json.ts';
 import type { Condition } from './references.ts';
@@ -199,18 +199,22 @@ export async function nameSession(db: Connection, name: string): Promise<void> {
   await db.query(`select set_config('application_name', $1, false)`, [name]);
 }
 
-/** Opens a transaction for a task's effects and its result. It may lie idle for so long only. */
+/**
+ * Opens a transaction for a task's effects and its result. It may lie idle for so long only. Gives when it began, as text:
+ * by that it is known from any other.
+ */
 export async function beginTask(
   db: Connection,
   { run_id, task_no, token }: Claim,
   { timeoutMs, idleMs }: { readonly timeoutMs: number; readonly idleMs: number },
-): Promise<void> {
-  await db.query(
+): Promise<string> {
+  const answers: unknown = await db.query(
     `begin isolation level read committed read write;
-     select set_config('application_name', sluice.session_name(${run_id}, ${task_no}, ${token}), true);
      set local idle_in_transaction_session_timeout = ${idleMs};
-     set local statement_timeout = ${timeoutMs}`,
+     set local statement_timeout = ${timeoutMs};
+     select now()::text as began, set_config('application_name', sluice.session_name(${run_id}, ${task_no}, ${token}), true)`,
   );
+  return (answers as QueryResult[]).at(-1)?.rows[0].began;
 }
 
 /** A ring by hand, to hear whether it arrives. */
@@ -278,17 +282,20 @@ export async function startAndClaim(
 }
 
 /**
- * One result, in the caller's transaction: with it, whatever else the transaction did. From here on it holds a lock that
- * everybody needs who moves something of the run, also to take it over: a process that is stopped now is waited for briefly.
+ * One result, in the transaction that began then: with it, whatever else the transaction did. Undefined, and nothing is
+ * reported, when that has ended. From here on it holds a lock that everybody needs who moves something of the run, also to
+ * take it over: a process that is stopped now is waited for briefly.
  */
-export async function report(db: Connection, result: Result): Promise<Hop> {
+export async function report(db: Connection, began: string, result: Result): Promise<Hop | undefined> {
+  // Not by a setting: the task may have changed any.
   const { rows } = await db.query({
     name: 'report',
-    text: `select hop.*
-             from sluice.report_and_claim(null, $1, 0) as hop, set_config('idle_in_transaction_session_timeout', '5s', true)`,
-    values: [JSON.stringify([result])],
+    text: `select own.is_open, hop.*
+             from (select now() = $2::timestamptz as is_open, set_config('idle_in_transaction_session_timeout', '5s', true)) as own
+             left join lateral sluice.report_and_claim(null, case when own.is_open then $1::jsonb else '[]' end, 0) as hop on true`,
+    values: [JSON.stringify([result]), began],
   });
-  return sortRows(rows);
+  return rows[0].is_open ? sortRows(rows.filter(({ answer }) => answer !== null)) : undefined;
 }
 
 /** Gives back all tasks that the runner holds but these; says how many. It costs none of them an attempt. */

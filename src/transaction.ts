@@ -19,6 +19,7 @@ export class TaskTransaction {
   readonly #timeoutMs: number;
   #opening: Promise<PoolClient> | undefined;
   #client: PoolClient | undefined;
+  #began = '';
   /** Nothing more is let in: whatever comes now would go astray. */
   #closed = false;
   /** Why the server ended the connection, if it did; and whether the task was still at work then. */
@@ -49,7 +50,12 @@ export class TaskTransaction {
   async complete(result: Result): Promise<Hop> {
     const client = await (this.#opening ?? this.#begin());
     this.#closed = true;
-    const hop = await this.#answer(report(client, result));
+    const hop = await this.#answer(report(client, this.#began, result));
+    if (!hop)
+      throw new ConnectorError(
+        'TRANSACTION_CLOSED',
+        'it ended its transaction itself; leave out COMMIT and ROLLBACK: success commits, an error rolls back',
+      );
     const isOurs = hop.answers.length === 0;
     const { command } = await this.#answer(client.query(isOurs ? 'commit' : 'rollback'));
     // Postgres answers ROLLBACK, and no error, to the COMMIT of a transaction that has failed.
@@ -76,7 +82,8 @@ export class TaskTransaction {
     }
     this.#client = client;
     client.on('error', this.#onError);
-    await this.#answer(beginTask(client, this.#claim, { timeoutMs: this.#timeoutMs, idleMs: IDLE_MS }));
+    const limits = { timeoutMs: this.#timeoutMs, idleMs: IDLE_MS };
+    this.#began = await this.#answer(beginTask(client, this.#claim, limits));
     return client;
   }
 

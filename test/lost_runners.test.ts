@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
-import { report } from '../src/store.ts';
+import { beginTask, report } from '../src/store.ts';
 import { registerRunner, running, type Scene, serverIsUpForAWhile } from './support/scene.ts';
 
 before(serverIsUpForAWhile);
@@ -308,13 +308,13 @@ test('a transaction that has reported its task, and so holds the run, may lie id
   await using scene = await running({ a: [] });
   await scene.claim(1);
   const client = await openClient(scene.db.url);
-  await client.query('begin');
   const claim = { run_id: scene.run, task_no: 1, token: 1 };
+  const began = await beginTask(client, claim, { timeoutMs: 10_000, idleMs: 10_000 });
 
-  const { answers } = await report(client, { ...claim, output: 'done' });
+  const hop = await report(client, began, { ...claim, output: 'done' });
   const { rows } = await client.query('show idle_in_transaction_session_timeout');
   await client.end();
 
-  assert.deepEqual(answers, []);
+  assert.deepEqual(hop?.answers, []);
   assert.deepEqual(rows, [{ idle_in_transaction_session_timeout: '5s' }]);
 });

@@ -478,6 +478,64 @@ test('what a task did in its transaction is undone when its output cannot be sto
   assert.equal(await rowsOf(table), 0);
 });
 
+for (const end of ['rollback', 'rollback; begin', 'rollback and chain']) {
+  test(`a task that ends its transaction by "${end}" fails, and has no effect`, async () => {
+    const table = await createTable();
+    const ending: Act = async (_, context) => {
+      await insertInto(table, context);
+      const db = await context.transaction();
+      await db.query(end);
+      if (end !== 'rollback') await insertInto(table, context);
+      return 'done';
+    };
+    await using play = await stage({ ending }, { ending: {} });
+
+    const details = await play.play();
+
+    assert.deepEqual(taskOf(details, 'ending').error, {
+      code: 'TRANSACTION_CLOSED',
+      message:
+        'it ended its transaction itself; leave out COMMIT and ROLLBACK: success commits, an error rolls back',
+    });
+    assert.deepEqual([details.status, await rowsOf(table)], ['FAILED', 0]);
+  });
+}
+
+test('a task that commits its transaction itself fails, and what it did afterwards is undone', async () => {
+  const table = await createTable();
+  const ending: Act = async (_, context) => {
+    await insertInto(table, context);
+    const db = await context.transaction();
+    await db.query('commit; begin');
+    await insertInto(table, context);
+    return 'done';
+  };
+  await using play = await stage({ ending }, { ending: {} });
+
+  const details = await play.play();
+
+  assert.equal(taskOf(details, 'ending').error?.code, 'TRANSACTION_CLOSED');
+  // What it committed cannot be undone.
+  assert.deepEqual([details.status, await rowsOf(table)], ['FAILED', 1]);
+});
+
+test('a task may change every setting of its transaction, and go back to a savepoint', async () => {
+  const table = await createTable();
+  const wilful: Act = async (_, context) => {
+    const db = await context.transaction();
+    await db.query(`savepoint before; set local application_name = 'mine'; rollback to before`);
+    await db.query(`reset all; set application_name = 'mine'; set timezone = 'Asia/Kolkata'`);
+    await db.query(`set datestyle = 'SQL, DMY'; set search_path = ''`);
+    await db.query(`insert into public.${table} values (1)`);
+    return 'done';
+  };
+  await using play = await stage({ wilful }, { wilful: {} });
+
+  const details = await play.play();
+
+  assert.deepEqual([details.status, await rowsOf(table)], ['COMPLETED', 1]);
+});
+
 test('a transaction that lies idle for 20 s is ended, and the attempt fails with what to do about it', async () => {
   const table = await createTable();
   const limits: unknown[] = [];

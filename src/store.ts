@@ -200,8 +200,23 @@ export async function nameSession(db: Connection, name: string): Promise<void> {
 }
 
 /**
- * Opens a transaction for a task's effects and its result. It may lie idle for so long only. Gives when it began, as text:
- * by that it is known from any other.
+ * What DISCARD ALL does, which may not stand beside other statements; with a commit of its own, so that no rollback brings
+ * anything back. Plans and prepared statements stay: ours are among them, and making them anew takes longer than all of this.
+ */
+const CLEAN_SESSION = `
+  begin;
+  set session authorization default;
+  reset all;
+  close all;
+  unlisten *;
+  select pg_advisory_unlock_all();
+  discard temp;
+  discard sequences;
+  commit`;
+
+/**
+ * Opens a transaction for a task's effects and its result; nothing of the one before it is left in the session. It may lie
+ * idle for so long only. Gives when it began, as text: by that it is known from any other.
  */
 export async function beginTask(
   db: Connection,
@@ -209,7 +224,8 @@ export async function beginTask(
   { timeoutMs, idleMs }: { readonly timeoutMs: number; readonly idleMs: number },
 ): Promise<string> {
   const answers: unknown = await db.query(
-    `begin isolation level read committed read write;
+    `${CLEAN_SESSION};
+     begin isolation level read committed read write;
      set local idle_in_transaction_session_timeout = ${idleMs};
      set local statement_timeout = ${timeoutMs};
      select now()::text as began, set_config('application_name', sluice.session_name(${run_id}, ${task_no}, ${token}), true)`,

@@ -536,6 +536,37 @@ test('a task may change every setting of its transaction, and go back to a savep
   assert.deepEqual([details.status, await rowsOf(table)], ['COMPLETED', 1]);
 });
 
+test('a transaction begins with nothing that the one before it left in the session', async () => {
+  const seen: unknown[] = [];
+  const read = `select pg_backend_pid() as pid, current_setting('search_path') as path, current_setting('role') as role,
+                       current_setting('timezone') as timezone, to_regclass('pg_temp.left_behind') as table,
+                       (select count(*)::integer from pg_cursors) as cursors,
+                       (select count(*)::integer from pg_listening_channels()) as channels,
+                       (select count(*)::integer from pg_locks
+                         where pid = pg_backend_pid() and locktype = 'advisory') as locks`;
+  const leaving: Act = async (_, context) => {
+    const db = await context.transaction();
+    seen.push(...(await db.query(read)).rows);
+    await db.query(
+      `set search_path = sluice; set role sluice; set timezone = 'Asia/Kolkata'; set statement_timeout = '1 h';
+       create temp table left_behind (); listen left_behind; select pg_advisory_lock(5);
+       declare left_behind cursor with hold for select 1`,
+    );
+    return 'done';
+  };
+  await using play = await stage(
+    { leaving },
+    { one: { act: 'leaving' }, two: { act: 'leaving', after: ['one'] } },
+  );
+
+  const details = await play.play();
+
+  assert.equal(details.status, 'COMPLETED', details.reason ?? '');
+  // Both had the same session.
+  assert.equal(seen.length, 2);
+  assert.deepEqual(seen[1], seen[0]);
+});
+
 test('a transaction that lies idle for 20 s is ended, and the attempt fails with what to do about it', async () => {
   const table = await createTable();
   const limits: unknown[] = [];

@@ -76,7 +76,8 @@ function opensMessage(lines: readonly string[], index: number, bare: string, sub
     FROM.test(bare) && block.some((line) => SENT.test(line)) && block.some((line) => SUBJECT.test(line));
   if (ORIGINAL.test(bare) || isHeader) return /^\s*fwd?\b/i.test(subject ?? '') ? 'forwarded' : 'quoted';
   // "On … wrote:" may go over three lines.
-  const paragraph = block.slice(0, block.findIndex((line) => line.trim() === '') >>> 0);
+  const blank = block.findIndex((line) => line.trim() === '');
+  const paragraph = blank < 0 ? block : block.slice(0, blank);
   const isAttributed = [1, 2, 3].some((count) => ATTRIBUTION.test(paragraph.slice(0, count).join(' ')));
   return isAttributed || WROTE_ON.test(bare) ? 'quoted' : null;
 }

@@ -33,10 +33,13 @@ const CLAIMS: Readonly<Record<string, string>> = {
        and not exists (select from sluice.transitions as parent
                         where parent.run_id = child.run_id and parent.task_no = edge.parent_no and parent.to_state = 'SUCCESS')`,
 
-  'no attempt failed but those that were meant to': `
+  'no attempt failed but those that were meant to, and what was told that its run has stopped': `
     select run_id, task_no, attempt, error
       from sluice.attempts
-     where outcome = 'FAILED' and error ->> 'code' <> '${ON_PURPOSE}'`,
+      join sluice.runs on runs.id = attempts.run_id
+     where outcome = 'FAILED'
+       and error ->> 'code' <> '${ON_PURPOSE}'
+       and not (error ->> 'code' = 'RUN_STOPPED' and runs.status = 'FAILED')`,
 
   'runs failed only where they were meant to, or at a task whose runner was lost five times': `
     select runs.id, runs.reason

@@ -34,7 +34,8 @@ async function startRuns(): Promise<void> {
       const workflows = await engine.listWorkflows();
       const next = workflows[n % workflows.length];
       // Whoever was stopped meanwhile may come too late: nobody would run it.
-      if (next && Date.now() < Number(startsUntil)) console.log(`started ${await engine.startRun(next.workflow)}`);
+      if (next && Date.now() < Number(startsUntil))
+        console.log(`started ${await engine.startRun(next.workflow)}`);
     } catch {
       // We stop; or the server is away, or has not answered: perhaps it was started, perhaps not.
     }

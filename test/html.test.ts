@@ -54,7 +54,17 @@ test('a place where a long number may be broken is no blank', () => {
 });
 
 test('deeply nested HTML and endless tables are read in moments', async () => {
-  for (const bit of ['<div>', '<table><tr><td>', '<ul><li>', '<b', '<!--', '<td>']) {
+  for (const bit of [
+    '<div>',
+    '<table><tr><td>',
+    '<ul><li>',
+    '<b',
+    '<!--',
+    '<td>',
+    '<sup ',
+    'style="x ',
+    "<p style='",
+  ]) {
     const started = performance.now();
 
     await mails

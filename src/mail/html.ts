@@ -47,12 +47,15 @@ const OPTIONS: HtmlToTextOptions = {
 
 /** The visible text of HTML. The columns of its tables stay apart, so that they read like those of a text. */
 export function htmlToText(html: string): { readonly text: string; readonly isCut: boolean } {
-  const bare = html
-    .replace(/\bdata:[^"'\s>)]{1000,}/g, '') // pictures
-    .replace(/\bstyle\s*=\s*(?:"[^"]*"|'[^']*')/gi, (style) => style.replace(/\s+/g, '').toLowerCase())
+  const bare = html.replace(/\bdata:[^"'\s>)]{1000,}/g, ''); // pictures
+  const plain = bare
+    .slice(0, LENGTH)
+    .replace(/\bstyle\s{0,9}=\s{0,9}(?:"[^"]{0,5000}"|'[^']{0,5000}')/gi, (style) =>
+      style.replace(/\s+/g, '').toLowerCase(),
+    )
     .replace(/\u200b|&(?:#8203|#x200b|ZeroWidthSpace);/gi, '') // would count as a blank
-    .replace(/<sup\b[^>]*>\s*(?=\d)/gi, '$&^'); // $10^00, A-100^1: no digits of what they stand behind
-  const text = convert(bare.slice(0, LENGTH), OPTIONS);
+    .replace(/<sup\b[^<>]{0,200}>\s{0,9}(?=\d)/gi, '$&^'); // $10^00, A-100^1: no digits of what they stand behind
+  const text = convert(plain, OPTIONS);
   return { text: text.replaceAll(LEFT_OUT, ''), isCut: bare.length > LENGTH || text.includes(LEFT_OUT) };
 }
 

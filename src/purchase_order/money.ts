@@ -101,7 +101,10 @@ export function decimalMark(text: string): { readonly mark: Mark; readonly certa
   return prices.certain || (isGrouped && prices.mark !== all.mark) ? prices : all;
 }
 
-const PRICED = new RegExp(String.raw`${CURRENCY}\s{0,12}-?\d[\d.,'’ ]*|\d[\d.,'’ ]*${CURRENCY}`, 'g');
+const PRICED = new RegExp(
+  String.raw`${CURRENCY}\s{0,12}-?\d[\d.,'’ ]{0,30}|\d[\d.,'’ ]{0,30}${CURRENCY}`,
+  'g',
+);
 
 function vote(text: string): { readonly mark: Mark; readonly certain: boolean } {
   const comma = count(text, /(?<![\d.,])\d{1,3}(?:[.'’ ]\d{3})*,\d{2}(?![\d.,]\d|\d)/g);

@@ -20,8 +20,8 @@ const LINE_LENGTH = 10_000;
 const FORWARDED = /^[\s*-]*(?:begin forwarded message|forwarded (?:message|by)|weitergeleitete nachricht)\b/i;
 const ORIGINAL =
   /^\s*-{2,}\s*(?:original message|ursprüngliche nachricht|message d'origine|oorspronkelijk bericht)\s*-{2,}/i;
-const ATTRIBUTION = /^\s*(?:On|Am|Le|Op)\s.{4,300}(?:wrote|schrieb|écrit|schreef).{0,100}:\s*$/;
-const WROTE_ON = /^\s*\S.{0,100}\swrote on\s.{4,100}:\s*$/;
+const ATTRIBUTION = /^\s*(?:On|Am|Le|Op)\s.{4,300}(?:wrote|schrieb|écrit|schreef).{0,100}:$/;
+const WROTE_ON = /^\s*\S.{0,100}\swrote on\s.{4,100}:$/;
 const FROM = /^[\s*]*(?:from|von|de|van)[\s*]*:/i;
 const SENT = /^[\s*]*(?:sent|date|gesendet|datum|envoyé|verzonden)[\s*]*:/i;
 const SUBJECT = /^[\s*]*(?:subject|betreff|objet|onderwerp)[\s*]*:/i;
@@ -78,8 +78,10 @@ function opensMessage(lines: readonly string[], index: number, bare: string, sub
   // "On … wrote:" may go over three lines.
   const blank = block.findIndex((line) => line.trim() === '');
   const paragraph = blank < 0 ? block : block.slice(0, blank);
-  const isAttributed = [1, 2, 3].some((count) => ATTRIBUTION.test(paragraph.slice(0, count).join(' ')));
-  return isAttributed || WROTE_ON.test(bare) ? 'quoted' : null;
+  const isAttributed = [1, 2, 3].some((count) =>
+    ATTRIBUTION.test(paragraph.slice(0, count).join(' ').trimEnd()),
+  );
+  return isAttributed || WROTE_ON.test(bare.trimEnd()) ? 'quoted' : null;
 }
 
 /** A document of its own, such as an attachment. */

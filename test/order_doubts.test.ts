@@ -59,7 +59,15 @@ const CASES: Readonly<Record<string, Case>> = {
     subject: 'PO 4500123456',
     fields: { po_number: '4500123456' },
   },
-  'nor is a year': { text: 'PURCHASE ORDER 2025\nVendor: Foo', fields: { po_number: null } },
+  'a number behind "purchase order" is one, whatever follows': {
+    text: 'Purchase Order: 4711 dated 2 June 2025',
+    fields: { po_number: '4711' },
+  },
+  'a year behind it is doubted': {
+    text: 'PURCHASE ORDER 2025\nVendor: Foo',
+    fields: { po_number: '2025' },
+    warnings: ['VALUE_AMBIGUOUS po_number'],
+  },
   'nor how much is ordered in the subject': {
     text: 'Vendor: Foo',
     subject: 'Order 1200 units',

@@ -100,7 +100,7 @@ function datesIn(text: string, order: SlashOrder | null): string[] {
 
 /**
  * The identifier alone: a token with a digit, without its label, a `#`, or punctuation behind it. Where the label does not
- * speak of a number, neither "500 pcs" nor a year is one.
+ * speak of a number, "500 pcs" is none, and a year is doubted.
  */
 function readOrderNumber(text: string, label = ''): Value | null {
   const bare = text
@@ -111,13 +111,15 @@ function readOrderNumber(text: string, label = ''): Value | null {
   const number = IDENTIFIER.exec(bare)?.[0].replace(/[._/-]+$/, '');
   if (!number) return null;
   const rest = bare.slice(number.length);
-  const isVague = /(?:order|p\.?\s?\/?o\.?)$/i.test(label.trim());
-  if (isVague && (/^(?:19|20)\d\d$/.test(number) || (/^\d{1,6}$/.test(number) && /^\s\p{L}/u.test(rest))))
-    return null;
+  if (/^order$/i.test(label) && HOW_MANY.test(bare)) return null;
   const goesOn = /^\s\d{2,}(?![\p{L}\p{N}.,/-])/u.test(rest) && !readDate(rest, null);
-  return { value: number, ...(goesOn && { doubt: 'more digits follow' }) };
+  const isYear = /^(?:19|20)\d\d$/.test(number) && /(?:order|p\.?\s?\/?o\.?)$/i.test(label);
+  const doubt = goesOn ? 'more digits follow' : isYear ? 'it could be a year' : undefined;
+  return { value: number, ...(doubt && { doubt }) };
 }
 
+/** "12 pumps", "1200 units" */
+const HOW_MANY = /^(?:\d{1,3}\s\p{L}|\d+\s(?:pcs|pieces|units|boxes|pallets|sets|x)\b)/iu;
 const IN_SUBJECT =
   /(?<![\p{L}\p{N}])(?:p\.?\/?o\b\.?|purchase order|order)\s?(?:number|no\b\.?|nr\b\.?|#)?\s?[:#]?\s?(?=\S*\d)([\p{L}\p{N}][\p{L}\p{N}._/\u2010-\u2015-]{1,39})/iu;
 const PO_TOKEN = /(?<![\p{L}\p{N}])PO[-_ ]?\d[\w./-]{1,39}/iu;
@@ -126,12 +128,11 @@ const PO_TOKEN = /(?<![\p{L}\p{N}])PO[-_ ]?\d[\w./-]{1,39}/iu;
 export function orderNumberInSubject(subject: string): string | null {
   const token = PO_TOKEN.exec(subject.replace(/[\u2010-\u2015]/g, '-'))?.[0];
   const labelled = IN_SUBJECT.exec(subject);
-  const called = labelled === null ? '' : subject.slice(labelled.index);
-  // "Order 12 pumps", "Order 1200 units"
+  const ordered = labelled === null ? '' : subject.slice(labelled.index).replace(/^order\s/i, '');
   const vague =
-    /^order\s(?:(?:\d{1,3}|(?:19|20)\d\d)(?![\p{L}\p{N}._/-])|\d+\s(?:pcs|pieces|units|boxes|pallets|sets|x)\b)/iu.test(
-      called,
-    );
+    labelled !== null &&
+    (/^order\s(?:\d{1,3}|(?:19|20)\d\d)$/i.test(labelled[0]) ||
+      (/^order\s/i.test(labelled[0]) && HOW_MANY.test(ordered)));
   const found = vague ? token : (labelled?.[1] ?? token);
   return found ? (readOrderNumber(found)?.value ?? null) : null;
 }

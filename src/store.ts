@@ -233,6 +233,18 @@ export async function beginTask(
   return (answers as QueryResult[]).at(-1)?.rows[0].began;
 }
 
+/** Ends the session of a task's transaction. */
+export async function endTaskSession(db: Connection, { run_id, task_no, token }: Claim): Promise<void> {
+  const statement = {
+    text: `select pg_terminate_backend(pid)
+             from pg_stat_activity
+            where application_name = sluice.session_name($1, $2, $3) and datname = current_database()`,
+    values: [run_id, task_no, token],
+    query_timeout: 5_000,
+  };
+  await db.query(statement);
+}
+
 /** A ring by hand, to hear whether it arrives. */
 export async function ringDoorbell(db: Connection): Promise<void> {
   await db.query('notify task_ready');

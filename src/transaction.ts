@@ -2,7 +2,7 @@ import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from './connector.ts';
 import { isConflict, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
 import { ConnectorError, codeOf } from './errors.ts';
-import { beginTask, type Claim, type Hop, type Result, report } from './store.ts';
+import { beginTask, type Claim, endTaskSession, type Hop, type Result, report } from './store.ts';
 import { duration } from './terminal.ts';
 
 /** How long a transaction may lie idle: one that a stopped process left open holds up whoever needs its rows. */
@@ -20,6 +20,8 @@ export class TaskTransaction {
   #opening: Promise<PoolClient> | undefined;
   #client: PoolClient | undefined;
   #began = '';
+  /** How many statements of the task have no answer yet. */
+  #underWay = 0;
   /** Nothing more is let in: whatever comes now would go astray. */
   #closed = false;
   /** Why the server ended the connection, if it did; and whether the task was still at work then. */
@@ -41,7 +43,12 @@ export class TaskTransaction {
       query: async (text, values) => {
         if (this.#closed || !client)
           throw new ConnectorError('TRANSACTION_CLOSED', 'its transaction has ended');
-        return this.#watch(client.query(text, values === undefined ? undefined : [...values]));
+        this.#underWay++;
+        try {
+          return await this.#watch(client.query(text, values === undefined ? undefined : [...values]));
+        } finally {
+          this.#underWay--;
+        }
       },
     };
   }
@@ -68,10 +75,12 @@ export class TaskTransaction {
     return hop;
   }
 
-  /** A statement may still be under way: the connection goes, and the server rolls back. */
+  /** The connection goes, and the server rolls back. While a statement waits for a lock, it would not notice: it is told. */
   abort(): void {
     this.#closed = true;
+    const isWaiting = this.#client !== undefined && this.#underWay > 0;
     this.#release(true);
+    if (isWaiting) endTaskSession(this.#pool, this.#claim).catch(() => {});
   }
 
   async #begin(): Promise<PoolClient> {

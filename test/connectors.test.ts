@@ -20,7 +20,7 @@ import { openClient } from '../src/database/connect.ts';
 import { ConnectorError } from '../src/errors.ts';
 import type { Json } from '../src/json.ts';
 import { contract } from './support/contract.ts';
-import { fileDatabase, someoneWaitsForALock } from './support/scene.ts';
+import { fileDatabase, lockTable, someoneWaitsForALock } from './support/scene.ts';
 import { taskContext } from './support/task_context.ts';
 import { until } from './support/until.ts';
 
@@ -459,6 +459,38 @@ for (const [where, connector] of [
     assert.equal((await pool.query('select from things where id = 60')).rowCount, 0);
   });
 }
+
+async function waitingForLocks(): Promise<number> {
+  const { rows } = await pool.query(
+    `select count(*)::integer as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
+  );
+  return rows[0].n;
+}
+
+test('with a URL of its own it stops when it is told to, and writes nothing afterwards', async () => {
+  await pool.query('create table locked (id integer primary key)');
+  const other = new DatabaseConnector({ url });
+  const told = new AbortController();
+  const reason = new ConnectorError('STOPPED', 'enough');
+  {
+    await using _ = await lockTable('locked');
+    // More than it has connections.
+    const writing = [1, 2, 3, 4, 5, 6, 7].map((id) =>
+      other.execute('create', { table: 'locked', row: { id } }, taskContext(told.signal)),
+    );
+    const ended = Promise.allSettled(writing);
+    await until(async () => (await waitingForLocks()) === 5, 'all its connections to wait for the lock');
+
+    told.abort(reason);
+
+    for (const one of await ended) assert.deepEqual(one, { status: 'rejected', reason });
+    await until(async () => (await waitingForLocks()) === 0, 'the server to give up the statements');
+    // Others find a connection, though the lock is still held.
+    await other.execute('query', { table: 'locked' }, taskContext());
+  }
+
+  assert.equal((await pool.query('select from locked')).rowCount, 0);
+});
 
 test('a file holds the value as JSON, indented, with a line end', async () => {
   await run(file, 'writeJson', { path: 'plain.json', content: { a: [1, 'ä'] } });

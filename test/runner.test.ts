@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
 import type { TaskContext } from '../src/connector.ts';
+import { DatabaseConnector } from '../src/connectors/database.ts';
 import { openClient } from '../src/database/connect.ts';
 import { openEngine } from '../src/engine.ts';
 import { ConnectorError } from '../src/errors.ts';
@@ -10,7 +11,7 @@ import { createLog } from '../src/log.ts';
 import { input, output, run } from '../src/references.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage, taskOf } from './support/engine.ts';
-import { fileDatabase, someoneWaitsForALock } from './support/scene.ts';
+import { fileDatabase, lockTable, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 
 const echo: Act = (given) => given;
@@ -565,6 +566,24 @@ test('a transaction begins with nothing that the one before it left in the sessi
   // Both had the same session.
   assert.equal(seen.length, 2);
   assert.deepEqual(seen[1], seen[0]);
+});
+
+test('a cancelled task that waits for a lock in its transaction ends at once, on the server, too', async () => {
+  const table = await createTable();
+  const database = new DatabaseConnector();
+  const create: Act = (_, context) => database.execute('create', { table, row: { n: 1 } }, context);
+  await using play = await stage({ create }, { create: {} });
+  await using _ = await lockTable(table);
+  const id = await play.start();
+  await someoneWaitsForALock();
+
+  await play.engine.cancelRun(id, 'Ada');
+  await until(async () => (await stateOf(id, 'create')) === 'FAILED', 'the task to end');
+
+  const session = `select from pg_stat_activity where application_name like 'sluice task ${id}/%'`;
+  await until(async () => (await query(session)).length === 0, 'the session to end');
+  const { error } = taskOf(await play.engine.waitForRun(id), 'create');
+  assert.deepEqual(error, { code: 'RUN_STOPPED', message: `run ${id} has stopped` });
 });
 
 test('a transaction that lies idle for 20 s is ended, and the attempt fails with what to do about it', async () => {

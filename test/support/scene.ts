@@ -279,6 +279,18 @@ export async function serverIsUpForAWhile(): Promise<void> {
   await until(async () => (await pool.query(isUp)).rows[0].long_enough, 'the server to be up for a while');
 }
 
+/** Nobody writes to the table until this goes out of scope. */
+export async function lockTable(table: string): Promise<AsyncDisposable> {
+  const { pool } = await fileDatabase();
+  const client = await pool.connect();
+  await client.query(`begin; lock table ${table} in share mode`);
+  const unlock = async () => {
+    await client.query('rollback');
+    client.release();
+  };
+  return { [Symbol.asyncDispose]: unlock };
+}
+
 /** Resolves when as many sessions of this database wait for a lock. */
 export async function someoneWaitsForALock(count = 1): Promise<void> {
   const { pool } = await fileDatabase();

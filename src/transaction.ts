@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from './connector.ts';
-import { isConflict, isConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
+import { isAway, isConflict } from './database/connect.ts';
 import { ConnectorError, codeOf } from './errors.ts';
 import { beginTask, type Claim, endTaskSession, type Hop, type Result, report } from './store.ts';
 import { duration } from './terminal.ts';
@@ -133,8 +133,7 @@ export class TaskTransaction {
           { cause: error },
         );
       }
-      this.broken ||=
-        wasIdle || isConnectionFailure(error) || isDatabaseExhausted(error) || isConflict(error);
+      this.broken ||= wasIdle || isAway(error) || isConflict(error);
       throw error;
     }
   }

@@ -218,7 +218,10 @@ function writable(target: Table, names: readonly string[]): string[] {
   });
 }
 
-/** Whether an upserted row was not there before. Where Postgres does not tell, what this statement sees decides. */
+/**
+ * Whether an upserted row was not there before. Where rows have no xmax to tell by, what the statement saw at its beginning
+ * decides: of two at the same moment both may say that they have made the row.
+ */
 function isNew({ quoted, plain }: Table, keys: readonly string[]): string {
   if (plain) return 'xmax = 0';
   const same = keys.map((name) => `former.${name} = stored.${name}`);

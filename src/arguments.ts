@@ -1,10 +1,9 @@
 import { readFileSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
-import { messageOf } from './errors.ts';
+import { didYouMean, messageOf } from './errors.ts';
 import { RUN_STATUSES, type RunStatus } from './inspect.ts';
 import type { Json, JsonObject } from './json.ts';
 import { printable } from './terminal.ts';
-import { didYouMean } from './workflow.ts';
 
 /*
  * What is typed on a command line, made into values. Each throws an InvalidArgumentError that names the value.

@@ -1,3 +1,5 @@
+import leven from 'leven';
+
 /**
  * The kinds of error that mean something to a caller. Everything else is a bug and keeps its stack.
  * A message says what happened, to which thing, and what to do about it, in this order.
@@ -44,4 +46,12 @@ export function messageOf(error: unknown): string {
 /** What libraries and the system tell errors apart by: `42P01`, `ECONNREFUSED`; empty when there is none. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
+}
+
+/** The nearest of the known names when it is near enough, and what there is: ` Did you mean "email"? There are: …` */
+export function didYouMean(name: string, known: readonly string[]): string {
+  const nearest = known.toSorted((a, b) => leven(name, a) - leven(name, b))[0];
+  const close = nearest !== undefined && leven(name, nearest) <= Math.ceil(name.length / 3);
+  const suggestion = close ? ` Did you mean "${nearest}"?` : '';
+  return `${suggestion} There are: ${known.join(', ') || 'none'}.`;
 }

@@ -1,13 +1,13 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Pool } from 'pg';
 import type { Queryable, TaskContext, TaskLog } from './connector.ts';
-import { ConnectorError, messageOf } from './errors.ts';
+import { ConnectorError, didYouMean, messageOf } from './errors.ts';
 import { type Json, type JsonObject, jsonProblem } from './json.ts';
 import { resolve, type Scope, skipReason } from './references.ts';
 import { type ClaimedTask, failure, type Hop, type Result, type StoredTask } from './store.ts';
 import { duration } from './terminal.ts';
 import { TaskTransaction } from './transaction.ts';
-import { type Connectors, didYouMean } from './workflow.ts';
+import type { Connectors } from './workflow.ts';
 
 /** What became of an execution. */
 export type Outcome =

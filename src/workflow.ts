@@ -1,6 +1,6 @@
-import leven from 'leven';
 import * as z from 'zod';
 import type { Connector } from './connector.ts';
+import { didYouMean } from './errors.ts';
 import { type Json, type JsonObject, jsonProblem } from './json.ts';
 import {
   type Condition,
@@ -158,12 +158,4 @@ export function connectorProblems({ tasks }: Workflow, connectors: Connectors): 
       ),
     ];
   });
-}
-
-/** The nearest of the known names when it is near enough, and what there is: ` Did you mean "email"? There are: …` */
-export function didYouMean(name: string, known: readonly string[]): string {
-  const nearest = known.toSorted((a, b) => leven(name, a) - leven(name, b))[0];
-  const close = nearest !== undefined && leven(name, nearest) <= Math.ceil(name.length / 3);
-  const suggestion = close ? ` Did you mean "${nearest}"?` : '';
-  return `${suggestion} There are: ${known.join(', ') || 'none'}.`;
 }

@@ -1,6 +1,6 @@
 import { collectStatuses, oneOf, pointInTime, runId, wholeNumber } from '../arguments.ts';
 import type { Engine } from '../engine.ts';
-import { UsageError } from '../errors.ts';
+import { didYouMean, UsageError } from '../errors.ts';
 import type { Graph } from '../explain.ts';
 import type { RunDetails, RunFilter, RunStatus } from '../inspect.ts';
 import { eventsScreen } from '../screens/events.ts';
@@ -12,7 +12,6 @@ import { whyScreen, whyTaskScreen } from '../screens/why.ts';
 import { workflowsScreen } from '../screens/workflows.ts';
 import { noSuchRun, type Shell, show, showJson } from '../shell.ts';
 import { printable } from '../terminal.ts';
-import { didYouMean } from '../workflow.ts';
 import { workflows } from '../workflows/index.ts';
 
 interface RunsOptions {

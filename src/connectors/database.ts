@@ -2,9 +2,8 @@ import type { Pool } from 'pg';
 import * as z from 'zod';
 import { Connector, operation, type Queryable, type TaskContext } from '../connector.ts';
 import { abandon, createPool, isAway } from '../database/connect.ts';
-import { ConnectorError, codeOf, messageOf } from '../errors.ts';
+import { ConnectorError, codeOf, didYouMean, messageOf } from '../errors.ts';
 import type { Json } from '../json.ts';
-import { didYouMean } from '../workflow.ts';
 
 const table = z
   .string()

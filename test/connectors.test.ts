@@ -429,6 +429,14 @@ test('upsert works on partitioned tables and on views, and says which rows are n
   }
 });
 
+test('a database that does not let it in is an error of the task, with the code of Postgres', async () => {
+  const wrong = new URL(url);
+  wrong.password = 'wrong';
+  const other = new DatabaseConnector({ url: wrong.href });
+
+  await assert.rejects(other.execute('query', { table: 'things' }, taskContext()), { code: 'DB_28P01' });
+});
+
 for (const [where, connector] of [
   ['the engine’s database', database],
   ['a database of its own', new DatabaseConnector({ url })],

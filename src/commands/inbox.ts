@@ -26,6 +26,7 @@ interface Options {
 const MOST_OPEN = 200;
 /** A task that Ctrl-C interrupts runs again, so there is no need to wait long. */
 const GRACE_MS = 2_000;
+
 export function addInboxCommand(shell: Shell): void {
   shell
     .command(

@@ -140,7 +140,9 @@ export class DatabaseConnector extends Connector {
     // Abandoned, a transaction ends with its task.
     if (!this.#elsewhere) return unlessAborted(signal, work(await context.transaction()));
     const { url, pool } = this.#elsewhere;
-    const client = await pool.connect();
+    const client = await pool.connect().catch((error) => {
+      throw explain(name, error);
+    });
     try {
       signal.throwIfAborted();
       return await unlessAborted(signal, work(client));

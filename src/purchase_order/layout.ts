@@ -10,6 +10,7 @@ export interface Labelled {
 
 const RULE = /^[\s|+=_*-]*$/;
 const ADDRESS_LINES = 6;
+/** What stands in a mail between its values: a greeting, or six words and more up to a full stop. */
 const SENTENCE =
   /^\s*(?:thanks?|thank you|(?:best|kind) regards|regards|sincerely|hello|hi|dear|please)\b|^\s*(?:\S+\s+){5,40}\S+[.!?]$/i;
 /** A value below its label may begin this much further left. */

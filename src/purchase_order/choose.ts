@@ -49,7 +49,7 @@ function hasOrder(document: Document): boolean {
 }
 
 /** Whether two order numbers are the same but for capitals and a "PO" in front. */
-export function isSameNumber(a: string, b: string): boolean {
+function isSameNumber(a: string, b: string): boolean {
   const bare = (number: string) => number.toUpperCase().replace(/^P\.?O\.?[-_ #]?(?=\S*\d)/, '');
   return bare(a) === bare(b);
 }
@@ -87,8 +87,13 @@ export function pick(
   return isMoneyField(field) ? all.at(-1) : all[0];
 }
 
+/** Whether two values of a field cannot both be right. */
+export function contradict(field: LabelField, a: string, b: string): boolean {
+  return field === 'po_number' ? !isSameNumber(a, b) : a !== b && isExact(field);
+}
+
 /** Two texts may say the same in other words; two numbers, days or amounts cannot. */
-export function isExact(field: LabelField): boolean {
+function isExact(field: LabelField): boolean {
   return field === 'po_number' || /_date$/.test(field) || isMoneyField(field);
 }
 

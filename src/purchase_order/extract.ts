@@ -1,5 +1,5 @@
 import { shown } from '../mail/message.ts';
-import { chooseDocuments, isExact, isSameNumber, type Mail, numberOf, pick, type Warn } from './choose.ts';
+import { chooseDocuments, contradict, type Mail, numberOf, pick, type Warn } from './choose.ts';
 import { currenciesIn, type Document, type Statement } from './document.ts';
 import { type LabelField, MONEY_FIELDS } from './labels.ts';
 import { asMoney, currencyOf } from './money.ts';
@@ -53,11 +53,7 @@ export function extractOrder(mail: Mail): Extraction {
         const doubt = isForeign ? `the ${document.source} names no order` : doubtOf(document, statement);
         if (doubt)
           warn('VALUE_AMBIGUOUS', field, `${field} ${shown(raw)} was read as ${value}, but ${doubt}`);
-      } else if (
-        known !== value &&
-        isExact(field) &&
-        !(field === 'po_number' && isSameNumber(known, value))
-      ) {
+      } else if (contradict(field, known, value)) {
         const message = `${field} is ${known} in the ${found[field]?.source}, but ${value} in the ${document.source}`;
         warn('VALUES_DIFFER', field, message);
       }
@@ -91,7 +87,7 @@ export function extractOrder(mail: Mail): Extraction {
   if (inSubject !== null && known === undefined) {
     values.set('po_number', inSubject);
     found.po_number = { source: 'subject', line: null, label: null, raw: inSubject };
-  } else if (inSubject !== null && known !== undefined && !isSameNumber(inSubject, known)) {
+  } else if (inSubject !== null && known !== undefined && contradict('po_number', known, inSubject)) {
     const message = `po_number is ${known} in the ${found.po_number?.source}, but ${inSubject} in the subject`;
     warn('VALUES_DIFFER', 'po_number', message);
   }

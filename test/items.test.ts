@@ -32,6 +32,21 @@ for (const [what, table, read] of [
     '| Item | Description | Qty | Price | Total |\n|--|--|--|--|--|\n| 1 | Setup 10 | | $5.00 | $50.00 |\n| 2 | Bolt | 5 | $1.00 | $5.00 |\n| | M8 | | | |',
     ['1 Setup 10 null', '2 Bolt M8 5'],
   ],
+  [
+    'the description is what says so, and a name beside it is a code',
+    'Line  Product  Description  Qty  Price  Total\n1  P-100  Rod  10  $5.00  $50.00\nItem  Details  Qty  Price  Total\nN-7  Nut  15  $1.00  $15.00',
+    ['1 Rod 10', 'N-7 Nut 15'],
+  ],
+  [
+    'goods without a description are known by their code',
+    'LN  SKU  REV  QTY  RATE  EXTENDED\n01  P-100  A  10  $5.00  $50.00\nActivity  Qty  Rate  Amount\nAssembly  3  $5.00  $15.00',
+    ['01 P-100 10', 'null Assembly 3'],
+  ],
+  [
+    'sizes, discounts and net prices may have columns of their own',
+    'Description  S  M  L  XL  XXL  Qty  Price  Disc %  Net Price  Net Value\nShirt  1  2  3  4  0  10  $6.50  0  $6.50  $65.00',
+    ['null Shirt 10'],
+  ],
 ] as const) {
   test(`in a table of items ${what}`, () => {
     const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${table}\n| Total | | | | $65.00 |`));

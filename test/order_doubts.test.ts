@@ -143,6 +143,61 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\n\nOn Mon, 2 June 2025 at 10:00,\nJo Somebody\n<jo@a.example> wrote:\n\n${OLDER}`,
     fields: { total: null, payment_terms: null },
   },
+  'nor what a Spanish, Italian or Portuguese one does': {
+    text: `${HEAD}\n\nDe: Ana\nEnviado el: lunes\nPara: x\nAsunto: pedido\n\n${OLDER}\n\nIl giorno lun 2 giu 2025 Ana <a@x.example> ha scritto:\n\n${OLDER}\n\n-----Mensagem original-----\n${OLDER}`,
+    fields: { total: null, payment_terms: null },
+  },
+  'what stands in the columns of a table that we do not know is nobody’s value, and told': {
+    text: `${HEAD}\n\nRoom    Nights   Due      Total\nDouble  3        5 May    900.00\nSingle  2        6 May    800.00`,
+    fields: { total: null, due_date: '2025-07-15', line_items: [] },
+    warnings: ['ROW_UNREAD line_items', 'ROW_UNREAD line_items'],
+  },
+  'a number may follow the point of its label': {
+    text: 'PO No.4711 dated 2025-06-01\nVendor: Foo',
+    fields: { po_number: '4711' },
+  },
+  'a number that goes on behind a stroke is doubted': {
+    text: 'PO Number: PO 2025 - 118',
+    fields: { po_number: '2025' },
+    warnings: ['VALUE_AMBIGUOUS po_number'],
+  },
+  'the date behind it is none of it': {
+    text: 'PO number/date\n4500017066 / 12.06.2025',
+    fields: { po_number: '4500017066' },
+  },
+  'a "need by date" is a due date': {
+    text: 'PO Number: A-1\nNeed By Date: 2025-06-20\nCancel by date: 2025-07-01',
+    fields: { order_date: '2025-07-01', due_date: '2025-06-20' },
+    warnings: ['VALUE_AMBIGUOUS order_date'],
+  },
+  'between a currency and its amount there may be a gap': {
+    text: `${HEAD}\nTax   USD   8.00\nTotal: USD  748.00`,
+    fields: { tax: '8.00', total: '748.00', currency: 'USD' },
+  },
+  'a dollar sign with another code is no US one': {
+    text: `${HEAD}\nTotal: $748.00COP`,
+    fields: { total: '748.00', currency: 'COP' },
+  },
+  'what is said of the tax behind an amount counts as before it': {
+    text: `${HEAD}\nTotal: £1,500.00 + VAT\nVAT: £300.00\nTotal inc. VAT: £1,800.00`,
+    fields: { subtotal: '1500.00', total: '1800.00' },
+  },
+  'a rate may stand before its tax': {
+    text: `${HEAD}\nSubtotal   $100.00\n10% GST   $10.00\nTotal   $110.00`,
+    fields: { tax: '10.00', total: '110.00' },
+  },
+  'an address stands in its column, whatever the others are called': {
+    text: 'VENDOR      SHIP TO      PLANT\nFoo         Acme         0010\n1 Road      2 Lane       x\nLeeds       York         y',
+    fields: { vendor: 'Foo', ship_to: 'Acme, 2 Lane, York' },
+  },
+  'an address ends where something else is named': {
+    text: `${HEAD}\nShip to: Acme\nAttn: Jo\n1 Road, Leeds\nPriority: high`,
+    fields: { ship_to: 'Acme, Attn: Jo, 1 Road, Leeds' },
+  },
+  'also in a list of names and values': {
+    text: `${HEAD}\nShip To       Acme\n              1 Road\nPlant         0010`,
+    fields: { ship_to: 'Acme, 1 Road' },
+  },
 };
 
 for (const [what, { text, subject = null, fields, warnings = [] }] of Object.entries(CASES)) {

@@ -78,6 +78,9 @@ test('dates are read in every notation, and days that do not exist are not', () 
     '18 June 2025',
     '18. Jun 2025',
     '18-Jun-2025',
+    '18/Jun/2025',
+    '18 Jun 25',
+    '2025-Jun-18',
     'June 18, 2025',
   ]) {
     assert.equal(read(text), '2025-06-18', text);
@@ -96,6 +99,7 @@ test('dates are read in every notation, and days that do not exist are not', () 
     '2025-02-30',
     '31 April 2025',
     '2025-13-01',
+    '18 June 10:30',
     '29.02.2025',
     'June 25',
     'next Friday',

@@ -1,11 +1,11 @@
-import { type Column, cellsOf, columnOf, isTable } from './headings.ts';
+import { type ColumnName, cellsOf, columnsOf, nameOf } from './headings.ts';
 import type { Mark } from './money.ts';
 import type { Line } from './regions.ts';
 import { productHolds, type Row, readCells } from './rows.ts';
 
 /** A cell with the name of its column beside it. */
 interface Cell {
-  readonly column: Column;
+  readonly column: ColumnName;
   readonly text: string;
   readonly line: Line;
   /** Called no more than "Total", as the sum of everything may be. */
@@ -51,8 +51,8 @@ export function readBlocks(
 }
 
 function readBlock(cells: readonly Cell[], mark: Mark): Row | null {
-  const columns = cells.map(({ column }) => column);
-  return isTable(columns) ? readCells(cells.map(({ text }) => text).join('   '), { columns, mark }) : null;
+  const columns = columnsOf(cells.map(({ column }) => column));
+  return columns && readCells(cells.map(({ text }) => text).join('   '), { columns, mark });
 }
 
 /** The cells of a line; none when any of them is something else. */
@@ -65,7 +65,7 @@ function cellsIn(line: Line): Cell[] {
       ? [[name, value]]
       : line.text.split(NEXT_CELL).map((piece) => CELL.exec(piece)?.slice(1) ?? []);
   const cells = pairs.map(([name = '', text = '']) => ({
-    column: columnOf(name.trim()),
+    column: nameOf(name.trim()),
     text: text.trim().replace(/\s+/g, ' '),
     line,
     plainTotal: /^total$/i.test(name),

@@ -25,8 +25,13 @@ const DAY_MONTH = pattern(
 const MONTH_DAY = pattern(
   String.raw`(?<name>${MONTH_NAME})\.?[\s-]\s*(?<day>\d{1,2})${ORDINAL}[\s,-]\s*(?<year>\d{4})`,
 );
-const DASHED = pattern(String.raw`(?<day>\d{1,2})-(?<name>${MONTH_NAME})-(?<year>\d{4}|\d{2})`);
+const NAME_BETWEEN = pattern(
+  String.raw`(?<day>\d{1,2})(?<between>[-/. ])(?<name>${MONTH_NAME})\k<between>(?<year>\d{4}|\d{2}(?!\s?:))`,
+);
+const YEAR_NAME = pattern(String.raw`(?<year>\d{4})-(?<name>${MONTH_NAME})-(?<day>\d{1,2})`);
 const DOTTED = pattern(String.raw`(?<day>\d{1,2})\.\s?(?<month>\d{1,2})\.\s?(?<year>\d{4}|\d{2})`);
+/** The forms that say by themselves which number is what. */
+const PLAIN = [YEAR_FIRST, YEAR_NAME, DAY_MONTH, MONTH_DAY, NAME_BETWEEN, DOTTED];
 const SLASHED = pattern(String.raw`(?<first>\d{1,2})([/-])(?<second>\d{1,2})\2(?<year>\d{4}|\d{2})`);
 
 /**
@@ -35,7 +40,7 @@ const SLASHED = pattern(String.raw`(?<first>\d{1,2})([/-])(?<second>\d{1,2})\2(?
  */
 export function readDate(text: string, order: SlashOrder | null): DateReading | null {
   const line = text.trim().replace(/[\u2010-\u2015\u2212]/g, '-');
-  for (const form of [YEAR_FIRST, DAY_MONTH, MONTH_DAY, DASHED, DOTTED]) {
+  for (const form of PLAIN) {
     const found = form.exec(line);
     if (!found?.groups) continue;
     const { year = '', month, name = '', day = '' } = found.groups;
@@ -95,5 +100,5 @@ export function slashOrder(text: string): SlashOrder | null {
 
 /** Whether a text is written like a date, whether or not the calendar has it. */
 export function looksLikeDate(text: string): boolean {
-  return [YEAR_FIRST, DAY_MONTH, MONTH_DAY, DASHED, DOTTED, SLASHED].some((form) => form.test(text.trim()));
+  return [...PLAIN, SLASHED].some((form) => form.test(text.trim()));
 }

@@ -8,6 +8,8 @@ export interface Heading {
 }
 
 export type Column = 'item' | 'description' | 'unit' | 'discount' | 'other' | NumberColumn;
+/** What a column is called: "Article" may hold a description, or a code beside one. */
+export type ColumnName = Column | 'goods';
 export type NumberColumn = (typeof NUMBER_COLUMNS)[number];
 
 const NUMBER_COLUMNS = ['quantity', 'unit_price', 'total'] as const;
@@ -15,13 +17,14 @@ const NO = String.raw`(?:no\b\.?|numbers?|nr\b\.?|#|code|id)`;
 
 // Tried from the top: a longer name stands before the shorter one that it begins with.
 // biome-ignore format: a table
-const NAMES: readonly (readonly [Column, string])[] = [
-  ['total',       String.raw`(?:line |ext(?:ended|\.)? ?|item |net )(?:total|amount|price|value|cost)|total(?: (?:price|amount|value|cost))?|amount|extension|ext\b\.?|value`],
+const NAMES: readonly (readonly [ColumnName, string])[] = [
+  ['total',       String.raw`(?:line |ext(?:ended|\.)? ?|item )(?:total|amount|price|value|cost)|net (?:total|amount|value)|total(?: (?:price|amount|value|cost))?|amount|extension|extended|ext\b\.?|value`],
   ['unit_price',  String.raw`(?:unit|each|list|net) ?(?:price|cost|rate)|price(?: ?(?:\/|per) ?(?:unit|each|ea|pc|piece))?(?: each)?|rate|each|cost`],
   ['quantity',    String.raw`(?:order(?:ed)? )?(?:qty\b\.?|quantity|quant\b\.?)(?: ordered)?|pcs\b\.?|hours`],
   ['unit',        String.raw`u\/?o?\/?m\b|units?(?: of measure)?|measure|pack(?: size)?`],
   ['item',        String.raw`(?:item|line|part|product|article|material|catalog(?:ue)?|stock|vendor part) ?${NO}|line item|pos(?:ition)?\b\.?|sku|ln\b\.?|line|${NO}|item(?= {2,}| +(?:desc|article|product|part|name|details|goods|sku|qty|quantity|code))|ref\b\.?`],
-  ['description', `(?:item |product |goods |article )?description(?: of (?:goods|items?|work|services?))?|items?|article|product|part|material|service|goods|details|particulars|name`],
+  ['description', `(?:(?:item|product|goods|article|part|service) ?(?:&|and|\\/)? ?)?desc(?:ription|\\b\\.?)(?: of (?:goods|items?|work|services?))?|details|particulars|name`],
+  ['goods',       `items?|article|product(?: ?\\/ ?service)?|part|material|services?|goods|activity`],
   ['discount',    String.raw`disc(?:ount|\b\.)?(?: ?%)?|rebate`],
   ['other',       `(?:sales )?(?:tax|vat|gst)(?: ?(?:%|rate|code))?|(?:delivery|due|need|required|ship) ?(?:date|by)?|currency`],
 ];
@@ -36,10 +39,10 @@ const CELLS = NAMES.map(([column, words]) => ({
 /** Reads the column names that a line begins with; null when they make no heading of an item table. */
 export function readHeading(line: string): Heading | null {
   const spaced = cellsOf(line).map((cell) => cell.text);
-  const columns = spaced.length >= 3 ? spaced.map(columnOf) : [];
-  if (isTable(columns)) return { columns: withoutRepeats(columns), length: line.length };
+  const columns = spaced.length >= 3 ? columnsOf(spaced.map(nameOf)) : null;
+  if (columns) return { columns, length: line.length };
 
-  const run: Column[] = [];
+  const run: ColumnName[] = [];
   let length = 0;
   NEXT.lastIndex = 0;
   for (let match = NEXT.exec(line); match?.groups; match = NEXT.exec(line)) {
@@ -48,30 +51,34 @@ export function readHeading(line: string): Heading | null {
     run.push(column);
     length = NEXT.lastIndex;
   }
-  return isTable(run) ? { columns: run, length } : null;
+  const inRun = columnsOf(run);
+  return inRun && { columns: inRun, length };
 }
 
 /** What one cell of a heading names; a word we do not know is some other column. */
-export function columnOf(cell: string): Column {
+export function nameOf(cell: string): ColumnName {
   return CELLS.find(({ pattern }) => pattern.test(`${cell}  `))?.column ?? 'other';
 }
 
-/** Of two columns with the same kind of number, the first is the one we mean. */
-function withoutRepeats(columns: readonly Column[]): Column[] {
-  return columns.map((column, index) =>
-    isNumeric(column) && columns.indexOf(column) < index ? 'other' : column,
-  );
+/**
+ * The columns of an item table; null when these are none. Of two columns with the same kind of number, the first is the one we mean. What is ordered is said by the description,
+ * else by the name of the goods, else by the last of its codes; what else names it is a code.
+ */
+export function columnsOf(names: readonly ColumnName[]): Column[] | null {
+  const numbers = NUMBER_COLUMNS.filter((column) => names.includes(column)).length;
+  const others = names.filter((name) => name === 'other').length;
+  const described = (['description', 'goods'] as const).find((name) => names.includes(name));
+  const naming = described ? names.indexOf(described) : names.lastIndexOf('item');
+  if (naming < 0 || numbers < 2 || (numbers < 3 && others > 3)) return null;
+  return names.map((name, index) => {
+    if (index === naming) return 'description';
+    if (name === 'description' || name === 'goods') return 'item';
+    return isNumeric(name) && names.indexOf(name) < index ? 'other' : name;
+  });
 }
 
-/** Whether these are the columns of an item table. */
-export function isTable(columns: readonly Column[]): boolean {
-  const numbers = NUMBER_COLUMNS.filter((column) => columns.includes(column)).length;
-  const others = columns.filter((column) => column === 'other').length;
-  return numbers >= 2 && others <= 3 && columns.some(isNaming);
-}
-
-export function isNumeric(column: Column): column is NumberColumn {
-  return (NUMBER_COLUMNS as readonly Column[]).includes(column);
+export function isNumeric(name: ColumnName): name is NumberColumn {
+  return (NUMBER_COLUMNS as readonly ColumnName[]).includes(name);
 }
 
 /** Whether a column says in words what is ordered. */

@@ -19,24 +19,29 @@ interface Label {
 }
 
 const PO = String.raw`(?:p\.?\s?\/?o\b\.?|purchase[ -]order)`;
-const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|#)`;
+const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|#)`;
+
+const WHOSE = '(?:customer |your |our )?';
+const TAX = '(?:tax(?:es)?|vat|gst|hst)';
+const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|before)(?: of)?`;
+const AFTER_TAX = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|after)(?: of)?`;
 
 // biome-ignore format: a table
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
-  ['po_number',     `${PO} ?${NUMBER}(?: ?#)?`, `${PO}`, `(?:customer |your |our )?order ?${NUMBER}`, 'order'],
+  ['po_number',     `${WHOSE}${PO} ?${NUMBER}(?: ?#)?(?: ?(?:\\/|&|and) ?date)?`, `${WHOSE}${PO}`, `${WHOSE}order ?${NUMBER}`, 'order'],
   ['vendor',        '(?:vendor|supplier|seller)(?:[ -]name)?|sold by|purchased? from'],
   ['ship_to',       'ship(?:ping|ped)?[ -]?to(?: address)?|shipping address|deliver(?:ed|y)?[ -]to|delivery (?:address|location)|deliver to address', 'consignee|destination'],
   ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} date|date (?:of order|ordered)|ordered`, 'issued?(?: date| on)?|date issued', 'date'],
-  ['due_date',      'due[ -]?(?:date|by|on)|date due|due',
-                    'required[ -](?:by|date|on|delivery(?: date)?)|need(?:ed)?[ -](?:by|date|on)|date (?:required|needed)|requested (?:by|date|delivery(?: date)?)|must arrive by',
-                    'deliver(?:y|ed)?[ -](?:date|by|on|due(?: date)?|required(?: by)?)|expected (?:delivery|arrival)(?: date)?|delivery'],
+  ['due_date',      'due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
+                    '(?:required|needed|need|receive)[ -]by(?:[ -]date)?|required[ -](?:date|on|delivery(?: date)?)|need(?:ed)?[ -](?:date|on)|req\\.? date|date (?:required|needed)|requested (?:by|date|delivery(?: date)?)|must arrive by',
+                    'deliver(?:y|ed)?[ -](?:date|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival)(?: date)?|eta|delivery'],
   ['payment_terms', 'payment[ -]terms?|terms? of payment|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
-  ['subtotal',      'sub[ -]?total|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total (?:net|before tax|excl(?:uding|usive|\\.)?(?: of)? (?:tax|vat|gst))'],
+  ['subtotal',      `sub[ -]?total|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total net|total ${BEFORE} ${TAX}`],
   ['tax',           '(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:tax(?:es)?|vat|gst(?: ?\\/ ?hst)?|hst|m\\.?w\\.?st\\b\\.?)(?: amount)?'],
   ['shipping',      '(?:shipping|freight|postage|carriage|delivery)(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b'],
   ['discount',      '(?:less |trade |volume |order |total )?(?:discount|rebate)'],
-  ['total',         'grand total|order total|total (?:due|payable|amount(?: due)?|order(?: value)?|incl(?:uding|usive|\\.)?(?: of)? (?:tax|vat|gst))|(?:po|purchase order) (?:total|amount|value)', 'total|(?:total )?order (?:value|amount)', '(?:amount|balance) due'],
+  ['total',         `grand total|order total|total (?:due|payable|gross|amount(?: due)?|order(?: value)?|${AFTER_TAX} ${TAX})|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, 'total (?:cost|price|value)|total|(?:total )?order (?:value|amount)', '(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
                     `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
@@ -48,7 +53,10 @@ const LABELS: readonly Label[] = TABLE.flatMap(([field, ...patterns]) =>
   patterns.map((words, rank) => ({
     field,
     rank,
-    pattern: new RegExp(String.raw`(?<![\p{L}\p{N}.#/_-])(?:${words})(?![\p{L}\p{N}_])`, 'giu'),
+    pattern: new RegExp(
+      String.raw`(?<![\p{L}\p{N}.#/_-])(?:${words})(?:(?<=\.)(?=\S*\d)|(?![\p{L}\p{N}_]))`,
+      'giu',
+    ),
   })),
 );
 
@@ -74,15 +82,22 @@ export interface Found {
 
 /** Words that say nothing of the label behind them. */
 const ARTICLE =
-  /(?<![\p{L}\p{N}])(?:the|our|your|this|my|its|which|new|final|correct|total|and|with|for|under|of|see|is|by|please|note|as|a)\s$/iu;
+  /(?<![\p{L}\p{N}])(?:the|our|your|this|my|its|which|new|final|correct|total|and|with|for|under|of|see|is|please|note|as|a)\s$/iu;
 const ADDENDUM = String.raw`(?<addendum>\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
 const AFTER = new RegExp(
   String.raw`^${ADDENDUM}(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,
 );
 
+/** What may stand before the first label of a line: a bullet, a number, a rate. */
+const OPENING = /^[\s\p{P}\p{S}]*(?:[\da-z]{1,2}[.)]\s+)?(?:\d{1,2}(?:[.,]\d{1,3})?\s?%\s)?/iu;
+const BEHIND_WORD = /[\p{L}\p{N}]['’]?\s$|^\W*\p{L}{2,4}\.\s$/u;
+/** What a total says that does not contain the tax: beside its label, or behind its amount. */
+const IS_NET = new RegExp(String.raw`\b(?:net|${BEFORE})(?![\p{L}\p{N}])`, 'iu');
+const ENDS_NET = new RegExp(String.raw`\d\D{0,12}?(?:\bnet|(?:\+|\bplus|\b${BEFORE}) ?${TAX})\)?\.?$`, 'iu');
+
 /** Finds the labels of a line. `isValue` says whether a text without a colon before it is what a field looks like. */
 export function findLabels(line: string, isValue: (field: LabelField, text: string) => boolean): Found[] {
-  const opensWith = /^[\s\p{P}\p{S}]*(?:[\da-z]{1,2}[.)]\s+)?/iu.exec(line)?.[0].length ?? 0;
+  const opensWith = OPENING.exec(line)?.[0].length ?? 0;
   const found: Found[] = [];
   let lineIsLabelled = false;
   let from = 0;
@@ -97,7 +112,7 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
     const rivals = all.filter((other) => other.start === first.start && other.end === first.end);
     const fitting = rivals.find(({ field }) => field !== null && isValue(field, cellOf(rest)));
     const addendum = after?.groups?.addendum ?? '';
-    const isNet = first.field === 'total' && /\b(?:net|excl|before)/i.test(addendum);
+    const isNet = first.field === 'total' && (IS_NET.test(addendum) || ENDS_NET.test(cellOf(rest)));
     const candidate = isNet ? { ...first, field: 'subtotal' as const } : (fitting ?? first);
 
     const atStart = candidate.start <= opensWith;
@@ -108,8 +123,7 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
     if (!colon && !(placed && bare)) continue;
     const strong = placed || lineIsLabelled;
     const before = line.slice(0, candidate.start);
-    const qualified =
-      !strong && found.length === 0 && /[\p{L}\p{N}]['’]?\s$/u.test(before) && !ARTICLE.test(before);
+    const qualified = !strong && found.length === 0 && BEHIND_WORD.test(before) && !ARTICLE.test(before);
     lineIsLabelled ||= atStart;
     from = valueStart;
     found.push({ ...candidate, valueStart, strong, qualified, addendum, colon, end: line.length, value: '' });

@@ -13,6 +13,10 @@ const ADDRESS_LINES = 6;
 /** What stands in a mail between its values: a greeting, or six words and more up to a full stop. */
 const SENTENCE =
   /^\s*(?:thanks?|thank you|(?:best|kind) regards|regards|sincerely|hello|hi|dear|please)\b|^\s*(?:\S+\s+){5,40}\S+[.!?]$/i;
+/** "Priority: high", which begins something else, unless it is a part of an address. */
+const ENTRY = /^\p{L}[^:]{1,30}:\s+\S/u;
+const OF_ADDRESS =
+  /^(?:attn|att|attention|c\/o|fao|(?:company |contact )?name|company|street|address|addr|city|town|state|county|zip|post(?:al)? ?code|country|dock|gate|building|floor|suite|unit)\b/i;
 /** A value below its label may begin this much further left. */
 const SLACK = 2;
 
@@ -32,11 +36,11 @@ export function withPlainColumns(line: string): string {
 /** The text of a value: beside its label, else below it in the same column; an address goes on below. */
 export function valueText(lines: readonly Labelled[], index: number, label: Found): string {
   const inGrid = cellInGrid(lines, index, label);
-  if (inGrid !== undefined) return inGrid;
   if (label.field === 'ship_to') {
-    const address = below(lines, index, label, cellOf(label.value), ADDRESS_LINES);
-    return address.join(', ').replace(/,\s*,/g, ',');
+    const first = inGrid === undefined ? cellOf(label.value) : '';
+    return below(lines, index, label, first, ADDRESS_LINES).join(', ').replace(/,\s*,/g, ',');
   }
+  if (inGrid !== undefined) return inGrid;
   const beside = isMoneyField(label.field) ? label.value : cellOf(label.value);
   return beside !== '' || !label.strong ? beside : (below(lines, index, label, '', 1)[0] ?? '');
 }
@@ -64,7 +68,10 @@ function below(
 ): string[] {
   const labels = lines[index]?.labels ?? [];
   const column = labels.indexOf(label);
-  const isLast = column === labels.length - 1;
+  // Where the next column begins, which may have a name that we do not know.
+  const right = cellsOf(lines[index]?.line.text ?? '').find(
+    ({ start }) => start >= (beside === '' ? label.valueStart : label.end),
+  );
   const parts = beside === '' ? [] : [beside];
   for (let next = index + 1; next < lines.length && parts.length < count; next += 1) {
     const { line, labels: others } = lines[next] ?? { line: { text: '' }, labels: [] };
@@ -78,14 +85,20 @@ function below(
     const mine =
       isFirst && labels.length > 1 && cells.length === labels.length
         ? cells.slice(column, column + 1)
-        : cells.filter(({ start }) => start >= label.start - SLACK && (isLast || start < label.end - SLACK));
+        : cells.filter(
+            ({ start }) => start >= label.start - SLACK && (!right || start < right.start - SLACK),
+          );
     const [first, last] = [mine[0], mine.at(-1)];
     if (!first || !last) break;
     if (others.some(({ start }) => start >= first.start && start <= last.start + last.text.length)) break;
     // A label alone has one cell below it, and that is no sentence.
     if (isFirst && labels.length === 1 && (mine.length > 1 || SENTENCE.test(line.text))) break;
     if (!isFirst && first.start === 0 && isFinished(parts.join(', '), line.text)) break;
-    parts.push(mine.map(({ text }) => text).join(' '));
+    const text = mine.map((cell) => cell.text).join(' ');
+    // The next entry of a form, or of a list whose values stand beside their names.
+    if (ENTRY.test(text) && !OF_ADDRESS.test(text)) break;
+    if (beside !== '' && mine.length > 1 && first.start < label.valueStart - SLACK) break;
+    parts.push(text);
   }
   return parts;
 }

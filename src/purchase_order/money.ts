@@ -3,8 +3,9 @@ import { DECIMAL } from './decimal.ts';
 /** The decimal mark. One for the whole document: it cannot be told from a single `1.234`. */
 export type Mark = '.' | ',';
 
-const CODES =
-  'USD|EUR|GBP|CAD|AUD|NZD|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|MXN|BRL|ZAR|SGD|HKD|KRW|TRY|ILS|AED|THB';
+/** What else may be written with a bare `$`. */
+const OTHER_DOLLARS = 'CAD|AUD|NZD|SGD|HKD|TWD|MXN|ARS|CLP|COP|UYU';
+const CODES = `USD|EUR|GBP|${OTHER_DOLLARS}|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|KRW|TRY|ILS|AED|THB`;
 const DOLLARS = 'US|CA|AU|NZ|HK|C|A|S';
 const SIGNS: Readonly<Record<string, string>> = {
   '€': 'EUR',
@@ -25,8 +26,8 @@ const SIGNS: Readonly<Record<string, string>> = {
 export const CURRENCY = String.raw`(?:(?:${DOLLARS})?\$|[€£¥₹]|(?<![A-Za-z])(?:${CODES})(?![A-Za-z]))`;
 // biome-ignore format: one line per part
 const AMOUNT = new RegExp(
-  String.raw`^(?<open>\()?(?<minus>-)?(?<before>${CURRENCY})?\s?(?<minus2>-)?` +
-    String.raw`(?<digits>\d[\d.,'’ ]*)\s?(?<after>${CURRENCY})?(?<close>\))?$`,
+  String.raw`^(?<open>\()?(?<minus>-)?(?<before>${CURRENCY})?\s{0,12}(?<minus2>-)?` +
+    String.raw`(?<digits>\d[\d.,'’ ]*)(?<after>${CURRENCY})?(?<close>\))?$`,
 );
 
 export interface Amount {
@@ -130,5 +131,5 @@ export function currencyOf(signs: readonly string[], text: string): string | nul
   if (code) return code;
   const sign = signs[0];
   if (sign === undefined) return null;
-  return SIGNS[sign] ?? /\b(?:CAD|AUD|NZD|SGD|HKD|MXN)\b/.exec(text)?.[0] ?? 'USD';
+  return SIGNS[sign] ?? new RegExp(`(?<![A-Za-z])(?:${OTHER_DOLLARS})(?![A-Za-z])`).exec(text)?.[0] ?? 'USD';
 }

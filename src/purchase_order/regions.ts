@@ -16,17 +16,24 @@ export interface Region {
 }
 
 const LINE_LENGTH = 10_000;
-// As mail programs write them in English, German, French and Dutch.
-const FORWARDED = /^[\s*-]*(?:begin forwarded message|forwarded (?:message|by)|weitergeleitete nachricht)\b/i;
+// As mail programs write them in English, German, French, Dutch, Spanish, Italian and Portuguese.
+const FORWARDED =
+  /^[\s*-]*(?:begin forwarded message|forwarded (?:message|by)|weitergeleitete nachricht|mensaje reenviado|messaggio inoltrato|mensagem encaminhada)\b/i;
 const ORIGINAL =
-  /^\s*-{2,}\s*(?:original message|ursprüngliche nachricht|message d'origine|oorspronkelijk bericht)\s*-{2,}/i;
-const ATTRIBUTION = /^\s*(?:On|Am|Le|Op)\s.{4,300}(?:wrote|schrieb|écrit|schreef).{0,100}:$/;
+  /^\s*-{2,}\s*(?:original message|ursprüngliche nachricht|message d'origine|oorspronkelijk bericht|mensaje original|messaggio originale|mensagem original)\s*-{2,}/i;
+const ATTRIBUTION =
+  /^\s*(?:On|Am|Le|Op|El|Il|Em)\s.{4,300}(?:wrote|schrieb|écrit|schreef|escribió|scritto|escreveu).{0,100}:$/;
 const WROTE_ON = /^\s*\S.{0,100}\swrote on\s.{4,100}:$/;
-const FROM = /^[\s*]*(?:from|von|de|van)[\s*]*:/i;
-const SENT = /^[\s*]*(?:sent|date|gesendet|datum|envoyé|verzonden)[\s*]*:/i;
-const SUBJECT = /^[\s*]*(?:subject|betreff|objet|onderwerp)[\s*]*:/i;
-const MAIL_HEADER =
-  /^[\s*]*(?:from|von|de|van|sent|date|gesendet|datum|envoyé|verzonden|to|an|à|aan|cc|subject|betreff|objet|onderwerp|reply-to|importance|attachments?)[\s*]*:/i;
+const header = (names: string) => new RegExp(String.raw`^[\s*]*(?:${names})[\s*]*:`, 'i');
+const [FROM_NAMES, SENT_NAMES, SUBJECT_NAMES] = [
+  'from|von|de|van|da',
+  'sent|date|gesendet|datum|envoyé|verzonden|enviado(?: el)?|inviato|data|fecha',
+  'subject|betreff|objet|onderwerp|asunto|oggetto|assunto',
+];
+const [FROM, SENT, SUBJECT] = [header(FROM_NAMES), header(SENT_NAMES), header(SUBJECT_NAMES)];
+const MAIL_HEADER = header(
+  `${FROM_NAMES}|${SENT_NAMES}|${SUBJECT_NAMES}|to|an|à|aan|a|para|cc|reply-to|importance|attachments?`,
+);
 const HEADER_LINES = 12;
 const SIGNATURE = /^-- ?$/;
 

@@ -1,5 +1,5 @@
 import { readBlocks } from './blocks.ts';
-import { cellsOf, type Heading, readHeading } from './headings.ts';
+import { cellsOf, type Heading, isNumeric, nameOf, readHeading } from './headings.ts';
 import { EMPTY } from './layout.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -53,7 +53,13 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
       if (run.rest !== '') rest.push({ number, text: run.rest });
       continue;
     }
-    if (!heading || used.has(number)) continue;
+    if (used.has(number)) continue;
+    if (!heading) {
+      const foreign = foreignTable(lines, index, mark);
+      for (const line of foreign) used.set(line.number, line.text);
+      unread.push(...foreign.slice(1));
+      continue;
+    }
     if (text.trim() === '') {
       blank = true;
       continue;
@@ -111,6 +117,25 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
   for (const [number, text] of blocks?.used ?? []) used.set(number, text);
   const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
   return { rows, used: new Set(used.keys()), rest, unread, currencies };
+}
+
+/**
+ * A table of something that we do not know: names, one of them that of an amount, and two rows or more below. Its first
+ * line names the columns. Empty when there is none.
+ */
+function foreignTable(lines: readonly Line[], index: number, mark: Mark): readonly Line[] {
+  const names = cellsOf(lines[index]?.text ?? '').map(({ text }) => text);
+  const priced = names.findIndex((name) => isNumeric(nameOf(name)));
+  if (names.length < 3 || priced < 0 || names.some((name) => /[:\d]/.test(name))) return [];
+  const isRow = (text: string) => {
+    const cells = cellsOf(text);
+    return cells.length === names.length && hasMoney(cells[priced]?.text ?? '', mark);
+  };
+  const end = lines.findIndex(
+    ({ text }, at) => at > index && !isRow(text) && (text === '' || !RULE.test(text)),
+  );
+  const found = lines.slice(index, end < 0 ? undefined : end).filter(({ text }) => !RULE.test(text));
+  return found.length > 2 ? found : [];
 }
 
 /** Whether a row has all that its table has a column for, as a total below the table does not. */

@@ -62,7 +62,15 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
     case 'currency':
       return /\b[A-Z]{3}\b/.test(raw) ? { value: (/\b[A-Z]{3}\b/.exec(raw) ?? [''])[0] } : null;
     default:
-      return { value: beginningOf(raw.replace(/\s+/g, ' ').replace(/\s?[,;(]$|\s[-–]$/, ''), 500) };
+      return {
+        value: beginningOf(
+          raw
+            .replace(/^(?:company )?name:\s*/i, '')
+            .replace(/\s+/g, ' ')
+            .replace(/\s?[,;(]$|\s[-–]$/, ''),
+          500,
+        ),
+      };
   }
 }
 
@@ -70,13 +78,12 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
 export function isPlainly(field: LabelField, text: string, style: Style): boolean {
   if (field === 'po_number') {
     const number = readOrderNumber(text);
-    return (
-      number !== null &&
-      text
-        .trim()
-        .replace(ORDER_NUMBER, '')
-        .replace(/[.,;:]+$/, '') === number.value
-    );
+    const rest = text
+      .trim()
+      .replace(ORDER_NUMBER, '')
+      .slice(number?.value.length)
+      .replace(/^,? (?:dated?|of|from) /, '');
+    return number !== null && (/^[.,;:]*$/.test(rest) || readDate(rest, style.order)?.rest === '');
   }
   if (field === 'order_date' || field === 'due_date') return readValue(field, text, style) !== null;
   if (field === 'vendor' || field === 'ship_to' || field === 'payment_terms' || field === 'currency')
@@ -112,12 +119,14 @@ function readOrderNumber(text: string, label = ''): Value | null {
   if (!number) return null;
   const rest = bare.slice(number.length);
   if (/^order$/i.test(label) && HOW_MANY.test(bare)) return null;
-  const goesOn = /^\s\d{2,}(?![\p{L}\p{N}.,/-])/u.test(rest) && !readDate(rest, null);
+  const goesOn = GOES_ON_NUMBER.test(rest) && !readDate(rest.replace(/^[\s/-]+/, ''), null);
   const isYear = /^(?:19|20)\d\d$/.test(number) && /(?:order|p\.?\s?\/?o\.?)$/i.test(label);
   const doubt = goesOn ? 'more digits follow' : isYear ? 'it could be a year' : undefined;
   return { value: number, ...(doubt && { doubt }) };
 }
 
+/** "4500 12", "4500 / 2025" */
+const GOES_ON_NUMBER = /^\s(?:[/-]\s?)?\d{2,}(?![\p{L}\p{N}.,/-]|\s\p{L})/u;
 /** "12 pumps", "1200 units" */
 const HOW_MANY = /^(?:\d{1,3}\s\p{L}|\d+\s(?:pcs|pieces|units|boxes|pallets|sets|x)\b)/iu;
 const IN_SUBJECT =

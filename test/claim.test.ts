@@ -103,6 +103,21 @@ test('sessions that race for a thousand tasks share them out without giving any 
   assert.equal(new Set(claimed).size, 1000);
 });
 
+test('what has been READY since a moment to come is claimed as of that moment: the clock went back', async () => {
+  await using scene = await running({ a: [] });
+  await using session = await scene.transaction();
+  await session.sql('alter table sluice.tasks disable trigger advance');
+  await session.sql(`update sluice.tasks set ready_at = now() + interval '1 hour' where run_id = $run`);
+  await session.sql('alter table sluice.tasks enable trigger advance');
+  await session.commit();
+
+  assert.deepEqual(await scene.claim(1), ['a']);
+
+  const { ready_at, started_at } = await scene.task('a');
+  assert.deepEqual(started_at, ready_at);
+  assert.deepEqual(await scene.report([{ ...(await scene.claimOf('a')), output: 1 }]), ['SUCCESS']);
+});
+
 test('a claim says which execution it is, by token and attempt', async () => {
   await using scene = await running({ a: [] });
 

@@ -161,6 +161,15 @@ test('a runner without its lock is dead after a short grace, one that holds it l
   assert.notEqual(young, quiet);
 });
 
+test('a runner without its lock is dead although its last sign of life is to come: the clock went back', async () => {
+  await using scene = await running({ a: [] });
+  await scene.sql(`update sluice.runners set beat_at = now() + interval '1 hour' where id = $runner`);
+
+  assert.deepEqual(await scene.sql('select dead_runners as id from sluice.dead_runners()'), [
+    { id: scene.runner },
+  ]);
+});
+
 test('a runner that says nothing for too long is dead even though it holds its lock', async () => {
   await using scene = await running({ a: [] });
   const lock = await openClient(scene.db.url);

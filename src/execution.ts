@@ -185,6 +185,11 @@ export class Execution {
       outputs: task.outputs ?? {},
       run: () => ({ id: task.run_id, created_at: new Date(task.started_at).toISOString() }),
     };
+    if (definition.reads.length > 0 && !task.outputs)
+      throw new ConnectorError(
+        'INPUTS_TOO_LARGE',
+        'the outputs that it reads have more than 32 MB together; put them into tables or files and hand on where they are',
+      );
     const skipped = definition.condition && skipReason(definition.condition, scope);
     if (skipped) return { skipped };
     const connector = Object.hasOwn(connectors, definition.connector)

@@ -23,6 +23,7 @@ export interface ClaimedTask extends Claim {
   /** When the run was started, as Postgres writes it. */
   readonly started_at: string;
   readonly input: JsonObject;
+  /** By task; null when the task reads none, or more than can be handed out. */
   readonly outputs: JsonObject | null;
 }
 
@@ -64,6 +65,8 @@ export interface StoredTask {
   readonly operation: string;
   readonly parameters: Json;
   readonly condition: Condition | null;
+  /** The numbers of the tasks whose outputs it refers to. */
+  readonly reads: readonly number[];
   readonly retries: number;
   readonly timeout_ms: number;
 }
@@ -147,7 +150,7 @@ export async function startRuns(
 export async function loadWorkflow(db: Connection, workflowId: string): Promise<StoredWorkflow> {
   const { rows } = await db.query(
     `select workflows.name as workflow, task.task_no, task.name, task.connector, task.operation,
-            task.parameters, task.condition, task.retries, task.timeout_ms
+            task.parameters, task.condition, task.reads, task.retries, task.timeout_ms
        from sluice.workflows
        join sluice.workflow_tasks as task on task.workflow_id = workflows.id
       where workflows.id = $1`,

@@ -55,6 +55,22 @@ test('a run goes through all its tasks, parents first', async () => {
   assert.deepEqual([order[0], order.slice(1, 3).sort(), order[3]], ['first', ['left', 'right'], 'last']);
 });
 
+test('a task that reads more than can be handed out fails, and not its runner', async () => {
+  const large: Act = () => 'x'.repeat(12 * 1024 * 1024);
+  const parents = ['a', 'b', 'c'];
+  const tasks = Object.fromEntries(parents.map((name) => [name, { act: 'large' }]));
+  await using play = await stage(
+    { large, echo },
+    { ...tasks, reads: { act: 'echo', parameters: parents.map((name) => output(name)), after: parents } },
+  );
+
+  const details = await play.play();
+
+  assert.equal(details.status, 'FAILED');
+  assert.equal((taskOf(details, 'reads').error as { code: string }).code, 'INPUTS_TOO_LARGE');
+  assert.equal((await play.play()).status, 'FAILED');
+});
+
 test('a runner runs as many tasks at once as it has slots, and no more', async () => {
   let active = 0;
   let most = 0;

@@ -95,6 +95,13 @@ test('a start that is refused claims nothing', async () => {
   assert.equal(await scene.state('a'), 'READY');
 });
 
+test('nobody starts runs for a runner that is none', async () => {
+  await using scene = await running({ a: [] });
+  const start = `select from sluice.start_runs($1, array['{}']::jsonb[], null, null, 987654, 5)`;
+
+  await assert.rejects(scene.sql(start, [scene.workflow]), { code: 'WF006' });
+});
+
 test('a runner that was given up starts nothing', async () => {
   await using scene = await running({ a: [] });
   await scene.sql(`select sluice.end_runner($runner, 'lost')`);

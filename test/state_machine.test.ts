@@ -394,3 +394,38 @@ test('what a state implies holds for every row, whoever writes it', async () => 
     );
   }
 });
+
+for (const status of ['COMPLETED', 'FAILED', 'CANCELLED'] as const) {
+  test(`a run cannot begin its life as ${status}`, async () => {
+    await using scene = await running({ a: [] });
+    const { waiting_for, ...marks } = Object.fromEntries(
+      WHOLE_RUN[status].split(', ').map((mark) => mark.split(' = ')),
+    );
+
+    const insert = scene.sql(
+      `insert into sluice.runs (workflow_id, workflow, input, status, waiting_for, ${Object.keys(marks).join(', ')})
+       select workflow_id, workflow, input, '${status}', ${waiting_for}, ${Object.values(marks).join(', ')}
+         from sluice.runs where id = $run`,
+    );
+
+    await assert.rejects(insert, { code: 'WF001' });
+  });
+}
+
+test('a task that is taken from its runner keeps its count of attempts and crashes, and when it began', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+  await scene.sql(
+    `insert into sluice.attempts (run_id, task_no, token, attempt, outcome, runner_id, started_at, ended_at, error)
+     select run_id, task_no, token, attempt, 'LOST', runner_id, started_at, now(), '{"message": "by hand"}'
+       from sluice.tasks where run_id = $run`,
+  );
+
+  for (const lie of ['attempt = 0', 'attempt = 3', 'crashes = -1', 'crashes = 2', 'started_at = now()'])
+    await assert.rejects(
+      scene.sql(`update sluice.tasks set token = 2, runner_id = null, ${lie} where run_id = $run`),
+      { code: 'WF001' },
+      lie,
+    );
+  await scene.sql('update sluice.tasks set token = 2, runner_id = null, crashes = 1 where run_id = $run');
+});

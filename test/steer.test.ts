@@ -178,6 +178,17 @@ test('cancelling says who did it and when, and what has not begun will not', asy
   assert.deepEqual(await scene.claim(10), []);
 });
 
+test('a run is not cancelled by a transaction that may not see all its tasks, and it says so', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await using session = await scene.transaction();
+  await session.sql('set transaction isolation level repeatable read');
+
+  await assert.rejects(session.sql('select sluice.cancel_run($run)'), {
+    code: 'WF011',
+    hint: /read committed/,
+  });
+});
+
 test('cancelling a run that has ended changes nothing', async () => {
   await using scene = await running({ a: [] });
   await scene.succeed('a');

@@ -127,7 +127,7 @@ export class Presence {
       // A new session helps when the server has changed its mind about this one: it was read-only, say.
       this.#drop(session);
       if (isDatabaseExhausted(error)) this.#pauseMs = BEAT_MS;
-    } else if (!isConflict(error)) {
+    } else if (!isPassing(error)) {
       this.#options.onFailure(error);
     }
     this.#options.onChange();
@@ -175,7 +175,10 @@ export class Presence {
   }
 }
 
+/** Somebody has cancelled a statement of ours, or a limit of the server did. */
+const CANCELLED = /^(57014|25P04)$/;
+
 /** The same may succeed later, or over another connection; or under another name. */
 export function isPassing(error: unknown): boolean {
-  return isAway(error) || isConflict(error) || codeOf(error) === 'WF006';
+  return isAway(error) || isConflict(error) || CANCELLED.test(codeOf(error)) || codeOf(error) === 'WF006';
 }

@@ -79,7 +79,7 @@ export class Runner {
   #next: Look = { from: FIRST_RUN };
   /** A task could not use the database: nothing more is claimed until the next beat. */
   #resting = false;
-  /** The database refused a batch of results: one at a time shows which of them it was. */
+  /** The database refused a hop: one result at a time, with nothing else, shows which of them it was. */
   #oneByOne = false;
   #stopping = false;
   #left = false;
@@ -227,7 +227,7 @@ export class Runner {
   }
 
   async #hop(session: Session): Promise<void> {
-    const room = this.#room;
+    const room = this.#oneByOne ? 0 : this.#room;
     if (this.#isRung) this.#next = { from: FIRST_RUN };
     const look = this.#isRung || this.#isMore ? this.#next : undefined;
     const results = this.#slots.takeResults(this.#oneByOne ? 1 : undefined);
@@ -280,7 +280,7 @@ export class Runner {
     } catch (error) {
       // Nobody has looked.
       this.#isRung ||= look !== undefined;
-      if (!isPassing(error)) this.#refuse(ended, error);
+      if (!isPassing(error)) this.#refuse(ended, room, error);
       // An identity that was lost meanwhile took its results with it.
       if (this.#presence.runnerId === session.runnerId) this.#slots.putBack(ended);
       if (isPassing(error)) throw error;
@@ -313,9 +313,9 @@ export class Runner {
   }
 
   /** A result that the database does not take fails its task, and neither the others nor the runner. */
-  #refuse(batch: Ended[], error: unknown): void {
+  #refuse(batch: Ended[], room: number, error: unknown): void {
     const [one] = batch;
-    if (batch.length > 1) {
+    if (one && (batch.length > 1 || room > 0)) {
       this.#oneByOne = true;
     } else if (one && 'output' in one.result) {
       const why = `the database refuses the output: ${messageOf(error)}`;

@@ -185,7 +185,8 @@ export async function endFormerSessions(db: Connection, name: string): Promise<v
   const { rows } = await db.query(
     `select bool_and(pg_terminate_backend(pid, 3000)) as ended
        from pg_stat_activity
-      where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()`,
+      where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()
+        and pg_has_role(usesysid, 'MEMBER')`,
     [name],
   );
   if (rows[0].ended === false)
@@ -241,7 +242,8 @@ export async function endTaskSession(db: Connection, { run_id, task_no, token }:
   const statement = {
     text: `select pg_terminate_backend(pid)
              from pg_stat_activity
-            where application_name = sluice.session_name($1, $2, $3) and datname = current_database()`,
+            where application_name = sluice.session_name($1, $2, $3) and datname = current_database()
+              and pg_has_role(usesysid, 'MEMBER')`,
     values: [run_id, task_no, token],
     query_timeout: 5_000,
   };

@@ -1,11 +1,14 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { DatabaseConnector } from '../src/connectors/database.ts';
+import { openClient } from '../src/database/connect.ts';
 import { type Engine, openEngine } from '../src/engine.ts';
 import type { RunDetails } from '../src/inspect.ts';
 import type { Log } from '../src/log.ts';
+import { nameSession } from '../src/store.ts';
 import { Fleet } from './support/fleet.ts';
 import { COMMIT, TcpProxy } from './support/proxy.ts';
+import { fileDatabase } from './support/scene.ts';
 import { until } from './support/until.ts';
 import { TortureConnector } from './torture/connector.ts';
 
@@ -276,6 +279,50 @@ test('a runner that is started when there is no connection left waits for one', 
 
   assert.equal(status, 'COMPLETED');
   assert.equal(late.lines.filter((line) => /Waiting for the database/.test(line)).length, 1);
+});
+
+test('a hop that somebody cancels is made again: no result is lost, and no task fails', async () => {
+  await using runner = await wired();
+  const run = await fleet.start({ a: ['held'], b: ['nothing', 'a'] });
+  await fleet.held(run);
+  const holder = await fleet.pool.connect();
+  await holder.query('begin');
+  await holder.query('select from sluice.runs where id = $1 for update', [run]);
+  await fleet.openGate(run);
+  await until(async () => {
+    const { rowCount } = await holder.query(
+      `select pg_cancel_backend(pid) from pg_stat_activity where application_name = $1 and wait_event_type = 'Lock'`,
+      [`sluice runner ${runner.runnerId}`],
+    );
+    return rowCount === 1;
+  }, 'the hop to wait for its run');
+  await holder.query('rollback');
+  holder.release();
+
+  const details = await fleet.ended(run);
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.deepEqual(outcomes(details), []);
+});
+
+test('a session of somebody else that has the name of a runner’s is left alone', async () => {
+  const superuser = await openClient((await fileDatabase()).superuserUrl);
+  const role = `other_${process.pid}`;
+  await superuser.query(`create role ${role} login password 'x'`);
+  await using runner = await wired();
+  const url = new URL(fleet.url);
+  [url.username, url.password] = [role, 'x'];
+  const impostor = await openClient(url.href);
+  await nameSession(impostor, `sluice runner ${runner.runnerId}`);
+  runner.proxy.cut();
+
+  const { status } = await fleet.ended(await fleet.start({ a: ['nothing'] }));
+
+  assert.equal(status, 'COMPLETED');
+  assert.equal((await impostor.query('select 1')).rowCount, 1);
+  await impostor.end();
+  await superuser.query(`drop role ${role}`);
+  await superuser.end();
 });
 
 test('a disk that is full is one line, and the runner goes on when there is room again', async () => {

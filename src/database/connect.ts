@@ -27,6 +27,8 @@ const SESSION = {
   timezone: 'UTC',
   datestyle: 'ISO,MDY',
   intervalstyle: 'postgres',
+  // Who sends a statement knows how long he waits for it.
+  statement_timeout: '0',
   // Compiling takes longer than any statement of ours.
   jit: 'off',
 };
@@ -151,9 +153,12 @@ export function isRefused(error: unknown): boolean {
   return causes(error).some((one) => /^(28|3D000)/.test(codeOf(one)));
 }
 
-/** The server answers but cannot take work now: out of connections, memory, disk or locks, or read-only. */
+/**
+ * The server answers but cannot take work now: out of connections, memory, disk or locks, or read-only. Not what somebody has
+ * forbidden himself (53400, as by temp_file_limit): that is so every time.
+ */
 export function isDatabaseExhausted(error: unknown): boolean {
-  return causes(error).some((one) => /^(53|25006)/.test(codeOf(one)));
+  return causes(error).some((one) => /^(53[0-3]|25006)/.test(codeOf(one)));
 }
 
 /** Either: the same may succeed when the database is back. */

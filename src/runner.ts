@@ -1,6 +1,6 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { createPool } from './database/connect.ts';
+import { createPool, isLocked } from './database/connect.ts';
 import { Doorbell, Ear } from './doorbell.ts';
 import { ConnectorError, codeOf, messageOf } from './errors.ts';
 import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
@@ -81,6 +81,9 @@ export class Runner {
   #resting = false;
   /** The database refused a hop: one result at a time, with nothing else, shows which of them it was. */
   #oneByOne = false;
+  /** Results of runs that somebody else holds are to be tried again; and whether some of them are being tried. */
+  #isHeldDue = false;
+  #tryingHeld = false;
   #stopping = false;
   #left = false;
   /** Resolves when waiting has an end: the grace is over. Rejects when something failed that should not. */
@@ -207,6 +210,9 @@ export class Runner {
     this.#bell.answer();
     if (mustReconcile) {
       if (this.#hops === 0) return this.#reconcile(session);
+    } else if (session.hasIdleLane && this.#isHeldDue) {
+      this.#tryHeld(session).catch(this.#fail);
+      return;
     } else if (
       session.hasIdleLane &&
       (this.#slots.results > 0 || ((this.#isRung || this.#isMore) && this.#room > 0))
@@ -234,6 +240,16 @@ export class Runner {
     this.#isRung = false;
     const exchange = (lane: Connection) => this.#exchange(session, lane, results, { room, look });
     await this.#onLane(session, exchange, { room, look }, results);
+  }
+
+  /** A hop with the results of one run that somebody else held, over one lane at a time: it may have to wait again. */
+  async #tryHeld(session: Session): Promise<void> {
+    this.#isHeldDue = false;
+    this.#tryingHeld = true;
+    const ask: Ask = { room: 0, look: undefined };
+    const results = this.#slots.takeHeld();
+    await this.#onLane(session, (lane) => this.#exchange(session, lane, results, ask), ask, results);
+    this.#tryingHeld = false;
   }
 
   /**
@@ -276,16 +292,33 @@ export class Runner {
   ): Promise<Hop | undefined> {
     const results = ended.map(({ result }) => result);
     try {
-      return await reportAndClaim(lane, session.runnerId, results, room, look?.from ?? null);
+      const hop = await reportAndClaim(lane, session.runnerId, results, room, look?.from ?? null);
+      this.#slots.release(ended);
+      return hop;
     } catch (error) {
       // Nobody has looked.
       this.#isRung ||= look !== undefined;
       if (!isPassing(error)) this.#refuse(ended, room, error);
       // An identity that was lost meanwhile took its results with it.
       if (this.#presence.runnerId === session.runnerId) this.#slots.putBack(ended);
+      if (isLocked(error)) return this.#setApart(ended, room);
+      this.#slots.release(ended);
       if (isPassing(error)) throw error;
       return undefined;
     }
+  }
+
+  /** Somebody else holds a run of these results for longer than a hop waits. Nothing was written. */
+  #setApart(batch: readonly Ended[], room: number): undefined {
+    const runs = new Set(batch.map(({ result }) => result.run_id));
+    const [run] = runs;
+    if (run === undefined || runs.size > 1 || room > 0) {
+      this.#oneByOne = true;
+      return;
+    }
+    this.#slots.hold(run);
+    const what = `run ${run} is held by another session's transaction: what its tasks came to is written when that ends`;
+    this.#options.log.warn({ run }, what);
   }
 
   /** Tells what came of a hop, and executes what it claimed. */
@@ -342,6 +375,8 @@ export class Runner {
     for (const run of failed) this.#narrator.tellRun(run, run.workflow);
     if (claimable || this.#resting) this.#lookForWork();
     this.#resting = false;
+    this.#isHeldDue = this.#slots.hasHeld && !this.#tryingHeld;
+    if (this.#isHeldDue) this.#bell.ring();
     this.#slots.stopRuns(stopped);
   }
 

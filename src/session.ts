@@ -7,6 +7,7 @@ import {
   endRunner,
   holdRunnerLock,
   isRunnerAlive,
+  limitLocks,
   nameSession,
   type Pulse,
   registerRunner,
@@ -15,6 +16,8 @@ import {
 
 /** No call of ours takes that long; a connection that does not answer is given up. */
 const HOP_MS = 30_000;
+/** Who holds a run for longer, in a transaction left open, holds up its results and no others. */
+const LOCK_MS = 2_000;
 /** A beat is a small thing: when it does not come back, nothing does. */
 const BEAT_MS = 5_000;
 const GOODBYE_MS = 1_000;
@@ -55,6 +58,7 @@ export class Session implements AsyncDisposable {
       await Promise.all([
         holdRunnerLock(control, runnerId),
         ...[control, ...lanes].map((db) => nameSession(db, name)),
+        ...lanes.map((lane) => limitLocks(lane, LOCK_MS)),
       ]);
       return new Session(runnerId, isNew, control, lanes);
     } catch (error) {

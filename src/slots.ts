@@ -22,6 +22,8 @@ export class Slots {
   readonly #executions = new Set<Execution>();
   #reserved = 0;
   #results: Ended[] = [];
+  /** Results of runs that somebody else holds, by run. They are reported apart, and hold up no others. */
+  readonly #held = new Map<string, Ended[]>();
 
   constructor(options: SlotsOptions) {
     this.#options = options;
@@ -41,16 +43,20 @@ export class Slots {
     return this.#results.length;
   }
 
+  get hasHeld(): boolean {
+    return this.#held.size > 0;
+  }
+
   /** Nothing runs, and nothing waits. */
   get areIdle(): boolean {
-    return this.#executions.size === 0 && this.#results.length === 0;
+    return this.#executions.size === 0 && this.#results.length === 0 && !this.hasHeld;
   }
 
   /** What the database should think that we hold; that it does is certain while no hop is under way. */
   get claims(): Claim[] {
     return [...this.#executions]
       .map(({ task }): Claim => task)
-      .concat(this.#results.map(({ result }) => result));
+      .concat([...this.#results, ...[...this.#held.values()].flat()].map(({ result }) => result));
   }
 
   /** Of which runs something is executed. */
@@ -86,7 +92,10 @@ export class Slots {
   readonly #end = (execution: Execution, outcome: Outcome): void => {
     // Not ours any more, if it was abandoned with our identity or at the end.
     if (!this.#executions.delete(execution)) return;
-    if (outcome.kind === 'result') this.#results.push({ execution, result: outcome.result });
+    if (outcome.kind === 'result') {
+      const { result } = outcome;
+      (this.#held.get(result.run_id) ?? this.#results).push({ execution, result });
+    }
     this.#options.onEnd(execution, outcome);
   };
 
@@ -99,6 +108,32 @@ export class Slots {
     this.#results.unshift(...results);
   }
 
+  /** Sets the results of a run apart, also those to come. */
+  hold(run: string): void {
+    const isOf = ({ result }: Ended) => result.run_id === run;
+    this.#held.set(run, [...(this.#held.get(run) ?? []), ...this.#results.filter(isOf)]);
+    this.#results = this.#results.filter((one) => !isOf(one));
+  }
+
+  /** The results of the run that has been held for longest; what comes meanwhile still goes apart. */
+  takeHeld(): Ended[] {
+    for (const [run, results] of this.#held) {
+      this.#held.delete(run);
+      this.#held.set(run, []);
+      return results;
+    }
+    return [];
+  }
+
+  /** Runs of these results are not held any more. */
+  release(reported: readonly Ended[]): void {
+    if (!this.hasHeld) return;
+    for (const { result } of reported) {
+      this.#results.push(...(this.#held.get(result.run_id) ?? []));
+      this.#held.delete(result.run_id);
+    }
+  }
+
   /** Tells the tasks of these runs to stop. */
   stopRuns(ids: readonly string[]): void {
     for (const execution of this.#executions) {
@@ -109,10 +144,11 @@ export class Slots {
 
   /** Lets go of everything, and reports nothing of it; says how much it was. */
   abandonAll(reason: ConnectorError): number {
-    const count = this.#executions.size + this.#results.length;
+    const count = this.claims.length;
     for (const execution of this.#executions) execution.abandon(reason);
     this.#executions.clear();
     this.#results = [];
+    this.#held.clear();
     return count;
   }
 }

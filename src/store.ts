@@ -198,6 +198,11 @@ export async function holdRunnerLock(db: Connection, runnerId: number): Promise<
   await db.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [runnerId]);
 }
 
+/** From now on a statement of this connection waits for a lock for so long only: then 55P03. */
+export async function limitLocks(db: Connection, ms: number): Promise<void> {
+  await db.query(`select set_config('lock_timeout', $1, false)`, [String(ms)]);
+}
+
 /** What pg_stat_activity calls this connection. */
 export async function nameSession(db: Connection, name: string): Promise<void> {
   await db.query(`select set_config('application_name', $1, false)`, [name]);

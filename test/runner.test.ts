@@ -71,6 +71,39 @@ test('a task that reads more than can be handed out fails, and not its runner', 
   assert.equal((await play.play()).status, 'FAILED');
 });
 
+test('a run that somebody holds in an open transaction holds up its own results, and no others', async () => {
+  const gate = event();
+  const warnings: string[] = [];
+  const warn = (_: unknown, phrase: string) => void warnings.push(phrase);
+  const log = { debug: () => {}, info: () => {}, warn, error: warn };
+  await using play = await stage(
+    { wait: async (given) => ((given === 'held' ? await gate.happened : undefined) ?? null) as Json },
+    { a: { act: 'wait', parameters: input('who') }, b: { act: 'wait', parameters: input('who') } },
+    { log },
+  );
+  const held = await play.start({ who: 'held' });
+  await until(async () => (await stateOf(held, 'b')) === 'RUNNING', 'both tasks to run');
+  const { pool } = await fileDatabase();
+  const holder = await pool.connect();
+  await holder.query('begin');
+  await holder.query(`select sluice.cancel_run($1, 'me')`, [held]);
+  gate.happens();
+
+  const others = await Promise.all(Array.from({ length: 5 }, () => play.play({ who: 'free' })));
+  await until(() => warnings.length > 0, 'the runner to tell');
+  await holder.query('rollback');
+  holder.release();
+  const { status, attempts } = await play.engine.waitForRun(held, AbortSignal.timeout(20_000));
+
+  assert.deepEqual(
+    others.map((run) => run.status),
+    Array(5).fill('COMPLETED'),
+  );
+  assert.equal(status, 'COMPLETED');
+  assert.deepEqual(attempts, []);
+  assert.match(warnings[0] ?? '', new RegExp(`^run ${held} is held by another session`));
+});
+
 test('a runner runs as many tasks at once as it has slots, and no more', async () => {
   let active = 0;
   let most = 0;

@@ -171,6 +171,11 @@ export function isConflict(error: unknown): boolean {
   return causes(error).some((one) => /^(40001|40P01|55P03)$/.test(codeOf(one)));
 }
 
+/** Somebody else holds something for longer than we wait. */
+export function isLocked(error: unknown): boolean {
+  return causes(error).some((one) => codeOf(one) === '55P03');
+}
+
 /** One line: what is wrong and what to do. Never holds the password. */
 export function describeConnectionFailure(error: unknown, url?: string): string {
   const all = causes(error);

@@ -190,6 +190,14 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'VENDOR      SHIP TO      PLANT\nFoo         Acme         0010\n1 Road      2 Lane       x\nLeeds       York         y',
     fields: { vendor: 'Foo', ship_to: 'Acme, 2 Lane, York' },
   },
+  'an estimate is a total like any other': {
+    text: `${HEAD}\nSub-total: $5.00\nEst. Grand Total: $5.00`,
+    fields: { subtotal: '5.00', total: '5.00' },
+  },
+  'what is said of payment may have a colon': {
+    text: `${HEAD}\nPayment terms:\nNet 30: due in July`,
+    fields: { payment_terms: 'Net 30: due in July' },
+  },
   'an address ends where something else is named': {
     text: `${HEAD}\nShip to: Acme\nAttn: Jo\n1 Road, Leeds\nPriority: high`,
     fields: { ship_to: 'Acme, Attn: Jo, 1 Road, Leeds' },

@@ -82,7 +82,7 @@ export interface Found {
 
 /** Words that say nothing of the label behind them. */
 const ARTICLE =
-  /(?<![\p{L}\p{N}])(?:the|our|your|this|my|its|which|new|final|correct|total|and|with|for|under|of|see|is|please|note|as|a)\s$/iu;
+  /(?<![\p{L}\p{N}])(?:the|our|your|this|my|its|which|new|final|correct|total|and|with|for|under|of|see|is|please|note|as|a|est\.?)\s$/iu;
 const ADDENDUM = String.raw`(?<addendum>\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
 const AFTER = new RegExp(
   String.raw`^${ADDENDUM}(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,
@@ -93,7 +93,10 @@ const OPENING = /^[\s\p{P}\p{S}]*(?:[\da-z]{1,2}[.)]\s+)?(?:\d{1,2}(?:[.,]\d{1,3
 const BEHIND_WORD = /[\p{L}\p{N}]['’]?\s$|^\W*\p{L}{2,4}\.\s$/u;
 /** What a total says that does not contain the tax: beside its label, or behind its amount. */
 const IS_NET = new RegExp(String.raw`\b(?:net|${BEFORE})(?![\p{L}\p{N}])`, 'iu');
-const ENDS_NET = new RegExp(String.raw`\d\D{0,12}?(?:\bnet|(?:\+|\bplus|\b${BEFORE}) ?${TAX})\)?\.?$`, 'iu');
+const ENDS_NET = new RegExp(
+  String.raw`\d\D{0,12}?(?:\bnet(?:to)?|(?:\+|\bplus|\b${BEFORE}) ?${TAX})\)?\.?$`,
+  'iu',
+);
 
 /** Finds the labels of a line. `isValue` says whether a text without a colon before it is what a field looks like. */
 export function findLabels(line: string, isValue: (field: LabelField, text: string) => boolean): Found[] {

@@ -14,7 +14,7 @@ const ADDRESS_LINES = 6;
 const SENTENCE =
   /^\s*(?:thanks?|thank you|(?:best|kind) regards|regards|sincerely|hello|hi|dear|please)\b|^\s*(?:\S+\s+){5,40}\S+[.!?]$/i;
 /** "Priority: high", which begins something else, unless it is a part of an address. */
-const ENTRY = /^\p{L}[^:]{1,30}:\s+\S/u;
+const ENTRY = /^\p{L}[^:\d]{1,30}(?:\d{4})?:\s+\S/u;
 const OF_ADDRESS =
   /^(?:attn|att|attention|c\/o|fao|(?:company |contact )?name|company|street|address|addr|city|town|state|county|zip|post(?:al)? ?code|country|dock|gate|building|floor|suite|unit)\b/i;
 /** A value below its label may begin this much further left. */

@@ -200,6 +200,21 @@ test('a workflow’s figures count all its runs, and judge by the last 1,000 of 
   });
 });
 
+test('what is cut shows that it was', async () => {
+  const name = 'a'.repeat(63);
+  await using scene = await running({ [name]: [] });
+  await scene.take(name);
+  const { running: shown } = await rowOf('v_active_runs', scene);
+  await scene.report([{ ...(await scene.claimOf(name)), error: { code: 'X', message: 'it broke because' } }]);
+
+  const { failed_task, error } = await rowOf('v_run_history', scene);
+
+  assert.deepEqual(
+    [shown, failed_task, error],
+    [`${'a'.repeat(17)}…`, `${'a'.repeat(14)}…`, 'it broke because'],
+  );
+});
+
 test('an error stays on one line, whatever it holds', async () => {
   await using scene = await running({ a: [] });
   await scene.take('a');

@@ -1,6 +1,6 @@
 import * as z from 'zod';
 import type { Connector } from './connector.ts';
-import { didYouMean } from './errors.ts';
+import { didYouMean, messageOf } from './errors.ts';
 import { type Json, type JsonObject, jsonProblem } from './json.ts';
 import {
   type Condition,
@@ -22,6 +22,8 @@ export interface Workflow {
   /** What a run is about, for people: shown beside it as far as it is known. */
   readonly subject?: readonly (InputReference | OutputReference)[];
   readonly tasks: readonly TaskDefinition[];
+  /** What was found to be wrong with it when it was defined. */
+  readonly problems?: readonly string[];
 }
 
 export interface TaskDefinition {
@@ -91,13 +93,7 @@ export function workflowDefiner<Cs extends Connectors>() {
       };
     },
   ): Workflow {
-    const { $schema: _, ...input } = z.toJSONSchema(written.input, {
-      io: 'input',
-      // A format says the same, and its message is one that people understand.
-      override: ({ jsonSchema }) => {
-        if (jsonSchema.format) delete jsonSchema.pattern;
-      },
-    });
+    const { input, problems } = inputSchema(written.input);
     const tasks = Object.entries<WrittenTask<Cs, string, string>>(written.tasks).map(
       // What else was written is handed on: the database refuses fields that nobody knows.
       ([task, { connector, operation, parameters, after, when, retries, timeoutMs, ...others }]) => ({
@@ -114,19 +110,37 @@ export function workflowDefiner<Cs extends Connectors>() {
     );
     return {
       name,
-      input: input as JsonObject,
+      input,
+      ...(problems.length > 0 && { problems }),
       ...(written.subject && { subject: written.subject }),
       tasks,
     };
   };
 }
 
+/** The input as a JSON Schema. Workflows are defined while programs start: what is wrong is told when they are registered. */
+function inputSchema(written: z.ZodObject): { input: JsonObject; problems: string[] } {
+  try {
+    const { $schema: _, ...input } = z.toJSONSchema(written, {
+      io: 'input',
+      // A format says the same, and its message is one that people understand.
+      override: ({ jsonSchema }) => {
+        if (jsonSchema.format) delete jsonSchema.pattern;
+      },
+    });
+    return { input: input as JsonObject, problems: [] };
+  } catch (error) {
+    const why = written instanceof z.ZodObject ? messageOf(error) : 'it is no z.strictObject({ … })';
+    return { input: {}, problems: [`its input cannot be made a JSON Schema: ${why}`] };
+  }
+}
+
 /**
  * What only this side can see to be wrong: connectors, operations and parameters. Names, the graph and what references
  * point to are checked by the database, for everybody.
  */
-export function connectorProblems({ tasks }: Workflow, connectors: Connectors): string[] {
-  return tasks.flatMap((task) => {
+export function connectorProblems({ tasks, problems = [] }: Workflow, connectors: Connectors): string[] {
+  const inTasks = tasks.flatMap((task) => {
     const where = `task "${task.name}"`;
     const connector = Object.hasOwn(connectors, task.connector) ? connectors[task.connector] : undefined;
     if (!connector)
@@ -158,4 +172,5 @@ export function connectorProblems({ tasks }: Workflow, connectors: Connectors): 
       ),
     ];
   });
+  return [...problems, ...inTasks];
 }

@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import * as z from 'zod';
 import { openEngine } from '../src/engine.ts';
 import { DefinitionError } from '../src/errors.ts';
 import { input, output } from '../src/references.ts';
+import { workflowDefiner } from '../src/workflow.ts';
 import { acting } from './support/acting.ts';
 import { fileDatabase, type Graph, registerRunner, running, someoneWaitsForALock } from './support/scene.ts';
 
@@ -391,6 +393,23 @@ const nothing = {
   retries: 0,
   timeout_ms: 1,
 };
+
+for (const [what, written, why] of [
+  ['that JSON Schema does not have', z.strictObject({ day: z.date() }), /Date cannot be represented/],
+  ['that was forgotten', undefined as unknown as z.ZodObject, /it is no z\.strictObject/],
+] as const) {
+  test(`an input ${what} is told when the workflow is registered, and does not keep the program from starting`, async () => {
+    const connectors = { c: acting({ o: () => null }) };
+    const defineWorkflow = workflowDefiner<typeof connectors>();
+    const workflow = defineWorkflow('no_input', { input: written, tasks: {} });
+    await using engine = openEngine({ connectionString: url, connectors, workflows: [workflow] });
+
+    await assert.rejects(engine.register(), ({ problems: [first = ''] }: DefinitionError) => {
+      assert.match(first, /^workflow "no_input": its input cannot be made a JSON Schema: /);
+      return why.test(first);
+    });
+  });
+}
 
 test('two workflows of one name are refused, and nothing of either is registered', async () => {
   await using engine = openEngine({

@@ -1,4 +1,4 @@
-import { readFileSync } from 'node:fs';
+import { readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { didYouMean, messageOf } from './errors.ts';
 import { RUN_STATUSES, type RunStatus } from './inspect.ts';
@@ -69,8 +69,14 @@ export function parseInput(given: readonly string[], schema: JsonObject | undefi
   return input;
 }
 
+const LARGEST_INPUT = 16 * 1024 * 1024;
+
 function readInput(path: string): string {
   try {
+    const stats = statSync(path);
+    if (!stats.isFile()) throw new Error('it is not a regular file');
+    if (stats.size > LARGEST_INPUT)
+      throw new Error(`it has ${stats.size} bytes, the limit is ${LARGEST_INPUT}`);
     return readFileSync(path, 'utf8');
   } catch (error) {
     throw new InvalidArgumentError(`BAD_INPUT @${printable(path)} cannot be read: ${messageOf(error)}`);

@@ -21,6 +21,7 @@ import { printable } from './terminal.ts';
 const program = new Command('npm run')
   .usage('<command> -- [arguments]')
   .description('Sluice: workflows in Postgres.')
+  .configureOutput({ outputError: (text, write) => write(lines(text)) })
   .showHelpAfterError('(Options stand after --, as in: npm run start-run -- --help)')
   .exitOverride();
 
@@ -47,8 +48,13 @@ program.hook('preAction', (_, command) => {
   }
 });
 
+/** Text with what somebody typed in it, line by line. */
+function lines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
 function fail(error: unknown): number {
-  const line = (text: string) => say(text.split('\n').map(printable).join('\n'));
+  const line = (text: string) => say(lines(text));
   if (error instanceof UsageError || error instanceof InvalidArgumentError) {
     line(error.message);
     return 2;

@@ -127,6 +127,7 @@ for (const [typed, said] of [
   ['=x', /neither key=value nor/],
   ['{"email": ', /is not JSON/],
   ['@missing.json', /@missing\.json cannot be read/],
+  ['@/dev/zero', /@\/dev\/zero cannot be read: it is not a regular file/],
   ['__proto__=1', /there is no input "__proto__"/],
 ] as const) {
   test(`${typed} is no input`, () => {

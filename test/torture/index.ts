@@ -12,20 +12,24 @@ import { torture } from './torture.ts';
 const { values } = parseArgs({
   options: {
     minutes: { type: 'string', default: '20' },
-    seed: { type: 'string', default: String(Date.now() % 1_000_000) },
+    seed: { type: 'string', default: String(1 + (Date.now() % 1_000_000)) },
     runners: { type: 'string', default: '4' },
     slots: { type: 'string', default: '8' },
   },
 });
-const log = join(tmpdir(), `sluice-torture-${values.seed}-${process.pid}.log`);
+const given = Object.entries(values).map(([name, value]) => [name, Number(value)] as const);
+const wrong = given.find(([, value]) => !(value > 0));
+if (wrong) {
+  console.error(`--${wrong[0]} has to be a number above zero.`);
+  process.exit(2);
+}
+const { minutes, seed, runners, slots } = Object.fromEntries(given) as Record<keyof typeof values, number>;
+const log = join(tmpdir(), `sluice-torture-${seed}-${process.pid}.log`);
 const say = (line: string) => console.log(`${new Date().toISOString().slice(11, 19)}  ${line}`);
 say(`what the runners log is in ${log}`);
 
 const { problems, figures } = await torture({
-  seed: Number(values.seed),
-  minutes: Number(values.minutes),
-  runners: Number(values.runners),
-  slots: Number(values.slots),
+  ...{ seed, minutes, runners, slots },
   say,
   onLine: (line) => appendFileSync(log, `${line}\n`),
 });

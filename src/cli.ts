@@ -1,4 +1,4 @@
-import { Command, CommanderError, InvalidArgumentError } from 'commander';
+import { Command, CommanderError, Help, InvalidArgumentError } from 'commander';
 import { addDatabaseCommands } from './commands/database.ts';
 import { addDoctorCommand } from './commands/doctor.ts';
 import { addInboxCommand } from './commands/inbox.ts';
@@ -21,6 +21,10 @@ import { printable } from './terminal.ts';
 const program = new Command('npm run')
   .usage('<command> -- [arguments]')
   .description('Sluice: workflows in Postgres.')
+  // As it has to be typed: npm keeps options that stand before "--".
+  .configureHelp({
+    commandUsage: (command) => new Help().commandUsage(command).replace(' [options]', ' -- [options]'),
+  })
   .configureOutput({ outputError: (text, write) => write(lines(text)) })
   .showHelpAfterError('(Options stand after --, as in: npm run start-run -- --help)')
   .exitOverride();

@@ -135,6 +135,12 @@ for (const [typed, said] of [
   });
 }
 
+test('--help shows a command as it has to be typed', async () => {
+  const { stdout } = await runAlone('runs', '--help');
+
+  assert.match(stdout, /^Usage: npm run runs -- \[options\] \[run\]$/m);
+});
+
 test('--help says what there is, with exit code 0, and starts no database', async () => {
   const { stdout } = await runAlone('--help');
   const names = [...stdout.matchAll(/^ {2}([a-z][a-z-]*) /gm)].map(([, name]) => name ?? '');

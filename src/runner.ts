@@ -248,8 +248,17 @@ export class Runner {
     this.#tryingHeld = true;
     const ask: Ask = { room: 0, look: undefined };
     const results = this.#slots.takeHeld();
-    await this.#onLane(session, (lane) => this.#exchange(session, lane, results, ask), ask, results);
-    this.#tryingHeld = false;
+    const exchange = async (lane: Connection) => {
+      try {
+        const hop = await this.#exchange(session, lane, results, ask);
+        // Where one is free again, others may be.
+        if (hop) this.#isHeldDue = this.#slots.hasHeld;
+        return hop;
+      } finally {
+        this.#tryingHeld = false;
+      }
+    };
+    await this.#onLane(session, exchange, ask, results);
   }
 
   /**

@@ -95,6 +95,28 @@ test('a mail is the same order wherever it lies, also when its PDF is not there'
   assert.ok(!keys.has(other.order_key));
 });
 
+test('who orders is a company’s domain or, at a public service, one address, however it is written', async () => {
+  const keyOf = async (from: string) =>
+    identifyOrder(await mails.given('from.txt', `From: ${from}\n\nPO Number: 1`), { po_number: '1' })
+      .order_key;
+
+  assert.equal(await keyOf('Jo@Buyer.Example'), await keyOf('al@buyer.example'));
+  assert.equal(await keyOf('Jo@GMail.com'), await keyOf('jo@gmail.com'));
+  assert.notEqual(await keyOf('jo@gmail.com'), await keyOf('al@gmail.com'));
+  assert.notEqual(await keyOf('jo@buyer.example'), await keyOf('jo@other.example'));
+});
+
+test('a mail is the same one whatever of it could be read this time', async () => {
+  const email = await mails.given('same.txt', 'From: a@b.example\n\nVendor: Foo');
+  const warnings = [{ code: 'PART_UNREADABLE', message: 'a part' }];
+
+  const [one, other] = [email, { ...email, warnings }].map((mail) =>
+    identifyOrder(mail, { po_number: null }),
+  );
+
+  assert.deepEqual(one, other);
+});
+
 test('whatever an attachment is called, its name and type are one harmless line', async () => {
   const named = (disposition: string) =>
     `--b\nContent-Type: application/x\0\u001b[31m; x=y\nContent-Disposition: attachment; ${disposition}\n\nx\n`;

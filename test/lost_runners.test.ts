@@ -124,6 +124,23 @@ test('a task that takes its runner down five times fails as poison and stops its
   assert.equal(await scene.status(), 'FAILED');
 });
 
+test('a shutdown is no crash: what it gives back is never poison', async () => {
+  await using scene = await running({ a: [] });
+  for (let crash = 1; crash <= 4; crash++) {
+    const runner = await registerRunner();
+    await scene.claim(1, runner);
+    await lose(scene, runner);
+  }
+  const last = await registerRunner();
+  await scene.claim(1, last);
+
+  await scene.sql(`select sluice.end_runner(${last}, 'stopped')`);
+
+  const { state, crashes } = await scene.task('a');
+  assert.deepEqual([state, crashes], ['RUNNING', 4]);
+  assert.deepEqual(await scene.claim(1), ['a']);
+});
+
 test('what a lost runner had finished stays finished', async () => {
   await using scene = await running({ a: [], b: ['a'] });
   await scene.claim(1);

@@ -190,6 +190,43 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'VENDOR      SHIP TO      PLANT\nFoo         Acme         0010\n1 Road      2 Lane       x\nLeeds       York         y',
     fields: { vendor: 'Foo', ship_to: 'Acme, 2 Lane, York' },
   },
+  'a tax that is included adds nothing': {
+    text: `${HEAD}\nSubtotal: $119.00\nIncl. VAT: $19.00\nTotal: $119.00`,
+    fields: { tax: '19.00', total: '119.00' },
+  },
+  'a row with a discount may cost less than quantity times price': {
+    text: `${HEAD}\nItem  Description  Qty  Price  Disc %  Total\n1  Rod  10  $5.00  10  $45.00\nTotal: $45.00`,
+    fields: { total: '45.00' },
+  },
+  'a total that is a cent off is told': {
+    text: `${HEAD}\nSubtotal: $100.00\nTotal: $100.01`,
+    fields: { total: '100.01' },
+    warnings: ['TOTAL_MISMATCH total'],
+  },
+  'dates that contradict each other say nothing of a third': {
+    text: 'PO Number: A-1\nOrder Date: 13/01/2025\nDelivered before: 01/13/2025\nDue Date: 03/04/2025',
+    fields: { due_date: '2025-03-04' },
+    warnings: ['VALUE_AMBIGUOUS due_date'],
+  },
+  'the same number as day and month has one reading': {
+    text: 'PO Number: A-1\nDue Date: 05/05/2025',
+    fields: { due_date: '2025-05-05' },
+  },
+  'what a reply quotes below its header is quoted': {
+    text: 'Thanks!\n\nFrom: Jo\nSent: Monday\nTo: Al\nSubject: order\n\nPO Number: A-1',
+    subject: 'Re: order',
+    fields: { po_number: 'A-1' },
+    warnings: ['ORDER_IS_QUOTED null'],
+  },
+  'what is forwarded below its header is not': {
+    text: 'See below\n\nFrom: Jo\nSent: Monday\nTo: Al\nSubject: order\n\nPO Number: A-1',
+    subject: 'Fwd: order',
+    fields: { po_number: 'A-1' },
+  },
+  'what somebody wrote on a day, and a signature, are not the order': {
+    text: `${HEAD}\n-- \nTotal: $1.00\n\nJo wrote on 1 May 2025:\n${OLDER}`,
+    fields: { total: null, payment_terms: null },
+  },
   'an estimate is a total like any other': {
     text: `${HEAD}\nSub-total: $5.00\nEst. Grand Total: $5.00`,
     fields: { subtotal: '5.00', total: '5.00' },

@@ -71,6 +71,37 @@ test('a task that reads more than can be handed out fails, and not its runner', 
   assert.equal((await play.play()).status, 'FAILED');
 });
 
+test('a result that the database refuses fails its task, and none of those that came with it', async () => {
+  await query(
+    `alter table sluice.tasks add constraint no_secrets check (output is distinct from '"secret"')`,
+  );
+  const parameters = (index: number) => (index === 4 ? 'secret' : index);
+  const tasks = Array.from({ length: 10 }, (_, index) => [
+    `t${index}`,
+    { act: 'echo', parameters: parameters(index) },
+  ]);
+  await using play = await stage({ echo }, Object.fromEntries(tasks));
+
+  const { status, tasks: ended } = await play.play();
+  await query('alter table sluice.tasks drop constraint no_secrets');
+
+  assert.equal(status, 'FAILED');
+  const failed = ended.filter(({ state }) => state === 'FAILED');
+  assert.deepEqual(
+    failed.map(({ name, error }) => [name, (error as { code: string }).code]),
+    [['t4', 'OUTPUT_REFUSED']],
+  );
+  assert.ok(ended.every(({ state }) => state === 'SUCCESS' || state === 'FAILED'));
+});
+
+test('an output of more than 16 MB fails its task', async () => {
+  await using play = await stage({ large: () => 'x'.repeat(16 * 1024 * 1024) }, { large: {} });
+
+  const details = await play.play();
+
+  assert.equal((taskOf(details, 'large').error as { code: string }).code, 'OUTPUT_TOO_LARGE');
+});
+
 test('a run that somebody holds in an open transaction holds up its own results, and no others', async () => {
   const gate = event();
   const warnings: string[] = [];

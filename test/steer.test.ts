@@ -231,6 +231,18 @@ test('pruning deletes what ended long ago, so many at a time, and leaves what st
   await engine.cancelRun(open ?? '', 'me');
 });
 
+test('pruning leaves nothing of a run behind, and history closed', async () => {
+  await using scene = await running({ a: [] });
+  await scene.fail('a');
+  assert.equal((await scene.attempts('a')).length, 1);
+  await using session = await scene.transaction();
+
+  await session.sql(`select sluice.prune('0 seconds', 1000)`);
+
+  assert.deepEqual(await session.sql('select from sluice.attempts where run_id = $run'), []);
+  await assert.rejects(session.sql('delete from sluice.runs'), { code: 'WF007' });
+});
+
 test('a rerun outlives the run that it repeats', async () => {
   await using scene = await running({ a: [], b: ['a'] });
   await scene.succeed('a');

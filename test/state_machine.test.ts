@@ -412,6 +412,41 @@ for (const status of ['COMPLETED', 'FAILED', 'CANCELLED'] as const) {
   });
 }
 
+test('a move dates nothing but itself: when a task was READY stays as it is', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.take('b');
+  const ready = `ready_at = ready_at - interval '1 s'`;
+
+  await assert.rejects(scene.sql(`${become('RUNNING')}, ${ready} where run_id = $run and task_no = 1`), {
+    code: 'WF001',
+  });
+  await assert.rejects(scene.sql(`${become('SUCCESS')}, ${ready} where run_id = $run and task_no = 2`), {
+    code: 'WF001',
+  });
+  await scene.sql(`${become('RUNNING')} where run_id = $run and task_no = 1`);
+});
+
+test('a run cannot be made to wait for fewer sinks by hand', async () => {
+  await using scene = await running({ a: [], b: [] });
+
+  await assert.rejects(scene.sql('update sluice.runs set waiting_for = 1 where id = $run'), {
+    code: 'WF001',
+  });
+});
+
+test('a task is a sink or none for ever, and its first claim is its first attempt', async () => {
+  await using scene = await running({ a: [] });
+
+  const claim = (marks: string) =>
+    scene.sql(
+      `update sluice.tasks set state = 'RUNNING', runner_id = $runner, token = 1, started_at = now(), ${marks} where run_id = $run`,
+    );
+
+  await assert.rejects(claim('attempt = 5'), { code: 'WF001' });
+  await assert.rejects(claim('attempt = 1, is_sink = false'), { code: 'WF001' });
+  await claim('attempt = 1');
+});
+
 test('a task that is taken from its runner keeps its count of attempts and crashes, and when it began', async () => {
   await using scene = await running({ a: [] });
   await scene.take('a');

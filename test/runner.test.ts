@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { test } from 'node:test';
-import type { TaskContext } from '../src/connector.ts';
+import type { Queryable, TaskContext } from '../src/connector.ts';
 import { DatabaseConnector } from '../src/connectors/database.ts';
 import { openClient } from '../src/database/connect.ts';
 import { openEngine } from '../src/engine.ts';
@@ -92,6 +92,47 @@ test('a result that the database refuses fails its task, and none of those that 
     [['t4', 'OUTPUT_REFUSED']],
   );
   assert.ok(ended.every(({ state }) => state === 'SUCCESS' || state === 'FAILED'));
+});
+
+test('what a task does in its transaction after it was given to somebody else is rolled back', async () => {
+  await query('create table public.marks (execution integer)');
+  const [gate, begun] = [event(), event()];
+  let executions = 0;
+  const mark: Act = async (_, { transaction }) => {
+    const execution = ++executions;
+    if (execution === 1) {
+      begun.happens();
+      await gate.happened;
+    }
+    await (await transaction()).query('insert into public.marks values ($1)', [execution]);
+    return null;
+  };
+  await using play = await stage({ mark }, { mark: {} });
+  const run = await play.start();
+  await begun.happened;
+
+  await query(`select sluice.release_tasks(runner_id, 'GIVEN BACK') from sluice.tasks where run_id = $1`, [
+    run,
+  ]);
+  const { status } = await play.engine.waitForRun(run, AbortSignal.timeout(20_000));
+  gate.happens();
+  await play.stop();
+
+  assert.equal(status, 'COMPLETED');
+  assert.deepEqual(await query('select execution from public.marks'), [{ execution: 2 }]);
+});
+
+test('the handle of a transaction is of no use when its task has ended', async () => {
+  let kept: Queryable | undefined;
+  const keep: Act = async (_, { transaction }) => {
+    kept = await transaction();
+    return null;
+  };
+  await using play = await stage({ keep }, { keep: {} });
+
+  await play.play();
+
+  await assert.rejects(async () => kept?.query('select 1'), { code: 'TRANSACTION_CLOSED' });
 });
 
 test('an output of more than 16 MB fails its task', async () => {

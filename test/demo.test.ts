@@ -88,7 +88,8 @@ test('the alert holds the fields as they were read, and when', () => {
 
 test('the order is a row with exact money and real dates', async () => {
   const rows = await query(
-    `select po_number, vendor, total, subtotal, tax, shipping, due_date, currency, is_complete, source,
+    `select po_number, buyer, vendor, ship_to, order_date, payment_terms, total, subtotal, tax, shipping, due_date,
+            currency, is_complete, source, subject,
             pg_typeof(total)::text as money, pg_typeof(due_date)::text as day, jsonb_array_length(line_items) as items
        from purchase_orders`,
   );
@@ -96,7 +97,11 @@ test('the order is a row with exact money and real dates', async () => {
   assert.deepEqual(rows, [
     {
       po_number: 'PO-2025-0472',
+      buyer: 'acmeprocurement.com',
       vendor: 'Precision Label Co.',
+      ship_to: 'Acme Procurement Inc. 4200 Industrial Blvd, Suite 110 Chattanooga, TN 37410',
+      order_date: '2025-06-18',
+      payment_terms: 'Net 30',
       total: '19350.25',
       subtotal: '17300.00',
       tax: '1600.25',
@@ -105,6 +110,7 @@ test('the order is a row with exact money and real dates', async () => {
       currency: 'USD',
       is_complete: true,
       source: 'samples/sample_po_email.txt',
+      subject: 'URGENT: Purchase Order #PO-2025-0472 — Glass Bottle Labels (Expedited)',
       money: 'numeric',
       day: 'date',
       items: 3,
@@ -220,6 +226,30 @@ test('an order that needs nobody’s attention writes no alert, and its task say
   assert.match(stdout, /write_alert .*skipped: output check_attention\.needs_attention is false/);
   assert.match(stdout, /Nothing needs attention/);
   assert.equal(existsSync(join(folder.path, 'calm.json')), false);
+});
+
+test('how many days before it is due an order needs attention, is said by whoever starts the run', async () => {
+  const calm = save('days.txt', ...sample.replace('URGENT', 'Hello').split('\n'));
+  const reasonsWithin = async (days: number) => {
+    const given = ['as_of=2025-06-15', 'amount_over=20000', `due_within_days=${days}`, `email=${calm}`];
+    const path = `within_${days}.json`;
+    await run('demo', ...[...given, `alert_path=${path}`].flatMap((one) => ['--input', one]));
+    return existsSync(join(folder.path, path)) ? alertAt(path).reasons.length : 0;
+  };
+
+  assert.deepEqual([await reasonsWithin(9), await reasonsWithin(10)], [0, 1]);
+});
+
+test('what is doubted calls for attention by itself', async () => {
+  const odd = save(
+    'odd.txt',
+    ...sample.replace('URGENT', 'Hello').replace('$19,350.25', '$19,351.25').split('\n'),
+  );
+  const given = ['as_of=2025-01-01', 'amount_over=20000', 'alert_path=odd.json', `email=${odd}`];
+
+  await run('demo', ...given.flatMap((one) => ['--input', one]));
+
+  assert.match(alertAt('odd.json').reasons.join('\n'), /^the total is 19351\.25, but .*19350\.25$/);
 });
 
 test('starting a run twice with the same key starts it once, and another input with it is refused', async () => {

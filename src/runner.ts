@@ -325,7 +325,7 @@ export class Runner {
       this.#oneByOne = true;
       return;
     }
-    this.#slots.hold(run);
+    if (!this.#slots.hold(run)) return;
     const what = `run ${run} is held by another session's transaction: what its tasks came to is written when that ends`;
     this.#options.log.warn({ run }, what);
   }

@@ -108,11 +108,15 @@ export class Slots {
     this.#results.unshift(...results);
   }
 
-  /** Sets the results of a run apart, also those to come. */
-  hold(run: string): void {
+  /** Sets the results of a run apart, if there are any, also those to come; says whether it was not held before. */
+  hold(run: string): boolean {
     const isOf = ({ result }: Ended) => result.run_id === run;
-    this.#held.set(run, [...(this.#held.get(run) ?? []), ...this.#results.filter(isOf)]);
+    const former = this.#held.get(run);
+    const results = [...(former ?? []), ...this.#results.filter(isOf)];
+    if (results.length === 0) return false;
+    this.#held.set(run, results);
     this.#results = this.#results.filter((one) => !isOf(one));
+    return former === undefined;
   }
 
   /** The results of the run that has been held for longest; what comes meanwhile still goes apart. */

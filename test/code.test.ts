@@ -5,6 +5,7 @@ import { test } from 'node:test';
 import { CHECKOUT } from '../src/config.ts';
 import type { RunStatus, TaskState } from '../src/inspect.ts';
 import { fileDatabase } from './support/scene.ts';
+import { describeSchema, SCHEMA_FILE } from './support/schema.ts';
 
 /*
  * Tests that guard the code itself: what a reader relies on and nobody would notice missing.
@@ -74,6 +75,14 @@ test('every function and type has a comment', async () => {
      where typnamespace = 'sluice'::regnamespace and typtype in ('e', 'd') and obj_description(oid, 'pg_type') is null`);
 
   assert.deepEqual(bare, []);
+});
+
+test('migrations/schema.sql is what the migrations amount to', async (t) => {
+  const { rows } = await pool.query('show server_version_num');
+  if (!rows[0].server_version_num.startsWith('18')) return t.skip('it is written by PostgreSQL 18');
+
+  const written = readFileSync(SCHEMA_FILE, 'utf8');
+  assert.equal(written, await describeSchema(pool), 'npm run schema writes it anew');
 });
 
 // Sessions of the tests do not have sluice in their path, so a name without schema in these would be an error.

@@ -5,9 +5,10 @@ import type pg from 'pg';
 import { CHECKOUT, readConfig } from '../../src/config.ts';
 import { findCluster } from '../../src/database/cluster.ts';
 import { createPool, openClient } from '../../src/database/connect.ts';
-import { startEmbedded } from '../../src/database/embedded.ts';
+import { startEmbedded, stopEmbedded } from '../../src/database/embedded.ts';
 import { migrate } from '../../src/database/migrate.ts';
 import { isAlive } from '../../src/database/process.ts';
+import { UsageError } from '../../src/errors.ts';
 
 export interface TestDatabase extends AsyncDisposable {
   readonly url: string;
@@ -60,6 +61,13 @@ export async function createDatabase(): Promise<TestDatabase> {
 export async function startTestCluster(): Promise<string> {
   const { url } = await startEmbedded(TEST_FOLDER, { settings: SETTINGS });
   return url;
+}
+
+/** Stops it, unless somebody else is connected. */
+export async function stopTestCluster(): Promise<void> {
+  await stopEmbedded(TEST_FOLDER).catch((error) => {
+    if (!(error instanceof UsageError)) throw error;
+  });
 }
 
 async function prepare() {

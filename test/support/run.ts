@@ -3,9 +3,7 @@ import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { CHECKOUT } from '../../src/config.ts';
 import { openClient } from '../../src/database/connect.ts';
-import { stopEmbedded } from '../../src/database/embedded.ts';
-import { UsageError } from '../../src/errors.ts';
-import { startTestCluster, TEST_FOLDER } from './database.ts';
+import { startTestCluster, stopTestCluster } from './database.ts';
 
 /*
  * `npm test`: runs the test files, all or those named, and stops the test cluster when they are done. It stays
@@ -31,7 +29,5 @@ const child = spawn(
 const code = await new Promise<number | null>((resolve) => child.once('close', resolve));
 
 await presence.end();
-await stopEmbedded(TEST_FOLDER).catch((error) => {
-  if (!(error instanceof UsageError)) throw error;
-});
+await stopTestCluster();
 process.exitCode = code ?? 1;

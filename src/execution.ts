@@ -15,7 +15,7 @@ export type Outcome =
   | { readonly kind: 'result'; readonly result: Result }
   /** Written already, in one transaction with the task's effects. */
   | { readonly kind: 'committed'; readonly result: Result; readonly hop: Hop }
-  /** The engine's database went away under it: not the task's fault, so it is given back. */
+  /** The engine's database went away under it, or somebody was in its way: not the task's fault, so it is given back. */
   | { readonly kind: 'interrupted'; readonly cause: unknown };
 
 const LARGEST_OUTPUT = 16 * 1024 * 1024;
@@ -23,25 +23,28 @@ const LARGEST_OUTPUT = 16 * 1024 * 1024;
 /** In whose name something was thrown that nobody awaits; undefined outside of tasks. */
 const current = new AsyncLocalStorage<Execution>();
 
-const STRAY = ['unhandledRejection', 'uncaughtException'] as const;
-let guards = 0;
+/** Who is told what is thrown in nobody's name. */
+const others = new Set<(error: unknown) => void>();
+const strayHandlers = (['unhandledRejection', 'uncaughtException'] as const).map((event) => ({
+  event,
+  handle(error: unknown): void {
+    const execution = current.getStore();
+    if (execution) execution.failAside(error);
+    else if (process.listenerCount(event) === 1) for (const tell of others) tell(error);
+  },
+}));
 
 /**
  * Handles what is thrown past everybody. In the name of a task, it fails that task and never the process; anything else
  * is told to `onOther`, unless the program looks after such errors itself.
  */
 export function catchStrayErrors(onOther: (error: unknown) => void): Disposable {
-  const [onRejection, onException] = STRAY.map((event) => (error: unknown) => {
-    const execution = current.getStore();
-    if (execution) execution.failAside(error);
-    else if (process.listenerCount(event) === guards) onOther(error);
-  }) as [(error: unknown) => void, (error: unknown) => void];
-  guards++;
-  process.on('unhandledRejection', onRejection).on('uncaughtException', onException);
+  if (others.size === 0) for (const { event, handle } of strayHandlers) process.on(event, handle);
+  others.add(onOther);
   return {
     [Symbol.dispose]: () => {
-      guards--;
-      process.off('unhandledRejection', onRejection).off('uncaughtException', onException);
+      others.delete(onOther);
+      if (others.size === 0) for (const { event, handle } of strayHandlers) process.off(event, handle);
     },
   };
 }
@@ -163,11 +166,12 @@ export class Execution {
   #fail(error: unknown): void {
     this.#end();
     this.#transaction?.abort();
+    const cause = this.#transaction?.trouble;
     this.#onEnd(
       this,
-      this.#transaction?.broken
-        ? { kind: 'interrupted', cause: error }
-        : { kind: 'result', result: failure(this.task, error) },
+      cause === undefined
+        ? { kind: 'result', result: failure(this.task, error) }
+        : { kind: 'interrupted', cause },
     );
   }
 

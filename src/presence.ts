@@ -31,9 +31,10 @@ const RECONNECT_MS = 250;
 export class Presence {
   readonly #options: PresenceOptions;
   readonly #trouble: Trouble;
+  /** The database may hold us to tasks that we do not know of: a call failed, or its answer was lost. */
+  mustReconcile = false;
   #session: Session | undefined;
   #runnerId: number | undefined;
-  #mustReconcile = false;
   #heart: NodeJS.Timeout | undefined;
   #beating = false;
   /** How long the next attempt to connect waits. */
@@ -54,19 +55,6 @@ export class Presence {
     return this.#runnerId;
   }
 
-  /** The database may hold us to tasks that we do not know of: a call failed, or its answer was lost. */
-  get mustReconcile(): boolean {
-    return this.#mustReconcile;
-  }
-
-  doubt(): void {
-    this.#mustReconcile = true;
-  }
-
-  reconciled(): void {
-    this.#mustReconcile = false;
-  }
-
   /** The database has answered. */
   answered(): void {
     this.#trouble.over();
@@ -84,7 +72,7 @@ export class Presence {
       if (session.isNew && this.#runnerId !== undefined) this.#forget(this.#runnerId);
       this.#session = session;
       this.#runnerId = session.runnerId;
-      this.#mustReconcile = !session.isNew;
+      this.mustReconcile = !session.isNew;
       onChange();
       // Somebody who comes anew has not been cut off: he may look at once who is dead.
       if (session.isNew) void this.beat();
@@ -119,7 +107,7 @@ export class Presence {
   /** After a call that failed. Beat and hops may all find that a session is broken; the second one finds it replaced. */
   recover(session: Session, error: unknown): void {
     if (this.#session !== session) return;
-    this.#mustReconcile = true;
+    this.mustReconcile = true;
     if (codeOf(error) === 'WF006') {
       this.#loseIdentity(session);
     } else if (isAway(error)) {

@@ -1,6 +1,6 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { createPool, isLocked } from './database/connect.ts';
+import { createPool, isAway, isLocked } from './database/connect.ts';
 import { Doorbell, Ear } from './doorbell.ts';
 import { ConnectorError, codeOf, messageOf } from './errors.ts';
 import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
@@ -8,11 +8,11 @@ import type { JsonObject } from './json.ts';
 import type { Log } from './log.ts';
 import { Narrator } from './narrator.ts';
 import { isPassing, Presence } from './presence.ts';
+import { type Look, Search } from './search.ts';
 import { LANES, type Session } from './session.ts';
 import { type Ended, Slots } from './slots.ts';
 import {
   type Connection,
-  FIRST_RUN,
   failure,
   giveBackOthers,
   type Hop,
@@ -39,11 +39,6 @@ export interface RunnerOptions {
   readonly onReady?: (runnerId: number) => void;
 }
 
-/** At which run a look for tasks that wait begins. */
-interface Look {
-  readonly from: string;
-}
-
 /** What a hop asks for: so many tasks at the most, and where it looks for some that wait, if it does. */
 interface Ask {
   readonly room: number;
@@ -53,6 +48,8 @@ interface Ask {
 const SUM_UP_MS = 60_000;
 /** A hop with fewer tasks costs nearly as much as one with so many. */
 const SMALLEST_PART = 20;
+/** Node takes a longer one for none at all. */
+const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
 /** The task's transactions at a time; more slots than these share them. */
 const TRANSACTIONS = 10;
 
@@ -66,17 +63,12 @@ export class Runner {
   readonly #presence: Presence;
   readonly #taskTrouble: Trouble;
   readonly #slots: Slots;
+  readonly #search = new Search();
   readonly #workflows = new Map<string, StoredWorkflow>();
   /** Hops under way, of a session that is gone perhaps. */
   #hops = 0;
   /** A start is one of them. */
   #starting = false;
-  /** Somebody rang: there may be something to claim. One hop goes and looks. */
-  #isRung = true;
-  /** The last claim got all that it asked for, so there may be more. All lanes go for it. */
-  #isMore = false;
-  /** Where to look for it: a look that got all that it asked for leaves nothing behind. */
-  #next: Look = { from: FIRST_RUN };
   /** A task could not use the database: nothing more is claimed until the next beat. */
   #resting = false;
   /** The database refused a hop: one result at a time, with nothing else, shows which of them it was. */
@@ -162,8 +154,9 @@ export class Runner {
   ): Promise<string | undefined> {
     const { session, mustReconcile } = this.#presence;
     const room = Math.ceil(this.#room / LANES);
-    const isWaiting = this.#isRung || this.#isMore;
-    if (!session?.hasIdleLane || mustReconcile || this.#starting || isWaiting || room === 0) return undefined;
+    // While we give back what we do not hold, a look is due as well, or there is no room.
+    if (!session?.hasIdleLane || mustReconcile || this.#starting || this.#search.isDue || room === 0)
+      return undefined;
     this.#starting = true;
     let runId: string | undefined;
     let failed: { readonly error: unknown } | undefined;
@@ -182,7 +175,8 @@ export class Runner {
     await this.#onLane(session, start, { room, look: undefined }, []).finally(() => {
       this.#starting = false;
     });
-    if (failed && codeOf(failed.error) !== 'WF006') throw failed.error;
+    // Where the lane has waited for long enough, or the runner has been given up, others may start it.
+    if (failed && !isLocked(failed.error) && codeOf(failed.error) !== 'WF006') throw failed.error;
     return runId;
   }
 
@@ -213,10 +207,7 @@ export class Runner {
     } else if (session.hasIdleLane && this.#isHeldDue) {
       this.#tryHeld(session).catch(this.#fail);
       return;
-    } else if (
-      session.hasIdleLane &&
-      (this.#slots.results > 0 || ((this.#isRung || this.#isMore) && this.#room > 0))
-    ) {
+    } else if (session.hasIdleLane && (this.#slots.results > 0 || (this.#search.isDue && this.#room > 0))) {
       this.#hop(session).catch(this.#fail);
       return;
     }
@@ -234,10 +225,8 @@ export class Runner {
 
   async #hop(session: Session): Promise<void> {
     const room = this.#oneByOne ? 0 : this.#room;
-    if (this.#isRung) this.#next = { from: FIRST_RUN };
-    const look = this.#isRung || this.#isMore ? this.#next : undefined;
+    const look = this.#search.begin();
     const results = this.#slots.takeResults(this.#oneByOne ? 1 : undefined);
-    this.#isRung = false;
     const exchange = (lane: Connection) => this.#exchange(session, lane, results, { room, look });
     await this.#onLane(session, exchange, { room, look }, results);
   }
@@ -305,8 +294,7 @@ export class Runner {
       this.#slots.release(ended);
       return hop;
     } catch (error) {
-      // Nobody has looked.
-      this.#isRung ||= look !== undefined;
+      if (look) this.#search.ring();
       if (!isPassing(error)) this.#refuse(ended, room, error);
       // An identity that was lost meanwhile took its results with it.
       if (this.#presence.runnerId === session.runnerId) this.#slots.putBack(ended);
@@ -334,24 +322,9 @@ export class Runner {
   #accept(session: Session, hop: Hop, { room, look }: Ask, ended: Ended[]): void {
     this.#oneByOne &&= this.#slots.results > 0;
     this.#narrator.tell(hop, ended);
-    const isFull = hop.claimed.length === room;
-    if (room === 0) this.#isRung = true;
-    else if (isFull) this.#isMore = true;
-    // Only the latest look knows: an earlier one has not seen what was left behind since.
-    else if (look === this.#next) this.#isMore = false;
-    if (isFull) this.#lookOn(hop, look, ended);
+    this.#search.end(look, room, hop.claimed, ended);
     if (this.#left || this.#presence.runnerId !== session.runnerId) return;
     for (const task of hop.claimed) this.#slots.start(task, this.#workflows.get(task.workflow_id));
-  }
-
-  /** Where the next look begins, unless somebody has rung or looked on meanwhile. */
-  #lookOn({ claimed }: Hop, look: Look | undefined, ended: readonly Ended[]): void {
-    const reported = new Set(ended.map(({ result }) => result.run_id));
-    const found = claimed.find(({ run_id }) => !reported.has(run_id));
-    // These results may have left more to claim than there was room for, in any run. With a failure nothing is taken at once.
-    const mayLeave = !found || ended.some(({ result }) => 'error' in result);
-    if (mayLeave) this.#next = { from: FIRST_RUN };
-    else if (look === this.#next) this.#next = { from: found.run_id };
   }
 
   /** A result that the database does not take fails its task, and neither the others nor the runner. */
@@ -369,9 +342,10 @@ export class Runner {
 
   #finish(execution: Execution, outcome: Outcome): void {
     if (outcome.kind === 'interrupted') {
-      this.#taskTrouble.say(outcome.cause);
+      // A deadlock is none: the database is there.
+      if (isAway(outcome.cause)) this.#taskTrouble.say(outcome.cause);
       this.#narrator.interrupted(execution, outcome.cause);
-      this.#presence.doubt();
+      this.#presence.mustReconcile = true;
       this.#resting = true;
     } else if (outcome.kind === 'committed') {
       this.#taskTrouble.over();
@@ -391,7 +365,7 @@ export class Runner {
 
   /** Gives back what the database thinks we run and we do not: the answer to a claim may have been lost. */
   async #reconcile(session: Session): Promise<void> {
-    this.#presence.reconciled();
+    this.#presence.mustReconcile = false;
     const giveBack = async (lane: Connection) => {
       const tasks = await giveBackOthers(lane, session.runnerId, this.#slots.claims);
       if (tasks > 0)
@@ -402,7 +376,7 @@ export class Runner {
   }
 
   #lookForWork(): void {
-    this.#isRung = true;
+    this.#search.ring();
     this.#bell.ring();
   }
 
@@ -418,7 +392,7 @@ export class Runner {
         `stopping: waiting up to ${graceMs / 1000} s for ${names.length} running tasks (${some})`,
       );
     }
-    setTimeout(this.#giveUp, graceMs).unref();
+    setTimeout(this.#giveUp, Math.min(graceMs, LONGEST_TIMEOUT_MS)).unref();
     this.#bell.ring();
   }
 }

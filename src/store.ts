@@ -1,5 +1,5 @@
 import type { ClientBase, Pool, QueryResult } from 'pg';
-import { ConnectorError, DatabaseUnavailableError } from './errors.ts';
+import { ConnectorError, DatabaseUnavailableError, messageOf } from './errors.ts';
 import { beginningOf, type Json, type JsonObject } from './json.ts';
 import type { Condition } from './references.ts';
 import type { Workflow } from './workflow.ts';
@@ -223,6 +223,9 @@ const CLEAN_SESSION = `
   discard sequences;
   commit`;
 
+/** What we send ourselves takes milliseconds: a connection that does not answer is given up. */
+const SOON = { query_timeout: 30_000 };
+
 /**
  * Opens a transaction for a task's effects and its result; nothing of the one before it is left in the session. It may lie
  * idle for so long only. Gives when it began, as text: by that it is known from any other.
@@ -232,27 +235,33 @@ export async function beginTask(
   { run_id, task_no, token }: Claim,
   { timeoutMs, idleMs }: { readonly timeoutMs: number; readonly idleMs: number },
 ): Promise<string> {
-  const answers: unknown = await db.query(
-    `${CLEAN_SESSION};
-     begin isolation level read committed read write;
-     set local idle_in_transaction_session_timeout = ${idleMs};
-     set local statement_timeout = ${timeoutMs};
-     select now()::text as began, set_config('application_name', sluice.session_name(${run_id}, ${task_no}, ${token}), true)`,
-  );
+  const answers: unknown = await db.query({
+    ...SOON,
+    text: `${CLEAN_SESSION};
+           begin isolation level read committed read write;
+           set local idle_in_transaction_session_timeout = ${idleMs};
+           set local statement_timeout = ${timeoutMs};
+           select now()::text as began, set_config('application_name', sluice.session_name(${run_id}, ${task_no}, ${token}), true)`,
+  });
   return (answers as QueryResult[]).at(-1)?.rows[0].began;
+}
+
+/** Ends a task's transaction; says how it ended. */
+export async function endTask(db: Connection, how: 'commit' | 'rollback'): Promise<string> {
+  const { command } = await db.query({ ...SOON, text: how });
+  return command;
 }
 
 /** Ends the session of a task's transaction. */
 export async function endTaskSession(db: Connection, { run_id, task_no, token }: Claim): Promise<void> {
-  const statement = {
+  await db.query({
+    ...SOON,
     text: `select pg_terminate_backend(pid)
              from pg_stat_activity
             where application_name = sluice.session_name($1, $2, $3) and datname = current_database()
               and pg_has_role(usesysid, 'MEMBER')`,
     values: [run_id, task_no, token],
-    query_timeout: 5_000,
-  };
-  await db.query(statement);
+  });
 }
 
 /** A ring by hand, to hear whether it arrives. */
@@ -327,6 +336,7 @@ export async function startAndClaim(
 export async function report(db: Connection, began: string, result: Result): Promise<Hop | undefined> {
   // Not by a setting: the task may have changed any.
   const { rows } = await db.query({
+    ...SOON,
     name: 'report',
     text: `select own.is_open, hop.*
              from (select now() = $2::timestamptz as is_open, set_config('idle_in_transaction_session_timeout', '5s', true)) as own
@@ -366,7 +376,7 @@ export async function cancelRun(db: Connection, runId: string, by: string): Prom
 export function failure(claim: Claim, error: unknown): Result {
   const { run_id, task_no, token } = claim;
   const code = (error instanceof ConnectorError && storable(() => error.code)) || 'ERROR';
-  const text = storable(() => (error instanceof Error ? error.message : error));
+  const text = storable(() => messageOf(error));
   return { run_id, task_no, token, error: { code, message: text || 'it failed without a message' } };
 }
 

@@ -1,23 +1,19 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from './connector.ts';
-import { isAway, isConflict } from './database/connect.ts';
+import { isAway, isConflict, isLocked } from './database/connect.ts';
 import { ConnectorError, codeOf } from './errors.ts';
-import { beginTask, type Claim, endTaskSession, type Hop, type Result, report } from './store.ts';
+import { beginTask, type Claim, endTask, endTaskSession, type Hop, type Result, report } from './store.ts';
 import { duration } from './terminal.ts';
 
 /** How long a transaction may lie idle: one that a stopped process left open holds up whoever needs its rows. */
 const IDLE_MS = 20_000;
 const IDLE_TIMEOUT = '25P03';
 
-/** What we send ourselves takes milliseconds: a connection that does not answer is given up. */
-const ANSWER_MS = 30_000;
-
 /** The transaction in which a task's effects and its SUCCESS commit together, or neither does. */
 export class TaskTransaction {
   readonly #pool: Pool;
   readonly #claim: Claim;
-  readonly #timeoutMs: number;
-  #opening: Promise<PoolClient> | undefined;
+  readonly #opening: Promise<PoolClient>;
   #client: PoolClient | undefined;
   #began = '';
   /** How many statements of the task have no answer yet. */
@@ -27,25 +23,29 @@ export class TaskTransaction {
   /** Why the server ended the connection, if it did; and whether the task was still at work then. */
   #fatal: unknown;
   #fatalBeforeEnd = false;
-  /** The database went away, cannot take work now, or somebody was in the way: not the task's fault. */
-  broken = false;
+  /** What is not the task's fault, if that came up: the database went away, cannot take work now, or somebody was in the way. */
+  trouble: unknown;
 
+  /** Begins it; open or complete it at once. */
   constructor(pool: Pool, claim: Claim, timeoutMs: number) {
     this.#pool = pool;
     this.#claim = claim;
-    this.#timeoutMs = timeoutMs;
+    this.#opening = this.#begin(timeoutMs);
   }
 
   async open(): Promise<Queryable> {
-    if (!this.#closed) this.#opening ??= this.#begin();
     const client = await this.#opening;
     return {
       query: async (text, values) => {
-        if (this.#closed || !client)
-          throw new ConnectorError('TRANSACTION_CLOSED', 'its transaction has ended');
+        if (this.#closed) throw new ConnectorError('TRANSACTION_CLOSED', 'its transaction has ended');
         this.#underWay++;
         try {
-          return await this.#watch(client.query(text, values === undefined ? undefined : [...values]));
+          const answer = await this.#watch(
+            client.query(text, values === undefined ? undefined : [...values]),
+          );
+          // It has been rolled back to a savepoint: the task has got over what went wrong.
+          this.trouble = undefined;
+          return answer;
         } finally {
           this.#underWay--;
         }
@@ -55,16 +55,16 @@ export class TaskTransaction {
 
   /** Writes the result and commits; rolls back when the task was taken over meanwhile. */
   async complete(result: Result): Promise<Hop> {
-    const client = await (this.#opening ?? this.#begin());
+    const client = await this.#opening;
     this.#closed = true;
-    const hop = await this.#answer(report(client, this.#began, result));
+    const hop = await this.#watch(report(client, this.#began, result));
     if (!hop)
       throw new ConnectorError(
         'TRANSACTION_CLOSED',
         'it ended its transaction itself; leave out COMMIT and ROLLBACK: success commits, an error rolls back',
       );
     const isOurs = hop.answers.length === 0;
-    const { command } = await this.#answer(client.query(isOurs ? 'commit' : 'rollback'));
+    const command = await this.#watch(endTask(client, isOurs ? 'commit' : 'rollback'));
     // Postgres answers ROLLBACK, and no error, to the COMMIT of a transaction that has failed.
     if (isOurs && command !== 'COMMIT')
       throw new ConnectorError(
@@ -83,7 +83,7 @@ export class TaskTransaction {
     if (isWaiting) endTaskSession(this.#pool, this.#claim).catch(() => {});
   }
 
-  async #begin(): Promise<PoolClient> {
+  async #begin(timeoutMs: number): Promise<PoolClient> {
     const client = await this.#watch(this.#pool.connect());
     if (this.#closed) {
       client.release();
@@ -91,8 +91,7 @@ export class TaskTransaction {
     }
     this.#client = client;
     client.on('error', this.#onError);
-    const limits = { timeoutMs: this.#timeoutMs, idleMs: IDLE_MS };
-    this.#began = await this.#answer(beginTask(client, this.#claim, limits));
+    this.#began = await this.#watch(beginTask(client, this.#claim, { timeoutMs, idleMs: IDLE_MS }));
     return client;
   }
 
@@ -108,18 +107,6 @@ export class TaskTransaction {
     this.#fatalBeforeEnd ||= !this.#closed;
   };
 
-  async #answer<T>(pending: Promise<T>): Promise<T> {
-    let timer: NodeJS.Timeout | undefined;
-    const silence = new Promise<never>((_, reject) => {
-      timer = setTimeout(() => reject(new Error('timeout expired')), ANSWER_MS);
-    });
-    try {
-      return await this.#watch(Promise.race([pending, silence]));
-    } finally {
-      clearTimeout(timer);
-    }
-  }
-
   async #watch<T>(pending: Promise<T>): Promise<T> {
     try {
       return await pending;
@@ -133,7 +120,9 @@ export class TaskTransaction {
           { cause: error },
         );
       }
-      this.broken ||= wasIdle || isAway(error) || isConflict(error);
+      // A lock that was not to be had counts when we asked for it: a task that asks with NOWAIT wants to know.
+      const isInTheWay = isConflict(error) && (this.#closed || !isLocked(error));
+      if (wasIdle || isAway(error) || isInTheWay) this.trouble ??= error;
       throw error;
     }
   }

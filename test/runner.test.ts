@@ -82,16 +82,19 @@ test('a result that the database refuses fails its task, and none of those that 
   ]);
   await using play = await stage({ echo }, Object.fromEntries(tasks));
 
-  const { status, tasks: ended } = await play.play();
+  const { id, status } = await play.play();
+  await until(async () => {
+    const open = `select from sluice.tasks where run_id = $1 and state not in ('SUCCESS', 'FAILED')`;
+    return (await query(open, [id])).length === 0;
+  }, 'all results to be written');
   await query('alter table sluice.tasks drop constraint no_secrets');
 
   assert.equal(status, 'FAILED');
-  const failed = ended.filter(({ state }) => state === 'FAILED');
+  const failed = (await play.engine.waitForRun(id)).tasks.filter(({ state }) => state === 'FAILED');
   assert.deepEqual(
     failed.map(({ name, error }) => [name, (error as { code: string }).code]),
     [['t4', 'OUTPUT_REFUSED']],
   );
-  assert.ok(ended.every(({ state }) => state === 'SUCCESS' || state === 'FAILED'));
 });
 
 test('what a task does in its transaction after it was given to somebody else is rolled back', async () => {
@@ -354,6 +357,7 @@ test('whatever a task throws becomes an error that can be stored', async () => {
     new Error(`${'x'.repeat(1999)}😀`),
     Object.assign(new Error(), { message: 42 }),
     Object.create(null),
+    new AggregateError([new Error('one address'), new Error('the other')], ''),
     new ConnectorError('A\0', 'of a code that cannot be stored'),
   ];
   await using play = await stage(
@@ -378,6 +382,7 @@ test('whatever a task throws becomes an error that can be stored', async () => {
     `${'x'.repeat(1999)}\ufffd`,
     '42',
     'it failed without a message',
+    'one address; the other',
     'of a code that cannot be stored',
   ]);
 });
@@ -656,6 +661,56 @@ test('a task may change every setting of its transaction, and go back to a savep
   const details = await play.play();
 
   assert.deepEqual([details.status, await rowsOf(table)], ['COMPLETED', 1]);
+});
+
+test('a task that finds a row locked, gets over that and then fails, has failed', async () => {
+  const table = await createTable();
+  await using _ = await lockTable(table);
+  const getsOver: Act = async (_, context) => {
+    const db = await context.transaction();
+    await db.query('savepoint before');
+    await assert.rejects(db.query(`lock table ${table} nowait`), { code: '55P03' });
+    await db.query('rollback to before');
+    throw new Error('for another reason');
+  };
+  await using play = await stage({ getsOver }, { getsOver: { retries: 1 } });
+
+  const details = await play.play();
+
+  assert.deepEqual([details.status, details.reason], ['FAILED', 'for another reason']);
+  assert.equal(details.attempts.length, 2);
+});
+
+test('a task that asks with NOWAIT for what is locked fails', async () => {
+  const table = await createTable();
+  await using _ = await lockTable(table);
+  const asks: Act = async (_, context) => {
+    await (await context.transaction()).query(`lock table ${table} nowait`);
+    return null;
+  };
+  await using play = await stage({ asks }, { asks: {} });
+
+  const { reason } = await play.play();
+
+  assert.match(String(reason), /could not obtain lock on relation/);
+});
+
+test('a task that loses to another one in a deadlock runs again, at no cost', async () => {
+  let executions = 0;
+  const loses: Act = async (_, context) => {
+    const db = await context.transaction();
+    if (++executions === 1) await db.query(`do $$ begin raise sqlstate '40P01'; end $$`);
+    return 'done';
+  };
+  await using play = await stage({ loses }, { loses: {} });
+
+  const details = await play.play();
+
+  assert.deepEqual([details.status, executions], ['COMPLETED', 2]);
+  assert.deepEqual(
+    details.attempts.map(({ outcome }) => outcome),
+    ['GIVEN BACK'],
+  );
 });
 
 test('a transaction begins with nothing that the one before it left in the session', async () => {

@@ -6,7 +6,7 @@ import type { Log } from '../src/log.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage } from './support/engine.ts';
 import { listening } from './support/listening.ts';
-import { fileDatabase, running, someoneWaitsForALock } from './support/scene.ts';
+import { fileDatabase, lockTable, running, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 
 const START = 'select answer, run_id, task_no from sluice.start_and_claim($runner, $1, $2, $3, $4)';
@@ -172,6 +172,20 @@ test('a start whose key somebody else holds waits over a connection of its own, 
     (await play.engine.waitForRun(await waiting, AbortSignal.timeout(20_000))).status,
     'COMPLETED',
   );
+});
+
+test('a start that finds the table of runs locked waits for it, and the runner does not', async () => {
+  await using play = await stage({ fine }, { fine: {} });
+  const lock = await lockTable('sluice.runs');
+
+  const starting = play.start();
+  await until(async () => {
+    const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and application_name = 'sluice engine'`;
+    return (await query(waiting)).length > 0;
+  }, 'the start to wait over a connection of its own');
+  await lock[Symbol.asyncDispose]();
+
+  assert.equal((await play.engine.waitForRun(await starting)).status, 'COMPLETED');
 });
 
 test('a start that is refused is its caller’s business, and not the runner’s', async () => {

@@ -84,7 +84,7 @@ export function childEnvironment(env: Environment = process.env): Record<string,
  */
 export function defaultDataFolder(checkout = CHECKOUT, root = process.getuid?.() === 0): string {
   if (!root) return join(checkout, '.sluice');
-  const parent = ['/var/lib', '/var/tmp'].find(isWritable) ?? '/tmp';
+  const parent = ['/var/lib', '/var/tmp'].find((folder) => allows(folder, constants.W_OK)) ?? '/tmp';
   const key = createHash('sha256').update(checkout).digest('hex').slice(0, 8);
   return join(parent, 'sluice', `${basename(checkout)}-${key}`);
 }
@@ -117,6 +117,11 @@ export function databaseUrlProblems(value: string): string[] {
   if (!SSL_MODES.some((mode) => mode === sslmode)) {
     problems.push(`sslmode must be one of: ${SSL_MODES.join(', ')}.`);
   }
+  for (const name of ['sslrootcert', 'sslcert', 'sslkey']) {
+    const file = url.searchParams.get(name);
+    if (file && !allows(file, constants.R_OK))
+      problems.push(`${name} names a file that cannot be read: ${JSON.stringify(file)}.`);
+  }
   return problems;
 }
 
@@ -129,9 +134,9 @@ function isDecodable(text: string): boolean {
   }
 }
 
-function isWritable(folder: string): boolean {
+function allows(path: string, mode: number): boolean {
   try {
-    accessSync(folder, constants.W_OK);
+    accessSync(path, mode);
     return true;
   } catch {
     return false;

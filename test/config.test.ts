@@ -63,6 +63,7 @@ test('a wrong connection string is explained and never repeated', () => {
     ['postgres://me:hunter2@db/', /names no database/],
     ['postgres:///sluice', /names no host/],
     ['postgres://me:hunter2@db/sluice?sslmode=bogus', /sslmode must be one of: disable/],
+    ['postgres://me:hunter2@db/sluice?sslrootcert=/nowhere/ca.pem', /sslrootcert .* cannot be read/],
     ['postgres://me:hunter2@one:5432,two:5432/sluice', /several hosts/],
   ];
 

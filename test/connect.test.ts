@@ -3,10 +3,13 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, test } from 'node:test';
 import {
+  createClient,
   createPool,
   describeConnectionFailure,
+  isAway,
   isConnectionFailure,
   isDatabaseExhausted,
+  isRefused,
   openClient,
   withSession,
 } from '../src/database/connect.ts';
@@ -103,6 +106,8 @@ test('broken connections are told from errors of a statement, wherever they are 
   const others = [
     withCode('23505'),
     withCode('57014'),
+    withCode('08P01', 'bind message supplies 1 parameters, but prepared statement "" requires 2'),
+    withCode('ENOENT'),
     new Error('Connection is a nice word'),
     'text',
     null,
@@ -153,6 +158,41 @@ test('an unknown host, a closed port and a wrong password are told apart, each w
   }
 });
 
+test('a database that wants a password where there is none is left at once', async () => {
+  const url = new URL(db.url);
+  url.password = '';
+  const client = createClient(url.href);
+
+  await assert.rejects(client.connect(), /password must be a string/);
+  await once(client.connection.stream, 'close');
+});
+
+test('what no waiting helps against is told from a database that is away, each with the next step', () => {
+  const cases: [Error, RegExp][] = [
+    [withCode('42501', 'permission denied for schema sluice'), /lacks a right/],
+    [new Error('The server does not support SSL connections'), /sslmode=disable/],
+    [withCode('DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate'), /sslrootcert/],
+    [
+      Object.assign(withCode('EACCES', 'connect EACCES /run/.s.PGSQL.5432'), { syscall: 'connect' }),
+      /lacks a right/,
+    ],
+    [
+      withCode('08P01', 'unsupported startup parameter in options: search_path'),
+      /connect to Postgres directly/,
+    ],
+  ];
+  const missingSocket = Object.assign(withCode('ENOENT', 'connect ENOENT /run/.s.PGSQL.5432'), {
+    syscall: 'connect',
+  });
+
+  for (const [error, advice] of cases) {
+    assert.deepEqual([isRefused(error), isAway(error)], [true, false], error.message);
+    assert.match(describeConnectionFailure(error), advice);
+  }
+  assert.deepEqual([isRefused(missingSocket), isAway(missingSocket)], [false, true]);
+  assert.match(describeConnectionFailure(missingSocket), /Nothing listens there/);
+});
+
 test('a database that cannot be reached is named as it is looked for, wherever the URL says so', () => {
   const cases = [
     ['postgres://db:6432/x', 'db:6432'],
@@ -165,12 +205,6 @@ test('a database that cannot be reached is named as it is looked for, wherever t
 
   for (const [url, where] of cases)
     assert.equal(describeConnectionFailure(new Error('no'), url), `${where}: no.`);
-});
-
-test('a pooler in transaction mode is named as what is in the way', () => {
-  const error = withCode('08P01', 'unsupported startup parameter in options: search_path');
-
-  assert.match(describeConnectionFailure(error), /connect to Postgres directly/);
 });
 
 test('the session is added to a connection string and keeps the rest of it', () => {

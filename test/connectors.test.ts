@@ -437,6 +437,15 @@ test('a database that does not let it in is an error of the task, with the code 
   await assert.rejects(other.execute('query', { table: 'things' }, taskContext()), { code: 'DB_28P01' });
 });
 
+test('a database of its own that is not there is an error of the task, which names the table', async () => {
+  const absent = new DatabaseConnector({ url: 'postgres://me@127.0.0.1:1/nowhere' });
+
+  await assert.rejects(absent.execute('query', { table: 'things' }, taskContext()), {
+    code: 'DB_ECONNREFUSED',
+    message: /^things: connect ECONNREFUSED/,
+  });
+});
+
 for (const [where, connector] of [
   ['the engine’s database', database],
   ['a database of its own', new DatabaseConnector({ url })],

@@ -695,6 +695,18 @@ test('a task that asks with NOWAIT for what is locked fails', async () => {
   assert.match(String(reason), /could not obtain lock on relation/);
 });
 
+test('a statement with too few values fails its task', async () => {
+  const short: Act = async (_, context) => {
+    await (await context.transaction()).query('select $1::integer, $2::integer', [1]);
+    return null;
+  };
+  await using play = await stage({ short }, { short: {} });
+
+  const { reason } = await play.play();
+
+  assert.match(String(reason), /bind message supplies 1 parameters/);
+});
+
 test('a task that loses to another one in a deadlock runs again, at no cost', async () => {
   let executions = 0;
   const loses: Act = async (_, context) => {

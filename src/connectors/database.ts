@@ -1,7 +1,7 @@
 import type { Pool } from 'pg';
 import * as z from 'zod';
 import { Connector, operation, type Queryable, type TaskContext } from '../connector.ts';
-import { abandon, createPool, isAway } from '../database/connect.ts';
+import { abandon, createPool } from '../database/connect.ts';
 import { ConnectorError, codeOf, didYouMean, messageOf } from '../errors.ts';
 import type { Json } from '../json.ts';
 
@@ -246,7 +246,7 @@ function toJson(stored: Record<string, unknown>): { [key: string]: Json } {
 
 /** An error of Postgres in our words. Its details hold whole rows and stay out. */
 function explain(name: string, error: unknown): unknown {
-  if (error instanceof ConnectorError || isAway(error)) return error;
+  if (error instanceof ConnectorError) return error;
   const code = codeOf(error);
   const advice = code === '42P10' ? ' Add a unique constraint on exactly the key columns.' : '';
   return new ConnectorError(`DB_${code || 'ERROR'}`, `${name}: ${messageOf(error)}.${advice}`, {

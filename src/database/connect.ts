@@ -57,6 +57,8 @@ const types: pg.CustomTypesConfig = {
 class Client extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super({ ...config, connectionTimeoutMillis: CONNECT_TIMEOUT });
+    // Where pg gives up over what the server wants, the server would still wait for an answer, and keep the process alive.
+    this.connection.once('error', () => this.connection.stream.destroy());
   }
 }
 
@@ -132,7 +134,8 @@ function clientConfig(url: string, { name, queryTimeoutMs }: ConnectOptions): pg
   };
 }
 
-const LOST = /^(08|57P0[123])/;
+/** Not a message that breaks the protocol (08P01), as a statement with too few values: that is so every time. */
+const LOST = /^(08(?!P01)|57P0[123])/;
 const LOST_NETWORK =
   /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN)$/;
 const LOST_MESSAGE =
@@ -144,13 +147,30 @@ const LOST_MESSAGE =
  */
 export function isConnectionFailure(error: unknown): boolean {
   return causes(error).some(
-    (one) => LOST.test(codeOf(one)) || LOST_NETWORK.test(codeOf(one)) || LOST_MESSAGE.test(messageOf(one)),
+    (one) =>
+      LOST.test(codeOf(one)) ||
+      LOST_NETWORK.test(codeOf(one)) ||
+      LOST_MESSAGE.test(messageOf(one)) ||
+      // The socket file of a server that is not running.
+      (codeOf(one) === 'ENOENT' && isOfConnect(one)),
   );
 }
 
-/** The server answers and does not let us in: no such user, password or database. Waiting does not help. */
+const REFUSED_MESSAGE =
+  /password must be a string|unsupported startup parameter|does not support SSL|certificate/;
+
+/** The server does not let us in, or we do not trust it: user, password, database, rights or TLS. Waiting does not help. */
 export function isRefused(error: unknown): boolean {
-  return causes(error).some((one) => /^(28|3D000)/.test(codeOf(one)));
+  return causes(error).some(
+    (one) =>
+      /^(28|3D000|42501)/.test(codeOf(one)) ||
+      REFUSED_MESSAGE.test(messageOf(one)) ||
+      (codeOf(one) === 'EACCES' && isOfConnect(one)),
+  );
+}
+
+function isOfConnect(error: unknown): boolean {
+  return error instanceof Error && 'syscall' in error && error.syscall === 'connect';
 }
 
 /**
@@ -194,13 +214,14 @@ export function describeConnectionFailure(error: unknown, url?: string): string 
 const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^(ENOTFOUND|EAI_AGAIN)$/, 'This host is unknown: check the host name in DATABASE_URL.'],
   [
-    /^ECONNREFUSED$/,
+    /^(ECONNREFUSED|ENOENT)$/,
     'Nothing listens there: start Postgres. The embedded one is started by any command without DATABASE_URL.',
   ],
   [
     /^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$|^timeout expired|^Query read timeout/,
     'No answer: check address, network and firewall.',
   ],
+  [/^Connection terminated/, 'It was closed from there: is it a Postgres that listens, and is it up?'],
   [/^28P01$|password must be a string/, 'Check user and password in DATABASE_URL.'],
   [
     /^28000$/,
@@ -215,7 +236,10 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^53300$/, 'Too many connections: stop something that is connected, or raise max_connections.'],
   [/^53/, 'The server is out of disk, memory or locks: see its log.'],
   [/^25006$/, 'This server is read-only: connect to the primary.'],
-  [/^42501$/, 'This user lacks a right: grant it (create on the database), or connect as the owner.'],
+  [
+    /^(42501|EACCES)$/,
+    'This user lacks a right: grant it (create on the database), or connect as the owner.',
+  ],
   [/does not support SSL/, 'Add ?sslmode=disable to DATABASE_URL if the network is trusted.'],
   [
     /CERT|SIGNATURE|certificate/,

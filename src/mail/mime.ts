@@ -53,22 +53,31 @@ export async function readMime(bytes: Uint8Array, source: string, isAttached = f
   return { headers: headersOf(email), text, htmlUsed, parts, warnings };
 }
 
+const PARTS = /^--\S/gm;
+/** Lines that are not base64. */
+const LINES = /(?<![^\n])(?![A-Za-z0-9+/=]{60,100}\r?\n)[^\n]*\n/g;
+
 /** The parser needs 10 µs for a line and 60 µs for a part, on our thread: hundreds of thousands would stop the runner. */
 function refuseFloods(raw: string, source: string): void {
-  const parts = raw.match(/^--\S/gm)?.length ?? 0;
-  if (parts > BOUNDARIES) {
+  if (isMore(raw, PARTS, BOUNDARIES)) {
     throw new ConnectorError(
       'EMAIL_TOO_MANY_PARTS',
       `${shown(source)} has more than ${BOUNDARIES} parts. Forward the order alone.`,
     );
   }
-  const lines = (raw.match(/\n/g)?.length ?? 0) - (raw.match(/^[A-Za-z0-9+/=]{60,100}\r?$/gm)?.length ?? 0);
-  if (lines > TEXT_LINES) {
+  if (isMore(raw, LINES, TEXT_LINES)) {
     throw new ConnectorError(
       'EMAIL_TOO_LARGE',
       `${shown(source)} has more than ${TEXT_LINES} lines of text. Forward the order alone.`,
     );
   }
+}
+
+/** Does the pattern occur more often than that? Counts no further. */
+function isMore(text: string, pattern: RegExp, most: number): boolean {
+  let found = 0;
+  for (const _ of text.matchAll(pattern)) if (++found > most) return true;
+  return false;
 }
 
 /** A message of several parts says where it ends. */

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { mkdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 
@@ -6,6 +7,26 @@ import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 export function isInside(folder: string, path: string): boolean {
   const way = relative(folder, path);
   return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
+}
+
+/**
+ * Makes a folder, with those above it; gives the topmost that was made. Node's own `recursive` never returns where a file
+ * system answers ENOENT for ever, as /proc does.
+ */
+export function makeFolder(path: string): string | undefined {
+  if (isFolder(path)) return undefined;
+  const above = makeFolder(dirname(path));
+  try {
+    mkdirSync(path);
+  } catch (error) {
+    // Somebody else may have made it in this moment.
+    if (!isFolder(path)) throw error;
+  }
+  return above ?? path;
+}
+
+function isFolder(path: string): boolean {
+  return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
 /** Writes a file aside and renames it: whoever reads it sees the former file or the whole new one, also after a crash. */

@@ -14,6 +14,7 @@ import { mkdir, readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import pg from 'pg';
 import { canReach, serverAccount, unprivileged } from '../src/database/account.ts';
 import { findNative, program, usableBinaries } from '../src/database/binaries.ts';
 import { makeCluster, prepareFolder } from '../src/database/cluster.ts';
@@ -76,6 +77,16 @@ test('its role is no superuser, so SQL of a workflow cannot reach the files of t
   const { url } = await home.start();
 
   await assert.rejects(ask(url, `copy (select 1) to program 'true'`), /permission denied/);
+});
+
+test('what people create in psql does not land among the tables of the engine', async () => {
+  const { url } = await home.start();
+  const psql = new pg.Client(url);
+  await psql.connect();
+  const { rows } = await psql.query('show search_path');
+  await psql.end();
+
+  assert.deepEqual(rows, [{ search_path: 'public' }]);
 });
 
 test('the passwords can be read by their owner only', { skip: process.platform === 'win32' }, async () => {

@@ -483,6 +483,8 @@ test('a folder or a workflow that will not do is refused before anything starts'
   assert.equal(await refused('samples', '--move-to', './samples/'), 'BAD_MOVE_TO');
   await symlink(join(work.path, 'samples'), join(work.path, 'link'));
   assert.equal(await refused('link', '--move-to', 'samples'), 'BAD_MOVE_TO');
+  if (process.platform === 'linux')
+    assert.equal(await refused('samples', '--move-to', '/proc/nowhere'), 'BAD_MOVE_TO');
   assert.ok(existsSync(join(work.path, 'samples', 'sample_po_email.txt')));
   assert.equal(await refused('samples', '--alerts', '../x'), 'BAD_ALERTS');
   assert.equal(await refused('samples', '--workflow', 'none'), 'WORKFLOW_NOT_FOUND');

@@ -1,11 +1,11 @@
-import { mkdir, stat } from 'node:fs/promises';
+import { stat } from 'node:fs/promises';
 import { isAbsolute, join, relative, resolve } from 'node:path';
 import { collectInput, parseInput, wholeNumber } from '../arguments.ts';
 import { EmailConnector } from '../connectors/email.ts';
 import { connectors } from '../connectors/index.ts';
 import type { Engine } from '../engine.ts';
 import { codeOf, messageOf, UsageError } from '../errors.ts';
-import { isInside } from '../files.ts';
+import { isInside, makeFolder } from '../files.ts';
 import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
@@ -128,9 +128,11 @@ async function existingFolder(given: string): Promise<string> {
 
 async function targetFolder(given: string, inbox: string): Promise<string> {
   const folder = fromHere(given);
-  await mkdir(folder, { recursive: true }).catch((error) => {
+  try {
+    makeFolder(folder);
+  } catch (error) {
     throw new UsageError(`BAD_MOVE_TO ${printable(given)} cannot be made: ${messageOf(error)}`);
-  });
+  }
   // A folder has many names: links, mounts, disks that do not tell a from A. Its number is the same.
   const [from, to] = await Promise.all([inbox, folder].map((one) => stat(one, { bigint: true })));
   if (from?.dev === to?.dev && from?.ino === to?.ino)

@@ -17,6 +17,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseUnavailableError, messageOf } from '../errors.ts';
+import { makeFolder } from '../files.ts';
 import { type Account, canReach } from './account.ts';
 import { binariesForShell, program } from './binaries.ts';
 import { freePort, isAlive, runProgram } from './process.ts';
@@ -94,7 +95,7 @@ export function checkVersion(cluster: Cluster, version: string): void {
 /** Makes sure that the folder is there and that the account can enter it. */
 export function prepareFolder(folder: string, account?: Account): void {
   try {
-    const made = mkdirSync(folder, { recursive: true });
+    const made = makeFolder(folder);
     // Whatever the umask of root is, the account has to get through.
     for (let at = folder; account && made && at.length >= made.length; at = dirname(at)) chmodSync(at, 0o755);
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);

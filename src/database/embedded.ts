@@ -34,6 +34,9 @@ export interface EmbeddedStatus {
   readonly log?: string;
 }
 
+/** The role is called as our schema is: what people create in psql would lie among the engine's tables. */
+const SETTINGS: Settings = { search_path: 'public' };
+
 /** How long a start may take. Recovery after a crash counts. */
 const PATIENCE = 120_000;
 
@@ -123,7 +126,10 @@ function launch(
   settings: Settings,
   account?: Account,
 ): ChildProcess {
-  const options = Object.entries(settings).flatMap(([name, value]) => ['-c', `${name}=${value}`]);
+  const options = Object.entries({ ...SETTINGS, ...settings }).flatMap(([name, value]) => [
+    '-c',
+    `${name}=${value}`,
+  ]);
   const log = openSync(cluster.log, 'a', 0o600);
   const child = spawn(program(binaries, 'postgres'), ['-D', cluster.data, '-p', String(port), ...options], {
     env: childEnvironment(),

@@ -47,10 +47,10 @@ export function collectInput(text: string, former: readonly string[] = []): stri
 /** The input of a run from what was typed. A value becomes what the schema says its property is. */
 export function parseInput(given: readonly string[], schema: JsonObject | undefined): JsonObject {
   const properties = (schema?.properties ?? {}) as Record<string, JsonObject>;
-  const input: Record<string, Json> = {};
+  let input: JsonObject = {};
   for (const text of given) {
     if (text.startsWith('{') || text.startsWith('@')) {
-      Object.assign(input, parseObject(text.startsWith('@') ? readInput(text.slice(1)) : text));
+      input = { ...input, ...parseObject(text) };
       continue;
     }
     const [, name, value] = text.match(/^([^=]+)=(.*)$/s) ?? [];
@@ -64,7 +64,7 @@ export function parseInput(given: readonly string[], schema: JsonObject | undefi
         `BAD_INPUT there is no input "${printable(name)}".${didYouMean(name, Object.keys(properties))}`,
       );
     }
-    input[name] = property?.type === 'string' ? value : parseValue(name, value);
+    input = { ...input, [name]: property?.type === 'string' ? value : parseValue(name, value) };
   }
   return input;
 }
@@ -72,25 +72,38 @@ export function parseInput(given: readonly string[], schema: JsonObject | undefi
 const LARGEST_INPUT = 16 * 1024 * 1024;
 
 function readInput(path: string): string {
+  const stats = statSync(path);
+  if (!stats.isFile()) throw new Error('it is not a regular file');
+  if (stats.size > LARGEST_INPUT)
+    throw new Error(`it has ${stats.size} bytes, the limit is ${LARGEST_INPUT}`);
+  return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
+}
+
+/** Of `{…}` or `@file`. */
+function parseObject(given: string): JsonObject {
+  const isFile = given.startsWith('@');
   try {
-    const stats = statSync(path);
-    if (!stats.isFile()) throw new Error('it is not a regular file');
-    if (stats.size > LARGEST_INPUT)
-      throw new Error(`it has ${stats.size} bytes, the limit is ${LARGEST_INPUT}`);
-    return readFileSync(path, 'utf8');
+    const text = isFile ? readInput(given.slice(1)) : given;
+    const value = JSON.parse(text);
+    if (typeof value !== 'object' || value === null || Array.isArray(value))
+      throw new Error('it has to be a JSON object: {"key": …}');
+    if (keysIn(value) < keysWritten(text)) throw new Error('a key stands there twice');
+    return value;
   } catch (error) {
-    throw new InvalidArgumentError(`BAD_INPUT @${printable(path)} cannot be read: ${messageOf(error)}`);
+    const where = isFile ? printable(given) : 'this input';
+    throw new InvalidArgumentError(`BAD_INPUT ${where} cannot be used: ${printable(messageOf(error))}`);
   }
 }
 
-function parseObject(text: string): JsonObject {
-  try {
-    const value: unknown = JSON.parse(text);
-    if (typeof value === 'object' && value !== null && !Array.isArray(value)) return value as JsonObject;
-  } catch (error) {
-    throw new InvalidArgumentError(`BAD_INPUT it is not JSON: ${printable(messageOf(error))}`);
-  }
-  throw new InvalidArgumentError('BAD_INPUT it has to be a JSON object: {"key": …}');
+/** How many keys a JSON text has: what is in quotes and stands before a colon. */
+function keysWritten(text: string): number {
+  return [...text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)].filter(([, colon]) => colon).length;
+}
+
+function keysIn(value: unknown): number {
+  if (typeof value !== 'object' || value === null) return 0;
+  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
+  return Object.values(value).reduce((sum: number, item) => sum + keysIn(item), own);
 }
 
 function parseValue(name: string, value: string): Json {

@@ -1,5 +1,5 @@
 import assert from 'node:assert/strict';
-import { existsSync } from 'node:fs';
+import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { age, parseInput, pointInTime, runId, wholeNumber } from '../src/arguments.ts';
@@ -125,15 +125,36 @@ for (const [typed, said] of [
   ['days=soon', /days: soon is not a JSON value/],
   ['email', /"email" is neither key=value nor/],
   ['=x', /neither key=value nor/],
-  ['{"email": ', /is not JSON/],
-  ['@missing.json', /@missing\.json cannot be read/],
-  ['@/dev/zero', /@\/dev\/zero cannot be read: it is not a regular file/],
+  ['{"email": ', /this input cannot be used: .*JSON/],
+  ['{"email": "a", "deep": {"a": ":\\"", "a": 2}}', /a key stands there twice/],
+  ['{}}', /this input cannot be used: .*position 2/],
+  ['@missing.json', /@missing\.json cannot be used: ENOENT/],
+  ['@/dev/zero', /@\/dev\/zero cannot be used: it is not a regular file/],
+  [`@${join(import.meta.dirname, 'support')}`, /it is not a regular file/],
   ['__proto__=1', /there is no input "__proto__"/],
 ] as const) {
   test(`${typed} is no input`, () => {
     assert.throws(() => parseInput([typed], PROPERTIES), said);
   });
 }
+
+test('an input is read from a file, whichever editor wrote that; one that is no UTF-8 or no object is refused', () => {
+  const file = (content: string | Buffer) => {
+    const path = join(folder.path, 'input.json');
+    writeFileSync(path, content);
+    return parseInput([`@${path}`], PROPERTIES);
+  };
+
+  assert.deepEqual(file('\ufeff{"email": "a"}\r\n'), { email: 'a' });
+  assert.throws(() => file(Buffer.from([0x7b, 0xff, 0x7d])), /input\.json cannot be used: .*valid/);
+  assert.throws(() => file('[1]'), /input\.json cannot be used: it has to be a JSON object/);
+});
+
+test('no input is lost for its name', () => {
+  const [name] = Object.keys(parseInput(['{"__proto__": 5}'], PROPERTIES));
+
+  assert.equal(name, '__proto__');
+});
 
 test('--help shows a command as it has to be typed', async () => {
   const { stdout } = await runAlone('runs', '--help');

@@ -116,7 +116,8 @@ export class Engine implements AsyncDisposable {
       const found = [
         ...(workflows[index - 1]?.name === workflow.name ? ['there is another one of this name'] : []),
         ...connectorProblems(workflow, this.#options.connectors),
-        ...(await workflowProblems(this.#pool, workflow)),
+        // What cannot be sent to the database has been found by now.
+        ...(jsonProblem(workflow.tasks) ? [] : await workflowProblems(this.#pool, workflow)),
       ];
       problems.push(...found.map((problem) => `workflow "${workflow.name}": ${problem}`));
     }

@@ -156,8 +156,8 @@ export function connectorProblems({ tasks, problems = [] }: Workflow, connectors
         `${where}: connector "${task.connector}" has no operation "${task.operation}".${didYouMean(task.operation, known)}`,
       ];
     }
-    const unstorable = jsonProblem(task.parameters);
-    if (unstorable) return [`${where}: its parameters are no JSON at ${unstorable}`];
+    const unstorable = jsonProblem({ parameters: task.parameters, when: task.when ?? null });
+    if (unstorable) return [`${where}: it cannot be stored as JSON at ${unstorable}`];
     const { error } = operation.parameters.safeParse(task.parameters);
     // Where a reference stands, the value is not known yet; the task will check it.
     const issues = (error?.issues ?? []).filter(

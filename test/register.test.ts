@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import * as z from 'zod';
 import { openEngine } from '../src/engine.ts';
 import { DefinitionError } from '../src/errors.ts';
+import type { JsonObject } from '../src/json.ts';
 import { input, output } from '../src/references.ts';
 import { workflowDefiner } from '../src/workflow.ts';
 import { acting } from './support/acting.ts';
@@ -410,6 +411,31 @@ for (const [what, written, why] of [
     });
   });
 }
+
+test('what cannot be stored as JSON is told of every task, with the place', async () => {
+  const circle: Record<string, unknown> = {};
+  circle.again = circle;
+  const values = { nul: 'a\0b', half: '\ud800', big: 1n, circle, fine: 1 };
+  const tasks = Object.entries(values).map(([name, value]) => ({
+    ...nothing,
+    name,
+    parameters: { at: [value] } as JsonObject,
+  }));
+  await using engine = openEngine({
+    connectionString: url,
+    connectors: { test: acting({ known: () => null }) },
+    workflows: [{ name: 'unstorable', input: {}, tasks }],
+  });
+
+  await assert.rejects(engine.register(), ({ problems }: DefinitionError) => {
+    assert.equal(problems.length, 4);
+    assert.equal(
+      problems[0],
+      'workflow "unstorable": task "nul": it cannot be stored as JSON at .parameters.at[0]: text with the character U+0000',
+    );
+    return true;
+  });
+});
 
 test('two workflows of one name are refused, and nothing of either is registered', async () => {
   await using engine = openEngine({

@@ -22,10 +22,10 @@ export type Reference<Task extends string = string, Input extends string = strin
   | OutputReference<Task>
   | RunReference;
 
-/** Does a task run at all? The value is compared as JSON. */
+/** Does a task run at all? The values are compared as JSON. */
 export type Condition<R = Reference> =
-  | { readonly value: R; readonly is: Json }
-  | { readonly value: R; readonly isNot: Json };
+  | { readonly value: R; readonly is: Json | R }
+  | { readonly value: R; readonly isNot: Json | R };
 
 /** The run's input, or a part of it: `input('email')`. An optional input that was not given is null. */
 export function input<const Input extends string>(
@@ -68,14 +68,13 @@ export function resolve(value: Json, scope: Scope): Json {
 
 /** Why a task is skipped, in words; undefined when its condition holds. */
 export function skipReason(condition: Condition, scope: Scope): string | undefined {
-  const value = resolve(condition.value as unknown as Json, scope);
-  const holds =
-    'is' in condition ? isDeepStrictEqual(value, condition.is) : !isDeepStrictEqual(value, condition.isNot);
-  if (holds) return undefined;
+  const resolved = (given: Json | Reference) => resolve(given as unknown as Json, scope);
+  const value = resolved(condition.value);
+  const wanted = resolved('is' in condition ? condition.is : condition.isNot);
+  if (isDeepStrictEqual(value, wanted) === 'is' in condition) return undefined;
   const reference = asReference(condition.value as unknown as JsonObject);
-  const wanted =
-    'is' in condition ? JSON.stringify(condition.is) : `anything but ${JSON.stringify(condition.isNot)}`;
-  return `${reference ? nameOf(reference) : 'its value'} is ${short(value)}, and the task runs when it is ${wanted}`;
+  const but = 'is' in condition ? '' : 'anything but ';
+  return `${reference ? nameOf(reference) : 'its value'} is ${short(value)}, and the task runs when it is ${but}${short(wanted)}`;
 }
 
 /** Problems of form: what begins with `$` has to be a reference, and references have a form. */

@@ -85,25 +85,28 @@ export interface Pulse {
   readonly failed_runs: readonly (EndedRun & { readonly workflow: string })[];
 }
 
-export async function workflowProblems(db: Connection, { tasks, input }: Workflow): Promise<string[]> {
-  const { rows } = await db.query('select problem from sluice.workflow_problems($1, $2) as problem', [
-    JSON.stringify(tasks),
-    JSON.stringify(input),
-  ]);
+/** All that the database finds to be wrong with a definition, in words. */
+export async function workflowProblems(db: Connection, workflow: Workflow): Promise<string[]> {
+  const { rows } = await db.query(
+    'select problem from sluice.workflow_problems($1, $2, $3, $4) as problem',
+    definitionOf(workflow),
+  );
   return rows.map(({ problem }) => problem);
 }
 
 export async function registerWorkflow(
   db: Connection,
-  { name, tasks, input, subject = [] }: Workflow,
+  workflow: Workflow,
 ): Promise<{ version: number; isNew: boolean }> {
-  const { rows } = await db.query('select version, is_new from sluice.register_workflow($1, $2, $3, $4)', [
-    name,
-    JSON.stringify(tasks),
-    JSON.stringify(input),
-    JSON.stringify(subject),
-  ]);
+  const { rows } = await db.query(
+    'select version, is_new from sluice.register_workflow($1, $2, $3, $4)',
+    definitionOf(workflow),
+  );
   return { version: rows[0].version, isNew: rows[0].is_new };
+}
+
+function definitionOf({ name, tasks, input, subject = [] }: Workflow): string[] {
+  return [name, JSON.stringify(tasks), JSON.stringify(input), JSON.stringify(subject)];
 }
 
 /** What the newest version of a workflow asks of inputs. */

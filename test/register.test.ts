@@ -26,13 +26,65 @@ async function register(name: string, tasks: unknown, schema: unknown = { type: 
   return rows[0] as { workflow_id: string; version: number; is_new: boolean };
 }
 
-async function problemsOf(tasks: unknown, schema: unknown = { type: 'object' }): Promise<string[]> {
-  const { rows } = await pool.query('select problem from sluice.workflow_problems($1, $2) as problem', [
-    JSON.stringify(tasks),
-    JSON.stringify(schema),
-  ]);
+async function problemsOf(
+  tasks: unknown,
+  schema: unknown = { type: 'object' },
+  subject: unknown = [],
+): Promise<string[]> {
+  const { rows } = await pool.query(
+    `select problem from sluice.workflow_problems('fine', $1, $2, $3) as problem`,
+    [JSON.stringify(tasks), JSON.stringify(schema), JSON.stringify(subject)],
+  );
   return rows.map(({ problem }) => problem);
 }
+
+for (const [when, isFine] of [
+  [{ value: 1, is: null }, true],
+  [{ value: null, isNot: { a: 1 } }, true],
+  [null, true],
+  [{ value: 1 }, false],
+  [{ value: 1, is: 1, isNot: 2 }, false],
+  [{ value: 1, is: 1, or: 2 }, false],
+  [{ is: 1 }, false],
+  [{}, false],
+  [[], false],
+  ['always', false],
+] as const) {
+  test(`${JSON.stringify(when)} is ${isFine ? 'a' : 'no'} condition`, async () => {
+    const problems = await problemsOf([{ name: 'a', connector: 'c', operation: 'o', when }]);
+
+    if (isFine) assert.deepEqual(problems, []);
+    else assert.match(problems.join(), /^task "a": "when" is .*, it has to be \{"value": …, "is": …\} or/);
+  });
+}
+
+test('what runs are about refers to declared inputs and to tasks, or is refused', async () => {
+  const tasks = tasksOf({ a: [] });
+  const schema = { type: 'object', properties: { x: {} }, additionalProperties: false };
+  const subject = [{ $input: ['x', 0] }, { $output: ['a'] }];
+
+  assert.deepEqual(await problemsOf(tasks, schema, subject), []);
+  assert.deepEqual(
+    await problemsOf(tasks, schema, [
+      ...subject,
+      { $input: ['y'] },
+      { $output: ['b'] },
+      { $input: 'x' },
+      { $output: [] },
+      7,
+    ]),
+    [
+      'its subject refers to the input "y", which the workflow does not declare',
+      'its subject refers to the output of "b", which is not one of its tasks',
+      'its subject has {"$input": "x"}, which refers to no input and no output',
+      'its subject has {"$output": []}, which refers to no input and no output',
+      'its subject has 7, which refers to no input and no output',
+    ],
+  );
+  assert.deepEqual(await problemsOf(tasks, schema, {}), [
+    'its subject is {}, it has to be a list of references',
+  ]);
+});
 
 test('a cycle is refused with its path', async () => {
   const graph = tasksOf({ start: [], a: ['start', 'c'], b: ['a'], c: ['b'], end: ['c'] });
@@ -462,7 +514,11 @@ test('when one workflow of several cannot be registered, none is', async () => {
     })),
   });
 
-  await assert.rejects(engine.register(), { code: 'WF002', message: /^workflow "named badly" is not valid/ });
+  await assert.rejects(engine.register(), {
+    problems: [
+      `workflow "named badly": a workflow's name is a small letter, then at most 62 small letters, digits, "_" or "-"`,
+    ],
+  });
 
   assert.equal(await engine.inputSchema('good_one'), undefined);
 });

@@ -312,6 +312,34 @@ test('a task whose condition does not hold succeeds without running, and its out
   assert.equal(taskOf(details, 'always').output, 1);
 });
 
+test('what a condition compares with may be a reference, too', async () => {
+  await using play = await stage(
+    { echo },
+    {
+      a: { act: 'echo', parameters: { n: [1] } },
+      b: { act: 'echo', parameters: { n: [1] } },
+      same: {
+        act: 'echo',
+        parameters: 'the same',
+        after: ['a', 'b'],
+        when: { value: output('a', 'n'), is: output('b', 'n') },
+      },
+      other: {
+        act: 'echo',
+        after: ['a', 'b'],
+        when: { value: output('a', 'n'), isNot: output('b', 'n') },
+      },
+    },
+  );
+
+  const details = await play.play();
+
+  assert.equal(taskOf(details, 'same').output, 'the same');
+  assert.deepEqual(taskOf(details, 'other').output, {
+    skipped: 'output a.n is [1], and the task runs when it is anything but [1]',
+  });
+});
+
 test('why a task was skipped can be stored, wherever the value that is quoted is cut', async () => {
   await using play = await stage(
     { echo },

@@ -151,9 +151,9 @@ create table sluice.tasks (
   finished_at timestamp with time zone,
   -- What it hands to its children; a skipped task says {"skipped": why}.
   output jsonb,
-  -- Why it failed: {"code", "message"}.
+  -- Why it failed: {"code", "message"}; null unless it did.
   error jsonb,
-  -- When all its parents had succeeded; written by the guard. Null before, and when its output was taken over from an earlier run.
+  -- When all its parents had succeeded. Null before, and when its output was taken over from an earlier run.
   ready_at timestamp with time zone,
   constraint tasks_pkey PRIMARY KEY (run_id, task_no),
   constraint tasks_run_id_fkey FOREIGN KEY (run_id) REFERENCES sluice.runs(id)
@@ -782,10 +782,7 @@ begin
     return;
   end if;
 
-  v_problems := array(select workflow_problems(p_tasks, p_input_schema));
-  if p_name !~ '^[a-z][a-z0-9_-]{0,62}$' then
-    v_problems := array['a workflow''s name is a small letter, then at most 62 small letters, digits, "_" or "-"'] || v_problems;
-  end if;
+  v_problems := array(select workflow_problems(p_name, p_tasks, p_input_schema, p_subject));
   if v_problems <> '{}' then
     raise exception using
       errcode = 'WF002',
@@ -806,8 +803,8 @@ begin
          task.value ->> 'operation',
          coalesce(task.value -> 'parameters', '{}'),
          nullif(task.value -> 'when', 'null'),
-         coalesce((task.value ->> 'retries')::integer, 0),
-         coalesce((task.value ->> 'timeout_ms')::integer, 600000),
+         coalesce((task.value -> 'retries')::integer, 0),
+         coalesce((task.value -> 'timeout_ms')::integer, 600000),
          array(select v_order[other.position]
                  from task_references(task.value) as reference(name)
                  join jsonb_array_elements(p_tasks) with ordinality as other(value, position) on other.value ->> 'name' = reference.name
@@ -1044,6 +1041,7 @@ CREATE OR REPLACE FUNCTION sluice.duration(p_seconds numeric)
 BEGIN ATOMIC
  SELECT
          CASE
+             WHEN (p_seconds < (0)::numeric) THEN '0 ms'::text
              WHEN (p_seconds < 0.9995) THEN (round((p_seconds * (1000)::numeric)) || ' ms'::text)
              WHEN (p_seconds < 59.95) THEN (round(p_seconds, 1) || ' s'::text)
              WHEN (p_seconds < (3600)::numeric) THEN (((floor((GREATEST(p_seconds, (60)::numeric) / (60)::numeric)) || ' min '::text) || floor((GREATEST(p_seconds, (60)::numeric) % (60)::numeric))) || ' s'::text)
@@ -1333,36 +1331,53 @@ begin
 end;
 $function$;
 
--- Fields of tasks that nobody knows, in words.
+-- Fields of tasks that nobody knows, and conditions that are none, in words.
 CREATE OR REPLACE FUNCTION sluice.field_problems(p_tasks jsonb)
  RETURNS SETOF text
  LANGUAGE sql
  IMMUTABLE
 BEGIN ATOMIC
- SELECT format('task "%s": "%s" is not a field of a task; there are: name, connector, operation, parameters, after, when, retries, timeout_ms'::text, COALESCE((task.value ->> 'name'::text), ('#'::text || task."position")), field.name) AS format
-    FROM (jsonb_array_elements(
-         CASE jsonb_typeof(field_problems.p_tasks)
-             WHEN 'array'::text THEN field_problems.p_tasks
-             ELSE '[]'::jsonb
-         END) WITH ORDINALITY task(value, "position")
-      CROSS JOIN LATERAL jsonb_object_keys(
-         CASE jsonb_typeof(task.value)
-             WHEN 'object'::text THEN task.value
-             ELSE '{}'::jsonb
-         END) field(name))
-   WHERE (field.name <> ALL (ARRAY['name'::text, 'connector'::text, 'operation'::text, 'parameters'::text, 'after'::text, 'when'::text, 'retries'::text, 'timeout_ms'::text]))
-   ORDER BY task."position", field.name;
-END;
-
--- All that is wrong with a definition, in words; no row when it can be registered.
-CREATE OR REPLACE FUNCTION sluice.workflow_problems(p_tasks jsonb, p_input_schema jsonb DEFAULT '{"type": "object"}'::jsonb)
- RETURNS SETOF text
- LANGUAGE sql
- IMMUTABLE
-BEGIN ATOMIC
- SELECT sluice.field_problems(workflow_problems.p_tasks) AS field_problems
- UNION ALL
-  SELECT sluice.graph_problems(workflow_problems.p_tasks, workflow_problems.p_input_schema) AS graph_problems;
+ WITH task AS (
+          SELECT given.value,
+             given."position",
+             COALESCE((given.value ->> 'name'::text), ('#'::text || given."position")) AS name,
+             (given.value -> 'when'::text) AS condition
+            FROM jsonb_array_elements(
+                 CASE jsonb_typeof(field_problems.p_tasks)
+                     WHEN 'array'::text THEN field_problems.p_tasks
+                     ELSE '[]'::jsonb
+                 END) WITH ORDINALITY given(value, "position")
+         ), problem AS (
+          SELECT task."position",
+             field.name AS field,
+             format('task "%s": "%s" is not a field of a task; there are: name, connector, operation, parameters, after, when, retries, timeout_ms'::text, task.name, field.name) AS words
+            FROM (task
+              CROSS JOIN LATERAL jsonb_object_keys(
+                 CASE jsonb_typeof(task.value)
+                     WHEN 'object'::text THEN task.value
+                     ELSE '{}'::jsonb
+                 END) field(name))
+           WHERE (field.name <> ALL (ARRAY['name'::text, 'connector'::text, 'operation'::text, 'parameters'::text, 'after'::text, 'when'::text, 'retries'::text, 'timeout_ms'::text]))
+         UNION ALL
+          SELECT task."position",
+             'when'::text,
+             format('task "%s": "when" is %s, it has to be {"value": …, "is": …} or {"value": …, "isNot": …}'::text, task.name, task.condition) AS format
+            FROM task
+           WHERE ((jsonb_typeof(task.condition) <> 'null'::text) AND ((COALESCE(( SELECT array_agg(key.key ORDER BY key.key) AS array_agg
+                    FROM jsonb_object_keys(
+                         CASE jsonb_typeof(task.condition)
+                             WHEN 'object'::text THEN task.condition
+                             ELSE '{}'::jsonb
+                         END) key(key)), '{}'::text[]) <> '{is,value}'::text[]) AND (COALESCE(( SELECT array_agg(key.key ORDER BY key.key) AS array_agg
+                    FROM jsonb_object_keys(
+                         CASE jsonb_typeof(task.condition)
+                             WHEN 'object'::text THEN task.condition
+                             ELSE '{}'::jsonb
+                         END) key(key)), '{}'::text[]) <> '{isNot,value}'::text[])))
+         )
+  SELECT problem.words
+    FROM problem
+   ORDER BY problem."position", problem.field;
 END;
 
 -- The first rule about what a task's state implies that these values break; null when they break none.
@@ -1379,7 +1394,7 @@ BEGIN ATOMIC
              WHEN (((p_ready_at IS NOT NULL) <> (p_state > 'PENDING'::sluice.task_state)) AND ((p_ready_at IS NOT NULL) OR (p_state <> 'SUCCESS'::sluice.task_state))) THEN 'ready_tasks_say_since_when'::text
              WHEN ((p_finished_at IS NOT NULL) <> (p_state > 'RUNNING'::sluice.task_state)) THEN 'finished_tasks_say_when'::text
              WHEN ((p_output IS NOT NULL) <> (p_state = 'SUCCESS'::sluice.task_state)) THEN 'succeeded_tasks_have_output'::text
-             WHEN (((p_error ->> 'message'::text) IS NOT NULL) <> (p_state = 'FAILED'::sluice.task_state)) THEN 'failed_tasks_say_why'::text
+             WHEN (((p_error IS NOT NULL) <> (p_state = 'FAILED'::sluice.task_state)) OR (((p_error ->> 'message'::text) IS NULL) AND (p_error IS NOT NULL))) THEN 'failed_tasks_say_why'::text
              ELSE NULL::text
          END AS "case";
 END;
@@ -1485,22 +1500,28 @@ AS $function$
 declare
   v_broken text;
 begin
-  if new.state = 'READY'
-     or new.state = 'RUNNING' and new.runner_id is not null and new.token = 1 and new.attempt = 1 and new.started_at = statement_timestamp()
+  if (case new.state
+        when 'RUNNING' then new.runner_id is not null and new.attempt = 1 and new.token = 1 and new.started_at = statement_timestamp()
+        when 'SUCCESS' then false
+        when 'FAILED'  then false
+        else                new.runner_id is null     and new.attempt = 0 and new.started_at is null
+      end and new.crashes = 0)
   then
-    new.ready_at := statement_timestamp();
-  elsif new.state <> 'PENDING' then
-    if new.state <> 'SUCCESS' or new.ready_at is not null or not exists (
-      select from sluice.reruns
-        join sluice.tasks as original on original.run_id = reruns.of_run_id and original.task_no = new.task_no
-       where reruns.run_id = new.run_id
-         and reruns.from_failed
-         and original.workflow_id = new.workflow_id
-         and original.state = 'SUCCESS'
-         and original.output = new.output
-    ) then
-      perform sluice.refuse_task(new.run_id, new.task_no, null, new.state, null);
+    if new.state > 'PENDING' then
+      new.ready_at := statement_timestamp();
     end if;
+  elsif new.state <> 'SUCCESS' or new.ready_at is not null or not exists (
+    select from sluice.reruns
+      join sluice.tasks as original on original.run_id = reruns.of_run_id and original.task_no = new.task_no
+     where reruns.run_id = new.run_id
+       and reruns.from_failed
+       and original.workflow_id = new.workflow_id
+       and original.state = 'SUCCESS'
+       and original.output = new.output
+       and (original.token, original.attempt, original.runner_id, original.started_at, original.finished_at)
+           is not distinct from (new.token, new.attempt, new.runner_id, new.started_at, new.finished_at)
+  ) then
+    perform sluice.refuse_task(new.run_id, new.task_no, null, new.state, null);
   end if;
 
   v_broken := sluice.broken_task_rule(new.state, new.waiting_for, new.stopped, new.token, new.ready_at, new.finished_at, new.output, new.error);
@@ -2006,6 +2027,61 @@ CREATE OR REPLACE FUNCTION sluice.cut(p_text text, p_length integer)
  IMMUTABLE
 RETURN CASE WHEN (length(p_text) > p_length) THEN ("left"(p_text, (p_length - 1)) || '…'::text) ELSE p_text END;
 
+-- What is wrong with what runs are said to be about, in words.
+CREATE OR REPLACE FUNCTION sluice.subject_problems(p_tasks jsonb, p_input_schema jsonb, p_subject jsonb)
+ RETURNS SETOF text
+ LANGUAGE sql
+ IMMUTABLE
+BEGIN ATOMIC
+ WITH part AS (
+          SELECT value.value,
+             COALESCE((value.value -> '$input'::text), (value.value -> '$output'::text)) AS path,
+             (value.value ? '$input'::text) AS is_input
+            FROM jsonb_array_elements(
+                 CASE jsonb_typeof(subject_problems.p_subject)
+                     WHEN 'array'::text THEN subject_problems.p_subject
+                     ELSE '[]'::jsonb
+                 END) value(value)
+         ), reference AS (
+          SELECT part.value,
+             part.is_input,
+             (part.path ->> 0) AS name,
+             ((jsonb_typeof(part.path) = 'array'::text) AND (jsonb_typeof((part.path -> 0)) = 'string'::text)) AS is_formed
+            FROM part
+         )
+  SELECT format('its subject is %s, it has to be a list of references'::text, COALESCE(subject_problems.p_subject, 'null'::jsonb)) AS format
+   WHERE (jsonb_typeof(subject_problems.p_subject) IS DISTINCT FROM 'array'::text)
+ UNION ALL
+  SELECT
+         CASE
+             WHEN (reference.is_formed IS NOT TRUE) THEN format('its subject has %s, which refers to no input and no output'::text, reference.value)
+             WHEN reference.is_input THEN format('its subject refers to the input "%s", which the workflow does not declare'::text, reference.name)
+             ELSE format('its subject refers to the output of "%s", which is not one of its tasks'::text, reference.name)
+         END AS format
+    FROM reference
+   WHERE ((reference.is_formed IS NOT TRUE) OR
+         CASE
+             WHEN reference.is_input THEN (((subject_problems.p_input_schema -> 'additionalProperties'::text) = 'false'::jsonb) AND (NOT (COALESCE((subject_problems.p_input_schema -> 'properties'::text), '{}'::jsonb) ? reference.name)))
+             ELSE (NOT jsonb_path_exists(subject_problems.p_tasks, '$[*]?(@."name" == $"name")'::jsonpath, jsonb_build_object('name', reference.name)))
+         END);
+END;
+
+-- All that is wrong with a definition, in words; no row when it can be registered.
+CREATE OR REPLACE FUNCTION sluice.workflow_problems(p_name text, p_tasks jsonb, p_input_schema jsonb DEFAULT '{"type": "object"}'::jsonb, p_subject jsonb DEFAULT '[]'::jsonb)
+ RETURNS SETOF text
+ LANGUAGE sql
+ IMMUTABLE
+BEGIN ATOMIC
+ SELECT 'a workflow''s name is a small letter, then at most 62 small letters, digits, "_" or "-"'::text
+   WHERE (COALESCE(workflow_problems.p_name, ''::text) !~ '^[a-z][a-z0-9_-]{0,62}$'::text)
+ UNION ALL
+  SELECT sluice.field_problems(workflow_problems.p_tasks) AS field_problems
+ UNION ALL
+  SELECT sluice.graph_problems(workflow_problems.p_tasks, workflow_problems.p_input_schema) AS graph_problems
+ UNION ALL
+  SELECT sluice.subject_problems(workflow_problems.p_tasks, workflow_problems.p_input_schema, workflow_problems.p_subject) AS subject_problems;
+END;
+
 -- Runs under way, newest first.
 --   run: The run.
 --   workflow: Its workflow.
@@ -2150,7 +2226,7 @@ create view v_tasks as
             ELSE NULL::text
         END AS took,
     runner_id AS runner,
-    "left"(translate(
+    sluice.cut(translate(
         CASE
             WHEN reused_from IS NOT NULL THEN 'reused from run '::text || reused_from
             WHEN skipped IS NOT NULL THEN 'skipped: '::text || skipped
@@ -2196,9 +2272,9 @@ create view v_timeline as
 --   error: Why it did not succeed, cut after 40 characters.
 create view v_attempts as
  SELECT execution.run_id AS run, task.name AS task, execution.attempt, execution.outcome, execution.runner_id AS runner,
-    execution.started_at::timestamp(0) without time zone AS started,
+    date_trunc('second'::text, execution.started_at)::timestamp(0) without time zone AS started,
     sluice.duration(EXTRACT(epoch FROM COALESCE(execution.ended_at, clock_timestamp()) - execution.started_at)) AS took,
-    "left"(translate(execution.error ->> 'message'::text, '
+    sluice.cut(translate(execution.error ->> 'message'::text, '
 	'::text, '   '::text), 40) AS error
    FROM sluice.executions execution
      JOIN sluice.runs ON runs.id = execution.run_id
@@ -2274,9 +2350,9 @@ create view v_runners as
             WHEN runners.ended_at IS NULL THEN COALESCE(held.tasks, 0)
             ELSE NULL::integer
         END AS running,
-    runners.slots, runners.started_at::timestamp(0) without time zone AS started,
+    runners.slots, date_trunc('second'::text, runners.started_at)::timestamp(0) without time zone AS started,
     sluice.duration(EXTRACT(epoch FROM COALESCE(runners.ended_at, clock_timestamp()) - runners.started_at)) AS up,
-    sluice.duration(GREATEST(0::numeric, EXTRACT(epoch FROM clock_timestamp() - runners.beat_at))) AS last_beat
+    sluice.duration(EXTRACT(epoch FROM clock_timestamp() - runners.beat_at)) AS last_beat
    FROM sluice.runners
      LEFT JOIN ( SELECT open_tasks.runner_id, count(*)::integer AS tasks
            FROM sluice.open_tasks
@@ -2394,7 +2470,7 @@ create view v_workflows as
             ELSE NULL::text
         END AS success,
     sluice.duration(p50_ms::numeric / 1000::numeric) AS p50, sluice.duration(p95_ms::numeric / 1000::numeric) AS p95,
-    last_run, last_status, last_started_at::timestamp(0) without time zone AS last_started
+    last_run, last_status, date_trunc('second'::text, last_started_at)::timestamp(0) without time zone AS last_started
    FROM sluice.workflow_statistics statistics;
 
 -- The runners that are alive, and their slots.
@@ -2414,8 +2490,8 @@ create view sluice.capacity as
 --   status: How that run stands; null when it was pruned.
 --   subject: What the run is about.
 create view v_inbox as
- SELECT files.seen_at::timestamp(0) without time zone AS seen, files.path, files.run_id AS run, runs.status,
-    sluice.run_subject(runs.id) AS subject
+ SELECT date_trunc('second'::text, files.seen_at)::timestamp(0) without time zone AS seen, files.path,
+    files.run_id AS run, runs.status, sluice.run_subject(runs.id) AS subject
    FROM sluice.inbox_files files
      LEFT JOIN sluice.runs ON runs.id = files.run_id
   ORDER BY files.seen_at DESC, files.run_id DESC, files.path;

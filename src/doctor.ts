@@ -1,6 +1,6 @@
 import type { Connection } from './store.ts';
 
-export interface Check {
+interface Check {
   /** A sentence that is true of a sound database. */
   readonly name: string;
   /** Gives what makes it untrue. */
@@ -30,7 +30,7 @@ const TRIGGERS = {
  * What holds in a sound database at any moment, also while runners are at work. Everything that is stored twice for
  * speed is counted again; everything that a crash could tear apart is put together again.
  */
-export const checks: readonly Check[] = [
+const checks: readonly Check[] = [
   {
     name: 'All triggers are there and enabled',
     sql: `select format('sluice.%s', wanted.relation) as "table", wanted.trigger, coalesce('tgenabled is ' || tgenabled::text, 'missing') as problem
@@ -93,19 +93,18 @@ export const checks: readonly Check[] = [
   },
   {
     name: 'Tasks wait for as many parents as have not succeeded',
-    sql: `select run_id, child.task_no, child.state, child.waiting_for, count(*) filter (where parent.state <> 'SUCCESS') as counted
+    sql: `select child.run_id, child.task_no, child.state, child.waiting_for, count(*) filter (where parent.state <> 'SUCCESS') as counted
             from sluice.tasks as child
             join sluice.runs on runs.id = child.run_id
-            join sluice.workflow_edges as edge on edge.workflow_id = child.workflow_id and edge.child_no = child.task_no
-            join sluice.tasks as parent using (run_id)
-           where parent.task_no = edge.parent_no
-             and (runs.status = 'RUNNING' or child.state <> 'PENDING')
-           group by run_id, child.task_no, child.state, child.waiting_for
+            left join sluice.workflow_edges as edge on edge.workflow_id = child.workflow_id and edge.child_no = child.task_no
+            left join sluice.tasks as parent on parent.run_id = child.run_id and parent.task_no = edge.parent_no
+           where runs.status = 'RUNNING' or child.state <> 'PENDING'
+           group by child.run_id, child.task_no, child.state, child.waiting_for
           having child.waiting_for <> count(*) filter (where parent.state <> 'SUCCESS')`,
   },
   {
     name: 'Runs wait for as many sinks as have not succeeded',
-    sql: `select runs.id as run_id, runs.status, runs.waiting_for, count(*) as counted
+    sql: `select runs.id as run_id, runs.status, runs.waiting_for, count(*) filter (where tasks.state <> 'SUCCESS') as counted
             from sluice.runs
             join sluice.tasks on tasks.run_id = runs.id and tasks.is_sink
            where runs.status in ('RUNNING', 'COMPLETED')
@@ -201,18 +200,4 @@ export async function examine(db: Connection): Promise<Finding[]> {
     findings.push({ name, rows });
   }
   return findings;
-}
-
-/** As it is printed: a line for each check, and below it what is off. */
-export function report(findings: readonly Finding[]): string {
-  const lines = findings.flatMap(({ name, rows }) => [
-    `${rows.length === 0 ? 'ok ' : 'OFF'}  ${name}`,
-    ...rows.map((row) => `       ${JSON.stringify(row)}`),
-  ]);
-  const off = findings.filter(({ rows }) => rows.length > 0).length;
-  const sum =
-    off === 0
-      ? `All ${findings.length} checks passed.`
-      : `${off} of ${findings.length} checks found something.`;
-  return [...lines, '', sum].join('\n');
 }

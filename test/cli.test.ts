@@ -209,6 +209,26 @@ test('a database that does not let us in is exit code 3, with the next step', as
   assert.doesNotMatch(password.stderr, /hunter2|\n\s+at /);
 });
 
+test('the doctor says what is off, with exit code 1', async () => {
+  await using own = await createDatabase();
+  const doctor = (...args: readonly string[]) =>
+    command(['doctor', ...args], { url: own.url, folder: folder.path });
+
+  const before = await doctor();
+  await own.pool.query('alter table sluice.tasks disable trigger advance');
+  const after = await doctor();
+  const { code, stdout } = await doctor('--json');
+
+  assert.deepEqual([before.code, after.code, code], [0, 1, 1]);
+  assert.match(
+    before.stdout,
+    /^ok {3}All triggers are there and enabled\n[\s\S]*\nAll \d+ checks passed\.\n$/,
+  );
+  assert.match(after.stdout, /^OFF {2}All triggers .*\n {7}\{"table":"sluice\.tasks","trigger":"advance",/);
+  assert.match(after.stdout, /\n1 of \d+ checks found something\.\n$/);
+  assert.deepEqual(JSON.parse(stdout)[0].rows[0].trigger, 'advance');
+});
+
 test('a database without Sluice is exit code 4, and says how to get it there; nothing is changed but by that', async () => {
   await using empty = await createDatabase();
   await empty.pool.query('drop schema sluice cascade; drop schema graphile_migrate cascade');

@@ -97,6 +97,13 @@ const tampering: Readonly<Record<string, readonly [sql: string, found: string]>>
     `update sluice.tasks set state = 'RUNNING', output = null, finished_at = null where run_id = ${id} and task_no = 1`,
     'Tasks wait for as many parents as have not succeeded',
   ],
+  'a task that waits for nobody, and waits': [
+    `update sluice.runs set status = 'RUNNING', finished_at = null, waiting_for = 1 where id = ${id};
+     update sluice.tasks set state = 'PENDING', waiting_for = 1, token = 0, attempt = 0, runner_id = null,
+                             started_at = null, finished_at = null, output = null
+      where run_id = ${id} and task_no = 1`,
+    'Tasks wait for as many parents as have not succeeded',
+  ],
   'a count of sinks that is wrong': [
     `update sluice.runs set status = 'RUNNING', finished_at = null, waiting_for = 2 where id = ${id}`,
     'Runs wait for as many sinks as have not succeeded',

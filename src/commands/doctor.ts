@@ -1,5 +1,6 @@
 import { openClient } from '../database/connect.ts';
-import { examine, report } from '../doctor.ts';
+import { examine } from '../doctor.ts';
+import { doctorScreen } from '../screens/doctor.ts';
 import { type Shell, show, showJson } from '../shell.ts';
 
 /** Looks whether everything that the database holds fits together. */
@@ -14,7 +15,7 @@ export function addDoctorCommand(shell: Shell): void {
         try {
           const findings = await examine(client);
           if (json) showJson(findings);
-          else show(report(findings));
+          else show(doctorScreen(findings));
           return findings.every(({ rows }) => rows.length === 0) ? 0 : 1;
         } finally {
           await client.end();

@@ -1,5 +1,6 @@
 import type pg from 'pg';
-import { examine, report } from '../../src/doctor.ts';
+import { examine } from '../../src/doctor.ts';
+import { doctorScreen } from '../../src/screens/doctor.ts';
 import { ON_PURPOSE } from './connector.ts';
 import type { Kill } from './crew.ts';
 
@@ -61,7 +62,7 @@ export async function verify(db: pg.Pool): Promise<string[]> {
       problems.push(`not true: ${claim}\n${rows.map((row) => `  ${JSON.stringify(row)}`).join('\n')}`);
   }
   const findings = await examine(db);
-  if (findings.some(({ rows }) => rows.length > 0)) problems.push(report(findings));
+  if (findings.some(({ rows }) => rows.length > 0)) problems.push(doctorScreen(findings));
   return problems;
 }
 

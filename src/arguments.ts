@@ -2,7 +2,7 @@ import { readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
 import { didYouMean, messageOf } from './errors.ts';
 import { RUN_STATUSES, type RunStatus } from './inspect.ts';
-import type { Json, JsonObject } from './json.ts';
+import { type Json, type JsonObject, own } from './json.ts';
 import { printable } from './terminal.ts';
 
 /*
@@ -58,7 +58,7 @@ export function parseInput(given: readonly string[], schema: JsonObject | undefi
       throw new InvalidArgumentError(
         `BAD_INPUT "${printable(text)}" is neither key=value nor {"key": …} nor @file.json.`,
       );
-    const property = Object.hasOwn(properties, name) ? properties[name] : undefined;
+    const property = own(properties, name);
     if (!property && Object.keys(properties).length > 0) {
       throw new InvalidArgumentError(
         `BAD_INPUT there is no input "${printable(name)}".${didYouMean(name, Object.keys(properties))}`,

@@ -1,6 +1,6 @@
 import type { z } from 'zod';
-import { ConnectorError } from './errors.ts';
-import type { Json, JsonObject } from './json.ts';
+import { ConnectorError, didYouMean } from './errors.ts';
+import { type Json, type JsonObject, own } from './json.ts';
 
 /** A connection inside a transaction; values are bound, never spliced into the text. */
 export interface Queryable {
@@ -58,10 +58,10 @@ export abstract class Connector {
 
   /** Checks the parameters against the operation's schema, all problems at once, and runs it. */
   async execute(name: string, parameters: unknown, context: TaskContext): Promise<Json> {
-    const operation = Object.hasOwn(this.operations, name) ? this.operations[name] : undefined;
+    const operation = own(this.operations, name);
     if (!operation) {
-      const known = Object.keys(this.operations).join(', ');
-      throw new ConnectorError('UNKNOWN_OPERATION', `there is no operation "${name}". There are: ${known}.`);
+      const names = didYouMean(name, Object.keys(this.operations));
+      throw new ConnectorError('UNKNOWN_OPERATION', `there is no operation "${name}".${names}`);
     }
     const parsed = operation.parameters.safeParse(parameters);
     if (!parsed.success) {

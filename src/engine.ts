@@ -27,13 +27,14 @@ import {
   type RunSummary,
   readOverview,
   readRun,
-  runStatus,
+  readStatus,
 } from './inspect.ts';
 import { type JsonObject, jsonProblem } from './json.ts';
 import type { Log } from './log.ts';
+import { readDeclaration, registerWorkflow, workflowProblems } from './register.ts';
 import { Runner } from './runner.ts';
-import { countPrunable, pruneSome, rerun } from './steer.ts';
-import { cancelRun, readDeclaration, registerWorkflow, startRuns, workflowProblems } from './store.ts';
+import { cancelRun, countPrunable, pruneSome, rerun } from './steer.ts';
+import { startRuns } from './store.ts';
 import { type Connectors, connectorProblems, type Workflow } from './workflow.ts';
 
 export interface EngineOptions {
@@ -200,7 +201,7 @@ export class Engine implements AsyncDisposable {
 
   /** Its status alone; undefined when there is no such run. */
   readStatus(id: string): Promise<RunStatus | undefined> {
-    return runStatus(this.#pool, id);
+    return readStatus(this.#pool, id);
   }
 
   /** The same as readRun without outputs, which may be large. */
@@ -267,7 +268,7 @@ export class Engine implements AsyncDisposable {
   async waitForRun(id: string, signal?: AbortSignal): Promise<RunDetails> {
     for (let pause = 2; ; pause = Math.min(pause * 1.5, POLL_MS)) {
       try {
-        const run = (await runStatus(this.#pool, id)) !== 'RUNNING' && (await readRun(this.#pool, id));
+        const run = (await readStatus(this.#pool, id)) !== 'RUNNING' && (await readRun(this.#pool, id));
         if (run) return run;
         if (run === undefined) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
       } catch (error) {

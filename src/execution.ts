@@ -2,7 +2,7 @@ import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Pool } from 'pg';
 import type { Queryable, TaskContext, TaskLog } from './connector.ts';
 import { ConnectorError, didYouMean, messageOf } from './errors.ts';
-import { type Json, type JsonObject, jsonProblem } from './json.ts';
+import { type Json, type JsonObject, jsonProblem, own } from './json.ts';
 import { resolve, type Scope, skipReason } from './references.ts';
 import { type ClaimedTask, failure, type Hop, type Result, type StoredTask } from './store.ts';
 import { duration } from './terminal.ts';
@@ -111,7 +111,7 @@ export class Execution {
     return this.#controller.signal;
   }
 
-  throwIfStopped(): void {
+  throwIfAborted(): void {
     if (this.#stopped) throw this.#stopped.reason;
   }
 
@@ -187,7 +187,7 @@ export class Execution {
     const scope: Scope = {
       input: task.input,
       outputs: task.outputs ?? {},
-      run: () => ({ id: task.run_id, created_at: new Date(task.started_at).toISOString() }),
+      run: () => ({ id: task.run_id, created_at: new Date(task.run_created_at).toISOString() }),
     };
     if (definition.reads.length > 0 && !task.outputs)
       throw new ConnectorError(
@@ -196,9 +196,7 @@ export class Execution {
       );
     const skipped = definition.condition && skipReason(definition.condition, scope);
     if (skipped) return { skipped };
-    const connector = Object.hasOwn(connectors, definition.connector)
-      ? connectors[definition.connector]
-      : undefined;
+    const connector = own(connectors, definition.connector);
     if (!connector) {
       const names = didYouMean(definition.connector, Object.keys(connectors));
       throw new ConnectorError(
@@ -234,7 +232,7 @@ class Context implements TaskContext {
   }
 
   get throwIfAborted(): () => void {
-    return () => this.#execution.throwIfStopped();
+    return () => this.#execution.throwIfAborted();
   }
 
   get log(): TaskLog {

@@ -1,5 +1,5 @@
 import type { Json, JsonObject } from './json.ts';
-import type { Connection } from './store.ts';
+import type { Connection, TaskError } from './store.ts';
 
 /*
  * Reading runs: queries that only look. Ids are text, times are Dates.
@@ -42,7 +42,7 @@ export interface TaskOverview {
   readonly ready_at: Date | null;
   readonly started_at: Date | null;
   readonly finished_at: Date | null;
-  readonly error: { readonly code: string; readonly message: string } | null;
+  readonly error: TaskError | null;
   /** Why it was skipped. */
   readonly skipped: string | null;
   /** The run from which its output was taken over. */
@@ -61,7 +61,7 @@ export interface AttemptDetails {
   readonly runner_id: number;
   readonly started_at: Date;
   readonly ended_at: Date;
-  readonly error: { readonly code: string; readonly message: string };
+  readonly error: TaskError;
 }
 
 /** A run without its outputs, which may be large. */
@@ -207,7 +207,7 @@ export async function readRun(db: Connection, id: string): Promise<RunDetails | 
 }
 
 /** Its status alone; undefined when there is no such run. */
-export async function runStatus(db: Connection, id: string): Promise<RunStatus | undefined> {
+export async function readStatus(db: Connection, id: string): Promise<RunStatus | undefined> {
   const { rows } = await db.query({
     name: 'run_status',
     text: 'select status from sluice.runs where id = $1',

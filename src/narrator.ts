@@ -3,7 +3,7 @@ import { messageOf } from './errors.ts';
 import type { Execution } from './execution.ts';
 import { Figures } from './figures.ts';
 import type { Log } from './log.ts';
-import type { Ended } from './slots.ts';
+import type { Ended } from './results.ts';
 import type { Answer, Claim, ClaimedTask, EndedRun, Hop, StoredTask } from './store.ts';
 import { duration } from './terminal.ts';
 

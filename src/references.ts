@@ -1,6 +1,6 @@
 import { isDeepStrictEqual } from 'node:util';
 import { ConnectorError } from './errors.ts';
-import { beginningOf, type Json, type JsonObject } from './json.ts';
+import { beginningOf, type Json, type JsonObject, own } from './json.ts';
 
 /** Stands for a part of the run's input. */
 export interface InputReference<Input extends string = string> {
@@ -114,8 +114,8 @@ function lookUp(reference: Reference, scope: Scope): Json {
   const [name, ...path] = pathOf(reference);
   const root = '$input' in reference ? scope.input : '$output' in reference ? scope.outputs : scope.run();
   if ('$input' in reference && !Object.hasOwn(root, String(name))) return null;
-  let value: Json | undefined = own(root, name);
-  for (const step of path) value = own(value, step);
+  let value: Json | undefined = at(root, name);
+  for (const step of path) value = at(value, step);
   if (value === undefined) {
     throw new ConnectorError(
       'REF_MISSING',
@@ -125,10 +125,9 @@ function lookUp(reference: Reference, scope: Scope): Json {
   return value;
 }
 
-function own(value: Json | undefined, step: string | number | undefined): Json | undefined {
-  if (typeof value !== 'object' || value === null || step === undefined || !Object.hasOwn(value, step))
-    return undefined;
-  return (value as Record<string | number, Json>)[step];
+function at(value: Json | undefined, step: string | number | undefined): Json | undefined {
+  if (typeof value !== 'object' || value === null || step === undefined) return undefined;
+  return own(value as Record<string | number, Json>, step);
 }
 
 function pathOf(reference: Reference): readonly (string | number)[] {

@@ -8,10 +8,12 @@ import type { JsonObject } from './json.ts';
 import type { Log } from './log.ts';
 import { Narrator } from './narrator.ts';
 import { isPassing, Presence } from './presence.ts';
+import { type Ended, Results } from './results.ts';
 import { type Look, Search } from './search.ts';
 import { LANES, type Session } from './session.ts';
-import { type Ended, Slots } from './slots.ts';
+import { Slots } from './slots.ts';
 import {
+  type Claim,
   type Connection,
   failure,
   giveBackOthers,
@@ -63,6 +65,7 @@ export class Runner {
   readonly #presence: Presence;
   readonly #taskTrouble: Trouble;
   readonly #slots: Slots;
+  readonly #results = new Results();
   readonly #search = new Search();
   readonly #workflows = new Map<string, StoredWorkflow>();
   /** Hops under way, of a session that is gone perhaps. */
@@ -71,8 +74,6 @@ export class Runner {
   #starting = false;
   /** A task could not use the database: nothing more is claimed until the next beat. */
   #resting = false;
-  /** The database refused a hop: one result at a time, with nothing else, shows which of them it was. */
-  #oneByOne = false;
   /** Results of runs that somebody else holds are to be tried again; and whether some of them are being tried. */
   #isHeldDue = false;
   #tryingHeld = false;
@@ -106,7 +107,7 @@ export class Runner {
       runs: () => this.#slots.runs,
       onChange: () => this.#lookForWork(),
       onPulse: (pulse) => this.#heed(pulse),
-      onTakenOver: (why) => this.#slots.abandonAll(new ConnectorError('LOST', why)),
+      onTakenOver: (why) => this.#abandonAll(new ConnectorError('LOST', why)),
       onFailure: (error) => this.#fail(error),
     });
     this.#ear = new Ear({
@@ -136,7 +137,7 @@ export class Runner {
       this.#left = true;
       clearInterval(minute);
       signal.removeEventListener('abort', stop);
-      this.#slots.abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
+      this.#abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
       await Promise.all([this.#ear[Symbol.asyncDispose](), this.#presence.leave()]);
       await this.#pool.end();
     }
@@ -172,7 +173,7 @@ export class Runner {
         return undefined;
       }
     };
-    await this.#onLane(session, start, { room, look: undefined }, []).finally(() => {
+    await this.#carry(session, start, { room, look: undefined }, []).finally(() => {
       this.#starting = false;
     });
     // Where the lane has waited for long enough, or the runner has been given up, others may start it.
@@ -194,7 +195,7 @@ export class Runner {
   }
 
   get #isDone(): boolean {
-    return this.#left || (this.#stopping && this.#slots.areIdle && this.#hops === 0);
+    return this.#left || (this.#stopping && this.#hops === 0 && this.#claims.length === 0);
   }
 
   /** Begins a hop, or waits for a reason to begin one. Results gather while all lanes are under way. */
@@ -207,7 +208,7 @@ export class Runner {
     } else if (session.hasIdleLane && this.#isHeldDue) {
       this.#tryHeld(session).catch(this.#fail);
       return;
-    } else if (session.hasIdleLane && (this.#slots.results > 0 || (this.#search.isDue && this.#room > 0))) {
+    } else if (session.hasIdleLane && (this.#results.count > 0 || (this.#search.isDue && this.#room > 0))) {
       this.#hop(session).catch(this.#fail);
       return;
     }
@@ -224,11 +225,11 @@ export class Runner {
   }
 
   async #hop(session: Session): Promise<void> {
-    const room = this.#oneByOne ? 0 : this.#room;
+    const room = this.#results.goOneByOne ? 0 : this.#room;
     const look = this.#search.begin();
-    const results = this.#slots.takeResults(this.#oneByOne ? 1 : undefined);
+    const results = this.#results.take();
     const exchange = (lane: Connection) => this.#exchange(session, lane, results, { room, look });
-    await this.#onLane(session, exchange, { room, look }, results);
+    await this.#carry(session, exchange, { room, look }, results);
   }
 
   /** A hop with the results of one run that somebody else held, over one lane at a time: it may have to wait again. */
@@ -236,25 +237,25 @@ export class Runner {
     this.#isHeldDue = false;
     this.#tryingHeld = true;
     const ask: Ask = { room: 0, look: undefined };
-    const results = this.#slots.takeHeld();
+    const results = this.#results.takeHeld();
     const exchange = async (lane: Connection) => {
       try {
         const hop = await this.#exchange(session, lane, results, ask);
         // Where one is free again, others may be.
-        if (hop) this.#isHeldDue = this.#slots.hasHeld;
+        if (hop) this.#isHeldDue = this.#results.hasHeld;
         return hop;
       } finally {
         this.#tryingHeld = false;
       }
     };
-    await this.#onLane(session, exchange, ask, results);
+    await this.#carry(session, exchange, ask, results);
   }
 
   /**
    * A hop, or what is one to the others: something over a lane, with room kept for what it claims. All that it changes here
    * it changes at once: that its lane and its room are free, and what runs.
    */
-  async #onLane(
+  async #carry(
     session: Session,
     act: (lane: Connection) => Promise<Hop | undefined>,
     { room, look }: Ask,
@@ -291,15 +292,15 @@ export class Runner {
     const results = ended.map(({ result }) => result);
     try {
       const hop = await reportAndClaim(lane, session.runnerId, results, room, look?.from ?? null);
-      this.#slots.release(ended);
+      this.#results.release(ended);
       return hop;
     } catch (error) {
       if (look) this.#search.ring();
       if (!isPassing(error)) this.#refuse(ended, room, error);
       // An identity that was lost meanwhile took its results with it.
-      if (this.#presence.runnerId === session.runnerId) this.#slots.putBack(ended);
+      if (this.#presence.runnerId === session.runnerId) this.#results.putBack(ended);
       if (isLocked(error)) return this.#setApart(ended, room);
-      this.#slots.release(ended);
+      this.#results.release(ended);
       if (isPassing(error)) throw error;
       return undefined;
     }
@@ -310,17 +311,16 @@ export class Runner {
     const runs = new Set(batch.map(({ result }) => result.run_id));
     const [run] = runs;
     if (run === undefined || runs.size > 1 || room > 0) {
-      this.#oneByOne = true;
+      this.#results.beginOneByOne();
       return;
     }
-    if (!this.#slots.hold(run)) return;
+    if (!this.#results.hold(run)) return;
     const what = `run ${run} is held by another session's transaction: what its tasks came to is written when that ends`;
     this.#options.log.warn({ run }, what);
   }
 
   /** Tells what came of a hop, and executes what it claimed. */
   #accept(session: Session, hop: Hop, { room, look }: Ask, ended: Ended[]): void {
-    this.#oneByOne &&= this.#slots.results > 0;
     this.#narrator.tell(hop, ended);
     this.#search.end(look, room, hop.claimed, ended);
     if (this.#left || this.#presence.runnerId !== session.runnerId) return;
@@ -331,7 +331,7 @@ export class Runner {
   #refuse(batch: Ended[], room: number, error: unknown): void {
     const [one] = batch;
     if (one && (batch.length > 1 || room > 0)) {
-      this.#oneByOne = true;
+      this.#results.beginOneByOne();
     } else if (one && 'output' in one.result) {
       const why = `the database refuses the output: ${messageOf(error)}`;
       batch[0] = { ...one, result: failure(one.result, new ConnectorError('OUTPUT_REFUSED', why)) };
@@ -347,7 +347,9 @@ export class Runner {
       this.#narrator.interrupted(execution, outcome.cause);
       this.#presence.mustReconcile = true;
       this.#resting = true;
-    } else if (outcome.kind === 'committed') {
+    } else if (outcome.kind === 'result') {
+      this.#results.add({ execution, result: outcome.result });
+    } else {
       this.#taskTrouble.over();
       this.#narrator.tell(outcome.hop, [{ execution, result: outcome.result }]);
     }
@@ -358,21 +360,34 @@ export class Runner {
     for (const run of failed) this.#narrator.tellRun(run, run.workflow);
     if (claimable || this.#resting) this.#lookForWork();
     this.#resting = false;
-    this.#isHeldDue = this.#slots.hasHeld && !this.#tryingHeld;
+    this.#isHeldDue = this.#results.hasHeld && !this.#tryingHeld;
     if (this.#isHeldDue) this.#bell.ring();
     this.#slots.stopRuns(stopped);
+  }
+
+  /** What the database should think that we hold; that it does is certain while no hop is under way. */
+  get #claims(): Claim[] {
+    return [...this.#slots.claims, ...this.#results.claims];
+  }
+
+  /** Lets go of everything, and reports nothing of it; says how much it was. */
+  #abandonAll(reason: ConnectorError): number {
+    const { length } = this.#claims;
+    this.#slots.abandonAll(reason);
+    this.#results.drop();
+    return length;
   }
 
   /** Gives back what the database thinks we run and we do not: the answer to a claim may have been lost. */
   async #reconcile(session: Session): Promise<void> {
     this.#presence.mustReconcile = false;
     const giveBack = async (lane: Connection) => {
-      const tasks = await giveBackOthers(lane, session.runnerId, this.#slots.claims);
+      const tasks = await giveBackOthers(lane, session.runnerId, this.#claims);
       if (tasks > 0)
         this.#options.log.info({ runner: session.runnerId, tasks }, `gave back ${tasks} interrupted tasks`);
       return undefined;
     };
-    await this.#onLane(session, giveBack, { room: 0, look: undefined }, []);
+    await this.#carry(session, giveBack, { room: 0, look: undefined }, []);
   }
 
   #lookForWork(): void {

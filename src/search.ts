@@ -1,4 +1,4 @@
-import type { Ended } from './slots.ts';
+import type { Ended } from './results.ts';
 import { type ClaimedTask, FIRST_RUN } from './store.ts';
 
 /** A look for tasks that wait to be claimed, and at which run it begins. */

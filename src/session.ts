@@ -15,12 +15,12 @@ import {
 } from './store.ts';
 
 /** No call of ours takes that long; a connection that does not answer is given up. */
-const HOP_MS = 30_000;
+const HOP_TIMEOUT_MS = 30_000;
 /** Who holds a run for longer, in a transaction left open, holds up its results and no others. */
-const LOCK_MS = 2_000;
+const LOCK_TIMEOUT_MS = 2_000;
 /** A beat is a small thing: when it does not come back, nothing does. */
-const BEAT_MS = 5_000;
-const GOODBYE_MS = 1_000;
+const BEAT_TIMEOUT_MS = 5_000;
+const GOODBYE_TIMEOUT_MS = 1_000;
 
 /** Hops under way at a time: while Postgres works on one, we execute what another has brought. */
 export const LANES = 2;
@@ -47,7 +47,7 @@ export class Session implements AsyncDisposable {
 
   /** Goes on as `former`, if that is still registered; else as a new runner. */
   static async open(url: string, slots: number, former?: number): Promise<Session> {
-    const timeouts = [BEAT_MS, ...Array.from({ length: LANES }, () => HOP_MS)];
+    const timeouts = [BEAT_TIMEOUT_MS, ...Array.from({ length: LANES }, () => HOP_TIMEOUT_MS)];
     const opening = timeouts.map((queryTimeoutMs) => openClient(url, { name: 'runner', queryTimeoutMs }));
     try {
       const [control, ...lanes] = (await Promise.all(opening)) as [Client, ...Client[]];
@@ -58,7 +58,7 @@ export class Session implements AsyncDisposable {
       await Promise.all([
         holdRunnerLock(control, runnerId),
         ...[control, ...lanes].map((db) => nameSession(db, name)),
-        ...lanes.map((lane) => limitLocks(lane, LOCK_MS)),
+        ...lanes.map((lane) => limitLocks(lane, LOCK_TIMEOUT_MS)),
       ]);
       return new Session(runnerId, isNew, control, lanes);
     } catch (error) {
@@ -99,7 +99,7 @@ export class Session implements AsyncDisposable {
 
 /** A connection that does not answer would take its time to end, and keep the process alive. */
 async function close(client: Client): Promise<void> {
-  const timer = setTimeout(() => client.connection.stream.destroy(), GOODBYE_MS);
+  const timer = setTimeout(() => client.connection.stream.destroy(), GOODBYE_TIMEOUT_MS);
   await client.end().catch(() => {});
   clearTimeout(timer);
 }

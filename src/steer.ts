@@ -1,8 +1,14 @@
 import type { Connection } from './store.ts';
 
 /*
- * Steering runs that exist: the statements behind rerun and prune.
+ * Steering runs that exist: the statements behind cancel, rerun and prune.
  */
+
+/** False when the run had ended before. */
+export async function cancelRun(db: Connection, runId: string, by: string): Promise<boolean> {
+  const { rows } = await db.query('select sluice.cancel_run($1, $2) as cancelled', [runId, by]);
+  return rows[0].cancelled;
+}
 
 /** Starts a run again; gives the new run's id. */
 export async function rerun(db: Connection, runId: string, fromFailed: boolean, by: string): Promise<string> {

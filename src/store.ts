@@ -2,7 +2,6 @@ import type { ClientBase, Pool, QueryResult } from 'pg';
 import { ConnectorError, DatabaseUnavailableError, messageOf } from './errors.ts';
 import { beginningOf, type Json, type JsonObject } from './json.ts';
 import type { Condition } from './references.ts';
-import type { Workflow } from './workflow.ts';
 
 /*
  * The statements of runners and starts. The first parameter is the connection, so that callers choose
@@ -20,8 +19,8 @@ export interface Claim {
 export interface ClaimedTask extends Claim {
   readonly attempt: number;
   readonly workflow_id: string;
-  /** When the run was started, as Postgres writes it. */
-  readonly started_at: string;
+  /** As Postgres writes it. */
+  readonly run_created_at: string;
   readonly input: JsonObject;
   /** By task; null when the task reads none, or more than can be handed out. */
   readonly outputs: JsonObject | null;
@@ -83,47 +82,6 @@ export interface Pulse {
   readonly lost_runners: readonly number[];
   /** Runs that failed because a task lost its runner too often, with their workflows' names. */
   readonly failed_runs: readonly (EndedRun & { readonly workflow: string })[];
-}
-
-/** All that the database finds to be wrong with a definition, in words. */
-export async function workflowProblems(db: Connection, workflow: Workflow): Promise<string[]> {
-  const { rows } = await db.query(
-    'select problem from sluice.workflow_problems($1, $2, $3, $4) as problem',
-    definitionOf(workflow),
-  );
-  return rows.map(({ problem }) => problem);
-}
-
-export async function registerWorkflow(
-  db: Connection,
-  workflow: Workflow,
-): Promise<{ version: number; isNew: boolean }> {
-  const { rows } = await db.query(
-    'select version, is_new from sluice.register_workflow($1, $2, $3, $4)',
-    definitionOf(workflow),
-  );
-  return { version: rows[0].version, isNew: rows[0].is_new };
-}
-
-function definitionOf({ name, tasks, input, subject = [] }: Workflow): string[] {
-  return [name, JSON.stringify(tasks), JSON.stringify(input), JSON.stringify(subject)];
-}
-
-/** What the newest version of a workflow asks of inputs. */
-export interface Declaration {
-  readonly workflowId: string;
-  /** A JSON Schema. */
-  readonly input: JsonObject;
-}
-
-/** Undefined when there is no such workflow. */
-export async function readDeclaration(db: Connection, workflow: string): Promise<Declaration | undefined> {
-  const { rows } = await db.query(
-    `select id as "workflowId", input_schema as input
-       from sluice.workflows where name = $1 order by version desc limit 1`,
-    [workflow],
-  );
-  return rows[0];
 }
 
 /**
@@ -305,7 +263,7 @@ export async function reportAndClaim(
 ): Promise<Hop> {
   const { rows } = await db.query({
     name: 'report_and_claim',
-    text: `select answer, run_id, task_no, token, attempt, workflow_id, started_at::text, input, outputs, took_ms, failure
+    text: `select answer, run_id, task_no, token, attempt, workflow_id, started_at::text as run_created_at, input, outputs, took_ms, failure
              from sluice.report_and_claim($1, $2, $3, $4)`,
     values: [runnerId, JSON.stringify(results), slots, from],
   });
@@ -323,7 +281,7 @@ export async function startAndClaim(
 ): Promise<{ runId: string; hop: Hop }> {
   const { rows } = await db.query({
     name: 'start_and_claim',
-    text: `select answer, run_id, task_no, token, attempt, workflow_id, started_at::text, input, outputs, took_ms, failure
+    text: `select answer, run_id, task_no, token, attempt, workflow_id, started_at::text as run_created_at, input, outputs, took_ms, failure
              from sluice.start_and_claim($1, $2, $3, $4, $5)`,
     values: [runnerId, slots, workflow, JSON.stringify(input), checkedFor],
   });
@@ -367,12 +325,6 @@ export async function giveBackOthers(
 export async function endRunner(db: Connection, runnerId: number): Promise<number | null> {
   const { rows } = await db.query(`select sluice.end_runner($1, 'stopped') as count`, [runnerId]);
   return rows[0].count;
-}
-
-/** False when the run had ended before. */
-export async function cancelRun(db: Connection, runId: string, by: string): Promise<boolean> {
-  const { rows } = await db.query('select sluice.cancel_run($1, $2) as cancelled', [runId, by]);
-  return rows[0].cancelled;
 }
 
 /** The result as it may be sent, whatever was thrown. */

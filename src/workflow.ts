@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import type { Connector } from './connector.ts';
 import { didYouMean, messageOf } from './errors.ts';
-import { type Json, type JsonObject, jsonProblem } from './json.ts';
+import { type Json, type JsonObject, jsonProblem, own } from './json.ts';
 import {
   type Condition,
   type InputReference,
@@ -142,14 +142,12 @@ function inputSchema(written: z.ZodObject): { input: JsonObject; problems: strin
 export function connectorProblems({ tasks, problems = [] }: Workflow, connectors: Connectors): string[] {
   const inTasks = tasks.flatMap((task) => {
     const where = `task "${task.name}"`;
-    const connector = Object.hasOwn(connectors, task.connector) ? connectors[task.connector] : undefined;
+    const connector = own(connectors, task.connector);
     if (!connector)
       return [
         `${where}: there is no connector "${task.connector}".${didYouMean(task.connector, Object.keys(connectors))}`,
       ];
-    const operation = Object.hasOwn(connector.operations, task.operation)
-      ? connector.operations[task.operation]
-      : undefined;
+    const operation = own(connector.operations, task.operation);
     if (!operation) {
       const known = Object.keys(connector.operations);
       return [

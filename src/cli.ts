@@ -38,14 +38,11 @@ addSteerCommands(shell);
 addDatabaseCommands(shell);
 addDoctorCommand(shell);
 
-/** Options of npm's own, which somebody may have set in .npmrc. */
-const OF_NPM = new Set(['json', 'force']);
-
 // Without "--" npm keeps options for itself, and what was asked for would be done in another way.
 program.hook('preAction', (_, command) => {
   for (const option of command.options) {
     const name = option.long?.replace(/^--(no-)?/, '') ?? '';
-    if (OF_NPM.has(name) || !keptByNpm(name)) continue;
+    if (!keptByNpm(name)) continue;
     throw new UsageError(
       `npm took ${option.long} for itself. Put -- before it: npm run ${command.name()} -- … ${option.long}`,
     );

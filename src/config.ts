@@ -59,13 +59,15 @@ export function readConfig(env: Environment = process.env): Config {
   }
 }
 
+/** Options of npm's own, which somebody may have set in .npmrc. */
+const OF_NPM = new Set(['json', 'force']);
+
 /**
- * Whether npm kept an option for itself, as it does where `--` does not stand before it. A certificate's key and a date are
- * npm's own --key and --before, which somebody may have set in .npmrc.
+ * Whether npm kept an option for itself, as it does where `--` does not stand before it. Of `--key` and `--before`, which are
+ * its own and of no use to scripts, npm says nothing: nobody can tell.
  */
 export function keptByNpm(option: string, env: Environment = process.env): boolean {
-  const value = env[`npm_config_${option.replaceAll('-', '_')}`];
-  return value !== undefined && !/^-----BEGIN|^\d{4}-\d\d/.test(value);
+  return !OF_NPM.has(option) && env[`npm_config_${option.replaceAll('-', '_')}`] !== undefined;
 }
 
 /**

@@ -252,12 +252,18 @@ test('an option that npm kept for itself is exit code 2, and nothing is done wit
   assert.match(stderr, /npm took --from-failed for itself\. Put -- before it/);
 });
 
-test('an option is npm’s own when its value is a certificate’s key or a date', () => {
-  const keys = ['order-7', '3', '-----BEGIN PRIVATE KEY-----', '2026-01-01'];
+test('what somebody may have set in .npmrc is not taken for an option that npm kept', () => {
+  const env = { npm_config_json: 'true', npm_config_force: 'true', npm_config_from_failed: 'true' };
 
-  const kept = keys.map((npm_config_key) => keptByNpm('key', { npm_config_key }));
+  const kept = ['json', 'force', 'from-failed', 'wait'].filter((option) => keptByNpm(option, env));
 
-  assert.deepEqual(kept, [true, true, false, false]);
+  assert.deepEqual(kept, ['from-failed']);
+});
+
+test('--help says of the options that npm takes without a word that they stand behind --', async () => {
+  const helps = await Promise.all(['start-run', 'runs'].map((name) => runAlone(name, '--help')));
+
+  for (const { stdout } of helps) assert.match(stdout.replace(/\s+/g, ' '), /Has to stand behind --/);
 });
 
 test('a DATABASE_URL that is none is exit code 2, and is not repeated', async () => {

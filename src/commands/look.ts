@@ -34,7 +34,11 @@ export function addLookCommands(shell: Shell): void {
     .option('--workflow <name>', 'only runs of this workflow')
     .option('--status <status>', 'only these: running, completed, failed, cancelled', collectStatuses)
     .option('--since <when>', 'started since: 2h (ago), 7d, 2026-11-22', pointInTime)
-    .option('--before <run>', 'only runs older than this one', runId)
+    .option(
+      '--before <run>',
+      'only runs older than this one. Has to stand behind --: npm would take it, and say nothing',
+      runId,
+    )
     .option('--limit <count>', 'how many that have ended (default: 20)', wholeNumber(1, 10_000))
     .option('--task <task>', 'of one run: a task with its attempts, error and output')
     .option('--outputs', 'of one run: what its tasks put out')

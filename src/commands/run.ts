@@ -84,7 +84,11 @@ export function addRunCommands(shell: Shell): void {
       collectInput,
       [],
     )
-    .option('--key <key>', 'starting again with the same key gives the same run', runKey)
+    .option(
+      '--key <key>',
+      'starting again with the same key gives the same run. Has to stand behind --: npm would take it, and say nothing',
+      runKey,
+    )
     .option('--wait', 'wait until it has ended, and show it')
     .option('--json', 'as JSON')
     .action(

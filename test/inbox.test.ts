@@ -234,6 +234,22 @@ test('a mail that is moved lies in the other folder by the time its run looks fo
   assert.equal((await readdir(moveTo)).length, 4);
 });
 
+test('a mail is moved beside one of its name and size that cannot be read', {
+  skip: isRoot && 'root can read everything',
+}, async () => {
+  await using desk = await Desk.open();
+  const moveTo = join(desk.root, 'done');
+  await mkdir(moveTo);
+  await writeFile(join(moveTo, 'a.txt'), order(1), { mode: 0 });
+  await desk.drop('a.txt', order(2));
+  await desk.drop('b.txt', order(3));
+
+  const { started } = await desk.once({ moveTo });
+
+  assert.equal(started, 2);
+  assert.match((await readdir(moveTo)).toSorted().join(' '), /^a-[0-9a-f]{8}\.txt a\.txt b\.txt$/);
+});
+
 test('what was started before it could be moved is moved by the next one, without another run', async () => {
   await using desk = await Desk.open();
   const moveTo = join(desk.root, 'done');

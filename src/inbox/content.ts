@@ -32,7 +32,7 @@ export async function readContent(folder: string, file: File, moveTo?: string): 
 }
 
 /** It will come again, or has gone: nothing to tell. */
-export function isPassing(error: ConnectorError): boolean {
+export function comesAgain(error: ConnectorError): boolean {
   return ['EMAIL_CHANGED', 'EMAIL_NOT_FOUND'].includes(error.code);
 }
 

@@ -4,7 +4,7 @@ import { ConnectorError, messageOf } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import { shown } from '../mail/message.ts';
-import { type Content, isPassing, readContent } from './content.ts';
+import { type Content, comesAgain, readContent } from './content.ts';
 import { type File, FolderBell, listFolder, type Other } from './folder.ts';
 import { remove } from './place.ts';
 import { type Mail, Records } from './records.ts';
@@ -156,7 +156,7 @@ class Inbox {
         continue;
       }
       const content = await this.#read(file);
-      if (content === 'passing') again++;
+      if (content === 'again') again++;
       else if (content !== 'refused') {
         const { sha256, email, moves } = content;
         mails.push({ path, stamp: file.stamp, sha256, input: { ...input, email }, file, moves });
@@ -178,13 +178,13 @@ class Inbox {
     return again;
   }
 
-  async #read(file: File): Promise<Content | 'passing' | 'refused'> {
+  async #read(file: File): Promise<Content | 'again' | 'refused'> {
     try {
       return await readContent(this.#options.folder, file, this.#options.moveTo);
     } catch (error) {
-      if (!(error instanceof ConnectorError)) throw error;
-      if (isPassing(error)) return 'passing';
-      this.#refuse({ name: file.name, problem: error.message });
+      if (error instanceof ConnectorError && comesAgain(error)) return 'again';
+      if (!(error instanceof ConnectorError || isFileError(error))) throw error;
+      this.#refuse({ name: file.name, problem: messageOf(error) });
       return 'refused';
     }
   }

@@ -1,6 +1,6 @@
 import { link, lstat, open, readFile, rm } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { ConnectorError, messageOf } from '../errors.ts';
+import { ConnectorError, codeOf, messageOf } from '../errors.ts';
 import { writeWhole } from '../files.ts';
 import { shown } from '../mail/message.ts';
 import { examine, type File } from './folder.ts';
@@ -19,20 +19,20 @@ export async function place(
   const other = `${from.name.slice(0, -extension.length)}-${sha256.slice(0, 8)}${extension}`;
   for (const name of [from.name, other]) {
     const target = join(to, name);
-    if (await holds(target, bytes)) return name;
     try {
+      if (await holds(target, bytes)) return name;
       await linkOrCopy(join(from.folder, from.name), target, bytes);
+      if (await holds(target, bytes)) return name;
+      // Replaced while we looked at it: what we have put there is another mail, and has not been taken.
+      await rm(target);
     } catch (error) {
-      if ((error as NodeJS.ErrnoException).code === 'EEXIST') continue;
+      if (codeOf(error) === 'EEXIST') continue;
       throw new ConnectorError(
         'INBOX_NOT_MOVED',
         `${shown(from.name)} cannot be put into ${shown(to)}: ${messageOf(error)}`,
         { cause: error },
       );
     }
-    if (await holds(target, bytes)) return name;
-    // Replaced while we looked at it: what we have put there is another mail, and has not been taken.
-    await rm(target);
     throw new ConnectorError('EMAIL_CHANGED', `${shown(from.name)} changed while it was moved.`);
   }
   throw new ConnectorError(
@@ -52,7 +52,7 @@ async function linkOrCopy(source: string, target: string, bytes: Buffer): Promis
   try {
     await link(source, target);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === 'EEXIST') throw error;
+    if (codeOf(error) === 'EEXIST') throw error;
     // The name is taken first, by an empty file, so that no other mail of that name is replaced.
     await open(target, 'wx').then((file) => file.close());
     await writeWhole(target, bytes).catch(async (failure) => {
@@ -62,8 +62,10 @@ async function linkOrCopy(source: string, target: string, bytes: Buffer): Promis
   }
 }
 
+/** What cannot be read is another's. */
 async function holds(path: string, bytes: Buffer): Promise<boolean> {
   const stats = await lstat(path).catch(() => undefined);
   if (!stats?.isFile() || stats.size !== bytes.length) return false;
-  return bytes.equals(await readFile(path));
+  const found = await readFile(path).catch(() => undefined);
+  return found?.equals(bytes) ?? false;
 }

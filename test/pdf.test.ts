@@ -112,6 +112,14 @@ test('reading a PDF leaves neither a thread nor a timer behind', async () => {
   assert.deepEqual(process.getActiveResourcesInfo().toSorted(), before);
 });
 
+test('a PDF with as many pages as are read has been read whole', async () => {
+  const pages = [1, 2].map((page) => placeLines([`page ${page}`]));
+
+  const { note } = await readPdf(writePdf(pages), signal, { ...PDF_LIMITS, pages: 2 });
+
+  assert.equal(note, null);
+});
+
 test('only so many pages and so much text are read', async () => {
   const pages = [1, 2, 3].map((page) => placeLines([`page ${page}`]));
 

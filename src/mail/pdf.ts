@@ -1,4 +1,3 @@
-import { setTimeout } from 'node:timers/promises';
 import { Worker } from 'node:worker_threads';
 import { type Notice, shown } from './message.ts';
 import { layoutPage, type Page } from './pdf_layout.ts';
@@ -80,6 +79,7 @@ async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits):
   signal.throwIfAborted();
   const settled = new AbortController();
   const before = process.memoryUsage.rss();
+  let timer: NodeJS.Timeout | undefined;
   let scales: NodeJS.Timeout | undefined;
   const worker = new Worker(new URL('./pdf_worker.js', import.meta.url), {
     workerData: new Uint8Array(bytes),
@@ -92,10 +92,9 @@ async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits):
   try {
     return await new Promise<PdfResult>((resolve, reject) => {
       signal.addEventListener('abort', () => reject(signal.reason), { once: true, signal: settled.signal });
-      setTimeout(limits.milliseconds, undefined, { signal: settled.signal }).then(
-        () => resolve(failed('PDF_TIMEOUT', `it could not be read within ${limits.milliseconds / 1000} s`)),
-        () => {},
-      );
+      timer = setTimeout(() => {
+        resolve(failed('PDF_TIMEOUT', `it could not be read within ${limits.milliseconds / 1000} s`));
+      }, limits.milliseconds);
       // A thread's own limit does not count what it unpacks. One PDF is read at a time, so the growth is its own.
       scales = setInterval(() => {
         if (process.memoryUsage.rss() - before > limits.memoryMegabytes * 2 ** 20)
@@ -106,13 +105,13 @@ async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits):
       worker.on('message', (message: FromWorker) => {
         if ('error' in message) resolve(explain(message.error));
         else if ('done' in message) resolve(finished(pages, message.fields, null));
+        else if (pages.length === limits.pages)
+          resolve(finished(pages, [], `only the first ${limits.pages} pages were read`));
         else {
           pages.push(message.page);
           texts += message.page.texts.length;
           if (texts > limits.texts)
             resolve(failed('PDF_TOO_LARGE', `it has more than ${limits.texts} pieces of text`));
-          else if (pages.length >= limits.pages)
-            resolve(finished(pages, [], `only the first ${limits.pages} pages were read`));
         }
       });
       worker.on('error', (error: NodeJS.ErrnoException) => {
@@ -125,6 +124,7 @@ async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits):
     });
   } finally {
     settled.abort();
+    clearTimeout(timer);
     clearInterval(scales);
     await worker.terminate();
   }

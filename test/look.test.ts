@@ -1,8 +1,10 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { openEngine } from '../src/engine.ts';
+import { startCommand } from './support/command.ts';
 import { finish } from './support/finish.ts';
 import { draw, fileDatabase, registerRunner, running } from './support/scene.ts';
+import { until } from './support/until.ts';
 
 const { url, pool } = await fileDatabase();
 const engine = openEngine({ connectionString: url, connectors: {} });
@@ -95,6 +97,40 @@ test('runs are found by workflow, by status, by time, and page by page', async (
   assert.deepEqual(await idsOf('ended', 9, { workflow, statuses: ['FAILED'] }), []);
   assert.deepEqual(await idsOf('ended', 9, { workflow, since: new Date(Date.now() + 60_000) }), []);
   await engine.cancelRun(fourth ?? '', 'me');
+});
+
+test('watch tells a pipe of each run that begins and ends, however many there are', async () => {
+  const workflow = await draw({ a: [] });
+  const [old = ''] = await engine.startRuns(workflow, [{}]);
+  const watching = startCommand(['watch', '--json'], { url });
+  await until(() => watching.said.includes(`"id":"${old}"`), 'the first run');
+  const ended = () =>
+    new Set(watching.said.match(/"id":"\d+"[^\n]*"CANCELLED"/g)?.map((line) => line.split(',')[0]));
+  const cancel = 'select count(sluice.cancel_run(id)) from sluice.runs where workflow = $1 and id <> $2';
+
+  const ids = await engine.startRuns(workflow, Array(200).fill({}));
+  await pool.query(cancel, [workflow, old]);
+
+  await until(() => ids.every((id) => ended().has(`"id":"${id}"`)), '200 runs to be told of');
+  watching.interrupt();
+  await watching.ended;
+  await engine.cancelRun(old, 'me');
+});
+
+test('watch tells a pipe how a run ended that began before a thousand others', async () => {
+  const workflow = await draw({ a: [] });
+  const [old = ''] = await engine.startRuns(workflow, [{}]);
+  await engine.startRuns(workflow, Array(1100).fill({}));
+  const cancel = 'select count(sluice.cancel_run(id)) from sluice.runs where workflow = $1 and id <> $2';
+  await pool.query(cancel, [workflow, old]);
+  const watching = startCommand(['watch'], { url });
+  await until(() => watching.said.includes(`${old}\t`), 'the run');
+
+  await engine.cancelRun(old, 'me');
+
+  await until(() => new RegExp(`^${old}\t\\S+\tCANCELLED`, 'm').test(watching.said), 'its end');
+  watching.interrupt();
+  await watching.ended;
 });
 
 test('whoever follows a run sees how it ends, though no bell rings for that', async () => {

@@ -1,6 +1,6 @@
 import { runId } from '../arguments.ts';
 import type { Engine } from '../engine.ts';
-import type { RunOverview } from '../inspect.ts';
+import type { RunOverview, RunSummary } from '../inspect.ts';
 import { LiveScreen } from '../live.ts';
 import { eventsScreen } from '../screens/events.ts';
 import { liveScreen, runScreen } from '../screens/run.ts';
@@ -71,7 +71,7 @@ async function redrawRun(
   };
   using screen = new LiveScreen(process.stdout, draw);
   const onTrouble = (line: string | undefined) => {
-    trouble = line && `${line} Waiting for it.`;
+    trouble = line && waitingFor(line);
     screen.redraw();
   };
   screen.redraw();
@@ -126,31 +126,23 @@ async function appendEvents(
   return interrupted(id);
 }
 
-/** What runs and what ran, until Ctrl-C. */
+/** What runs and what ran, until Ctrl-C: redrawn in place on a terminal, a line for each thing that happens in a pipe. */
 async function watchAll(shell: Shell, engine: Engine, json = false): Promise<number> {
   const stop = new AbortController();
   using _ = onShutdown(stop);
+  if (shell.canRedraw && !json) await redrawRuns(shell, engine, stop.signal);
+  else await appendRuns(shell, engine, stop.signal, json);
+  return 0;
+}
+
+async function redrawRuns(shell: Shell, engine: Engine, signal: AbortSignal): Promise<void> {
   const look = async (): Promise<RunsPage> => {
     const room = shell.display().height - 8;
     const active = await engine.listRuns('active', Math.max(3, room - 5));
     const ended = await engine.listRuns('ended', Math.max(3, room - active.length));
     return { active, activeTotal: await engine.countActiveRuns(), ended };
   };
-  if (!shell.canRedraw || json) {
-    const told = new Map<string, string>();
-    for await (const { active, ended } of engine.follow(look, stop.signal, sayTrouble)) {
-      for (const run of [...ended, ...active].reverse()) {
-        const line = printableJson(run);
-        if (told.get(run.id) === line) continue;
-        told.set(run.id, line);
-        show(
-          json ? line : runsScreen({ active: [run], ended: [] }, { ...shell.display(), isTerminal: false }),
-        );
-      }
-    }
-    return 0;
-  }
-  let page: RunsPage = await look();
+  let page = await look();
   let trouble: string | undefined;
   const draw = () => {
     const display = shell.display();
@@ -158,15 +150,54 @@ async function watchAll(shell: Shell, engine: Engine, json = false): Promise<num
     return `${runsScreen(page, display)}\n${footer}`;
   };
   using screen = new LiveScreen(process.stdout, draw);
-  screen.redraw();
-  for await (const seen of engine.follow(look, stop.signal, (line) => {
-    trouble = line && `${line} Waiting for it.`;
+  const onTrouble = (line: string | undefined) => {
+    trouble = line && waitingFor(line);
     screen.redraw();
-  })) {
+  };
+  screen.redraw();
+  for await (const seen of engine.follow(look, signal, onTrouble)) {
     page = seen;
     screen.redraw();
   }
-  return 0;
+}
+
+/** Of those that have ended before, only the last are told. */
+const EARLIER = 20;
+const MOST_ACTIVE = 10_000;
+/** No more begin and end between two looks. */
+const MOST_ENDED = 1_000;
+
+async function appendRuns(shell: Shell, engine: Engine, signal: AbortSignal, json: boolean): Promise<void> {
+  let active: readonly RunSummary[] = [];
+  let told: ReadonlyMap<string, string> | undefined;
+  const look = async () => {
+    const former = active;
+    const now = await engine.listRuns('active', MOST_ACTIVE);
+    const ended = await engine.listRuns('ended', MOST_ENDED);
+    const listed = new Set([...now, ...ended].map(({ id }) => id));
+    // They began so long ago that they are not among the newest that have ended.
+    const older = former.filter(({ id }) => !listed.has(id)).map(({ id }) => endedRun(engine, id));
+    ended.push(...(await Promise.all(older)).flat());
+    active = now;
+    return { now, ended };
+  };
+  const line = (run: RunSummary) =>
+    json
+      ? printableJson(run)
+      : runsScreen({ active: [run], ended: [] }, { ...shell.display(), isTerminal: false });
+  for await (const { now, ended } of engine.follow(look, signal, sayTrouble)) {
+    const fresh = told ? ended : ended.slice(0, EARLIER);
+    const seen = new Map([...now, ...ended].map((run) => [run.id, printableJson(run)]));
+    for (const run of [...fresh, ...now].reverse())
+      if (told?.get(run.id) !== printableJson(run)) show(line(run));
+    told = seen;
+  }
+}
+
+/** That run, if it has ended and was not pruned. */
+async function endedRun(engine: Engine, id: string): Promise<RunSummary[]> {
+  const found = await engine.listRuns('ended', 1, { before: String(BigInt(id) + 1n) });
+  return found.filter((run) => run.id === id);
 }
 
 function interrupted(id: string): number {
@@ -175,7 +206,11 @@ function interrupted(id: string): number {
 }
 
 function sayTrouble(line: string | undefined): void {
-  say(line ? `${line} Waiting for it.` : 'The database is back.');
+  say(line ? waitingFor(line) : 'The database is back.');
+}
+
+function waitingFor(line: string): string {
+  return `${line} Waiting for it.`;
 }
 
 function absent(id: string): never {

@@ -149,11 +149,12 @@ export function age(text: string): string {
 export function pointInTime(text: string): Date {
   const ago = readAge(text);
   if (ago) return new Date(Date.now() - ago.seconds * 1000);
-  const isDate = /^\d{4}-\d\d-\d\d([T ]\d\d:\d\d(:\d\d(\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/.test(text);
-  const hasZone = /T.*(Z|[+-]\d\d:\d\d)$| .*(Z|[+-]\d\d:\d\d)$/.test(text);
-  const iso = text.replace(' ', 'T') + (isDate && text.length > 10 && !hasZone ? 'Z' : '');
-  const time = new Date(isDate ? iso : Number.NaN);
-  if (Number.isNaN(time.getTime()) || (time.toISOString().slice(0, 10) !== text.slice(0, 10) && !hasZone))
+  const [, day, clock, zone] =
+    text.match(/^(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/) ?? [];
+  const time = new Date(`${text.replace(' ', 'T')}${clock && !zone ? 'Z' : ''}`);
+  // 30 February would be 2 March.
+  const exists = day !== undefined && new Date(day).toJSON()?.startsWith(day);
+  if (!exists || Number.isNaN(time.getTime()))
     throw new InvalidArgumentError(
       `BAD_TIME "${printable(text)}" is no point in time. Write 2h (ago), 2026-11-22 or 2026-11-22T20:05.`,
     );

@@ -94,7 +94,15 @@ test('a point in time is an age counted back, or a date in UTC unless it names a
   assert.equal(pointInTime('2026-11-22T20:05:01+02:00').toISOString(), '2026-11-22T18:05:01.000Z');
 });
 
-for (const text of ['soon', '2026-02-30', '2026-13-01', '22.11.2026', '2026-11-22T25:00']) {
+for (const text of [
+  'soon',
+  '2026-02-30',
+  '2026-02-30T10:00',
+  '2026-02-30T10:00Z',
+  '2026-13-01',
+  '22.11.2026',
+  '2026-11-22T25:00',
+]) {
   test(`${JSON.stringify(text)} is no point in time`, () => {
     assert.throws(() => pointInTime(text), /BAD_TIME/);
   });

@@ -1,15 +1,16 @@
 import { createHash } from 'node:crypto';
-import { accessSync, constants } from 'node:fs';
+import { constants } from 'node:fs';
 import { basename, join, resolve } from 'node:path';
+import { databaseUrlProblems } from './database/url.ts';
 import { UsageError } from './errors.ts';
+import { allows } from './files.ts';
 
 const LOG_LEVELS = ['debug', 'info', 'warn', 'error', 'silent'] as const;
 const LOG_FORMATS = ['pretty', 'json'] as const;
-const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'] as const;
 
 export type LogLevel = (typeof LOG_LEVELS)[number];
 export type LogFormat = (typeof LOG_FORMATS)[number];
-export type Environment = Readonly<Record<string, string | undefined>>;
+type Environment = Readonly<Record<string, string | undefined>>;
 
 export interface Config {
   /** Undefined: the embedded database in `dataFolder`. */
@@ -89,58 +90,4 @@ export function defaultDataFolder(checkout = CHECKOUT, root = process.getuid?.()
   const parent = ['/var/lib', '/var/tmp'].find((folder) => allows(folder, constants.W_OK)) ?? '/tmp';
   const key = createHash('sha256').update(checkout).digest('hex').slice(0, 8);
   return join(parent, 'sluice', `${basename(checkout)}-${key}`);
-}
-
-/** What is wrong with a connection string, without ever repeating it: it holds a password. */
-export function databaseUrlProblems(value: string): string[] {
-  const hidden = '(value hidden)';
-  const encode =
-    'Percent-encode special characters in user and password: @ is %40, # is %23, / is %2F, % is %25.';
-  if (value.trim() === '')
-    return ['is blank. Unset it to use the embedded database, or give a postgres:// URL.'];
-  if (!/^postgres(ql)?:\/\//.test(value)) return [`scheme must be postgres:// or postgresql:// ${hidden}.`];
-  if (/^[^:]+:\/\/[^/]*,/.test(value)) return [`names several hosts ${hidden}. Name one.`];
-  if (!isDecodable(value)) return [`has a % that encodes nothing ${hidden}. ${encode}`];
-
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  const host = url?.hostname || url?.searchParams.get('host');
-  const database = url?.pathname.slice(1) ?? '';
-  if (!url) return [`is no URL ${hidden}: its host or its port cannot be read. ${encode}`];
-  if (url.hash || database.includes('/') || database.includes('@') || url.search.includes('@')) {
-    return [`has an unescaped character in the password ${hidden}. ${encode}`];
-  }
-
-  const port = url.searchParams.get('port') || url.port || '5432';
-  const sslmode = url.searchParams.get('sslmode') ?? 'disable';
-  const problems: string[] = [];
-  if (!host) problems.push(`names no host ${hidden}.`);
-  if (!(Number(port) >= 1 && Number(port) <= 65_535)) problems.push('port must be between 1 and 65535.');
-  if (!database) problems.push(`names no database ${hidden}. Add it after the host: …/name.`);
-  if (!SSL_MODES.some((mode) => mode === sslmode)) {
-    problems.push(`sslmode must be one of: ${SSL_MODES.join(', ')}.`);
-  }
-  for (const name of ['sslrootcert', 'sslcert', 'sslkey']) {
-    const file = url.searchParams.get(name);
-    if (file && !allows(file, constants.R_OK))
-      problems.push(`${name} names a file that cannot be read: ${JSON.stringify(file)}.`);
-  }
-  return problems;
-}
-
-function isDecodable(text: string): boolean {
-  try {
-    decodeURIComponent(text);
-    return true;
-  } catch {
-    return false;
-  }
-}
-
-function allows(path: string, mode: number): boolean {
-  try {
-    accessSync(path, mode);
-    return true;
-  } catch {
-    return false;
-  }
 }

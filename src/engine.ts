@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import * as z from 'zod';
-import { databaseUrlProblems } from './config.ts';
 import { createPool, describeConnectionFailure, isAway } from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
+import { databaseUrlProblems } from './database/url.ts';
 import { codeOf, DefinitionError, UsageError } from './errors.ts';
 import {
   explain,

@@ -1,5 +1,5 @@
 import { randomUUID } from 'node:crypto';
-import { mkdirSync, statSync } from 'node:fs';
+import { accessSync, mkdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
 
@@ -15,7 +15,8 @@ export function isInside(folder: string, path: string): boolean {
  */
 export function makeFolder(path: string): string | undefined {
   if (isFolder(path)) return undefined;
-  const above = makeFolder(dirname(path));
+  // The root, where even that is no folder: a drive that is not there.
+  const above = dirname(path) === path ? undefined : makeFolder(dirname(path));
   try {
     mkdirSync(path);
   } catch (error) {
@@ -27,6 +28,16 @@ export function makeFolder(path: string): string | undefined {
 
 function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
+}
+
+/** Whether a path is there, and may be used so: `constants.R_OK`, `constants.W_OK`. */
+export function allows(path: string, mode: number): boolean {
+  try {
+    accessSync(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
 }
 
 /** Writes a file aside and renames it: whoever reads it sees the former file or the whole new one, also after a crash. */

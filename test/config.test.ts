@@ -1,7 +1,8 @@
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
 import { test } from 'node:test';
-import { childEnvironment, databaseUrlProblems, defaultDataFolder, readConfig } from '../src/config.ts';
+import { childEnvironment, defaultDataFolder, readConfig } from '../src/config.ts';
+import { addressOf, databaseUrlProblems } from '../src/database/url.ts';
 
 function problemsOf(env: Record<string, string>): string {
   try {
@@ -35,9 +36,24 @@ test('connection strings that pg understands are accepted', () => {
     'postgresql://me:p%40ss@db.example.com:6432/sluice?sslmode=verify-full',
     'postgres://me:secret@[::1]:5432/sluice',
     'postgres:///sluice?host=/var/run/postgresql',
+    'postgres://me:a,b@db/sluice',
+    'postgres://db/sluice?application_name=me@desk',
   ];
 
   for (const url of good) assert.deepEqual(databaseUrlProblems(url), [], url);
+});
+
+test('a database is where pg connects to: what stands behind the question mark wins', () => {
+  const urls = ['postgres://db/x', 'postgres://db:6000/x', 'postgres://db:6000/x?host=/run&port=7000'];
+
+  assert.deepEqual(
+    urls.map((url) => addressOf(new URL(url))),
+    [
+      { host: 'db', port: '5432' },
+      { host: 'db', port: '6000' },
+      { host: '/run', port: '7000' },
+    ],
+  );
 });
 
 test('a wrong connection string is explained and never repeated', () => {
@@ -53,7 +69,7 @@ test('a wrong connection string is explained and never repeated', () => {
     ['postgres://me:hunter2#@db/sluice', /# is %23/],
     ['postgres://me:1#hunter2@db/sluice', /# is %23/],
     ['postgres://me:1/hunter2@db/sluice', /\/ is %2F/],
-    ['postgres://me:1?hunter2@db/sluice', /Percent-encode|names no database/],
+    ['postgres://me:1?hunter2@db/sluice', /Percent-encode/],
     ['postgres://me:hunter2%@db/sluice', /% that encodes nothing/],
     ['postgres://me:hunter2@db:0/sluice', /port must be between 1 and 65535/],
     ['postgres://me:hunter2@db:99999/sluice', /port/],

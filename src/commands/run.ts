@@ -1,6 +1,7 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
 import { collectInput, parseInput, runKey, wholeNumber } from '../arguments.ts';
+import { addressOf } from '../database/url.ts';
 import type { RunDetails } from '../inspect.ts';
 import { runScreen } from '../screens/run.ts';
 import { exitCodeOf, INTERRUPTED, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
@@ -60,8 +61,9 @@ export function addRunCommands(shell: Shell): void {
         await engine.waitForDatabase(stop.signal, (line) => shell.log.warn({}, line));
         if (stop.signal.aborted) return 0;
         const registered = await engine.register();
-        const { host, pathname } = new URL(await shell.databaseUrl());
-        const database = `${host}${decodeURIComponent(pathname)}`;
+        const url = new URL(await shell.databaseUrl());
+        const { host, port } = addressOf(url);
+        const database = `${host}:${port}${decodeURIComponent(url.pathname)}`;
         const names = registered
           .map(({ workflow, version }) => `${workflow} (version ${version})`)
           .join(', ');

@@ -1,5 +1,6 @@
 import pg from 'pg';
 import { codeOf, DatabaseUnavailableError, messageOf } from '../errors.ts';
+import { addressOf } from './url.ts';
 
 export interface ConnectOptions {
   /** Shown in pg_stat_activity. */
@@ -199,11 +200,8 @@ export function isLocked(error: unknown): boolean {
 /** One line: what is wrong and what to do. Never holds the password. */
 export function describeConnectionFailure(error: unknown, url?: string): string {
   const all = causes(error);
-  const where = URL.canParse(url ?? '') ? new URL(url ?? '') : undefined;
-  // As pg takes them: what stands behind the question mark wins.
-  const at = where
-    ? `${where.searchParams.get('host') || where.hostname}:${where.searchParams.get('port') || where.port || '5432'}`
-    : 'the database';
+  const where = URL.canParse(url ?? '') ? addressOf(new URL(url ?? '')) : undefined;
+  const at = where ? `${where.host}:${where.port}` : 'the database';
   const found = ADVICE.find(([pattern]) =>
     all.some((one) => pattern.test(codeOf(one)) || pattern.test(messageOf(one))),
   );

@@ -63,11 +63,7 @@ function fail(error: unknown): number {
   // The others have been said by commander itself.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof DatabaseUnavailableError || isAway(error) || isRefused(error)) {
-    line(
-      error instanceof DatabaseUnavailableError
-        ? error.message
-        : describeConnectionFailure(error, shell.config.databaseUrl),
-    );
+    line(describeConnectionFailure(error, shell.config.databaseUrl));
     return 3;
   }
   const code = codeOf(error);

@@ -4,7 +4,7 @@ import { type Config, readConfig } from './config.ts';
 import { connectors } from './connectors/index.ts';
 import { startEmbedded } from './database/embedded.ts';
 import { type Engine, type EngineOptions, openEngine } from './engine.ts';
-import { UsageError } from './errors.ts';
+import { didYouMean, UsageError } from './errors.ts';
 import type { RunSummary } from './inspect.ts';
 import { sizeOf } from './live.ts';
 import { createLog, type Log } from './log.ts';
@@ -155,8 +155,15 @@ export function exitCodeOf({ status }: Pick<RunSummary, 'status'>): number {
   return status === 'COMPLETED' ? 0 : 1;
 }
 
-export function noSuchRun(id: string): UsageError {
-  return new UsageError(`RUN_NOT_FOUND there is no run ${id}. See: npm run runs`);
+export function noSuchRun(id: string): never {
+  throw new UsageError(`RUN_NOT_FOUND there is no run ${id}. See: npm run runs`);
+}
+
+export async function noSuchWorkflow(engine: Engine, name: string): Promise<never> {
+  const names = (await engine.listWorkflows()).map(({ workflow }) => workflow);
+  throw new UsageError(
+    `WORKFLOW_NOT_FOUND there is no workflow "${printable(name)}".${didYouMean(name, names)}`,
+  );
 }
 
 /** Who gives the command: kept with what it changes. */

@@ -1,5 +1,4 @@
 import { describeConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
-import { DatabaseUnavailableError } from './errors.ts';
 import type { Log } from './log.ts';
 
 const AGAIN_MS = 30_000;
@@ -30,9 +29,7 @@ export class Trouble {
     this.#isExhausted = isExhausted;
     if (!isNews && now - this.#saidAt < AGAIN_MS) return;
     this.#saidAt = now;
-    const what =
-      error instanceof DatabaseUnavailableError ? error.message : describeConnectionFailure(error, this.#url);
-    this.#log.warn({}, `${what} ${this.#consequence}`);
+    this.#log.warn({}, `${describeConnectionFailure(error, this.#url)} ${this.#consequence}`);
   }
 
   over(): void {

@@ -9,7 +9,7 @@ import { isInside, makeFolder } from '../files.ts';
 import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
-import { INTERRUPTED, onShutdown, type Shell, show } from '../shell.ts';
+import { INTERRUPTED, noSuchWorkflow, onShutdown, type Shell, show } from '../shell.ts';
 import { printable } from '../terminal.ts';
 
 interface Options {
@@ -98,8 +98,7 @@ async function inputOf(
   given: readonly string[],
   alerts: string,
 ): Promise<JsonObject> {
-  const schema = await engine.inputSchema(workflow);
-  if (!schema) throw new UsageError(`WORKFLOW_NOT_FOUND there is no workflow "${printable(workflow)}".`);
+  const schema = (await engine.inputSchema(workflow)) ?? (await noSuchWorkflow(engine, workflow));
   const properties = (schema.properties ?? {}) as JsonObject;
   if (!Object.hasOwn(properties, 'email'))
     throw new UsageError(`BAD_WORKFLOW ${workflow} has no input "email": it is not about mails.`);

@@ -10,7 +10,7 @@ import { runsScreen } from '../screens/runs.ts';
 import { outputsScreen, taskScreen } from '../screens/task.ts';
 import { whyScreen, whyTaskScreen } from '../screens/why.ts';
 import { workflowsScreen } from '../screens/workflows.ts';
-import { noSuchRun, type Shell, show, showJson } from '../shell.ts';
+import { noSuchRun, noSuchWorkflow, type Shell, show, showJson } from '../shell.ts';
 import { printable } from '../terminal.ts';
 import { workflows } from '../workflows/index.ts';
 
@@ -61,8 +61,7 @@ export function addLookCommands(shell: Shell): void {
     .action(
       shell.action(async (id: string, name: string | undefined, { json }: { json?: boolean }) => {
         const engine = await shell.openDatabase();
-        const run = await engine.readOverview(id);
-        if (!run) throw noSuchRun(id);
+        const run = (await engine.readOverview(id)) ?? noSuchRun(id);
         const reasons = await engine.explain(id);
         if (name === undefined) {
           return json ? showJson(reasons) : show(whyScreen(run, reasons, shell.display()));
@@ -159,17 +158,15 @@ async function showRun(shell: Shell, engine: Engine, id: string, options: RunsOp
   const { task: name, outputs, events, json } = options;
   const display = shell.display();
   if (events) {
-    if (!(await engine.readStatus(id))) throw noSuchRun(id);
+    if (!(await engine.readStatus(id))) noSuchRun(id);
     const all = await engine.listEvents(id);
     return json ? showJson(all) : show(eventsScreen(all, display));
   }
   if (name === undefined && !outputs && !json) {
-    const run = await engine.readOverview(id);
-    if (!run) throw noSuchRun(id);
+    const run = (await engine.readOverview(id)) ?? noSuchRun(id);
     return show(runScreen(run, display));
   }
-  const run = await engine.readRun(id);
-  if (!run) throw noSuchRun(id);
+  const run = (await engine.readRun(id)) ?? noSuchRun(id);
   if (name !== undefined) {
     const task = run.tasks.find((one) => one.name === name) ?? noSuchTask(run, name);
     const attempts = run.attempts.filter((attempt) => attempt.task === name);
@@ -195,8 +192,7 @@ function noSuchTask(
 }
 
 async function graphOfRun(engine: Engine, id: string): Promise<Graph> {
-  const run = await engine.readOverview(id);
-  if (!run) throw noSuchRun(id);
+  const run = (await engine.readOverview(id)) ?? noSuchRun(id);
   return { workflow: run.workflow, version: run.version, run: id, tasks: run.tasks };
 }
 
@@ -205,10 +201,5 @@ async function graphOfWorkflow(engine: Engine, name: string): Promise<Graph> {
   if (known) return known;
   // Perhaps nobody has registered it yet.
   if (workflows.some((workflow) => workflow.name === name)) await engine.register();
-  const graph = await engine.readGraph(name);
-  if (graph) return graph;
-  const names = (await engine.listWorkflows()).map(({ workflow }) => workflow);
-  throw new UsageError(
-    `WORKFLOW_NOT_FOUND there is no workflow "${printable(name)}".${didYouMean(name, names)}`,
-  );
+  return (await engine.readGraph(name)) ?? (await noSuchWorkflow(engine, name));
 }

@@ -44,8 +44,7 @@ export function addSteerCommands(shell: Shell): void {
 async function cancel(shell: Shell, id: string, json = false): Promise<number> {
   const engine = await shell.openDatabase();
   const cancelled = (await engine.readStatus(id)) !== undefined && (await engine.cancelRun(id, whoami()));
-  const run = await engine.readOverview(id);
-  if (!run) throw noSuchRun(id);
+  const run = (await engine.readOverview(id)) ?? noSuchRun(id);
   if (!cancelled && run.status !== 'CANCELLED')
     throw new UsageError(`RUN_HAS_ENDED run ${id} is ${run.status} already. Nothing was cancelled.`);
   const running = run.tasks.filter(({ state }) => state === 'RUNNING').map(({ name }) => name);
@@ -67,7 +66,7 @@ async function rerun(
   { fromFailed = false, wait, json }: RerunOptions,
 ): Promise<number> {
   const engine = await shell.openDatabase();
-  if (!(await engine.readStatus(id))) throw noSuchRun(id);
+  if (!(await engine.readStatus(id))) noSuchRun(id);
   const newId = await engine.rerun(id, whoami(), fromFailed);
   if (wait) return await watchRun(shell, engine, newId, { json, quiet: true });
   const run = await engine.readOverview(newId);

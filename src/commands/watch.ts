@@ -95,7 +95,7 @@ async function awaitRun(engine: Engine, id: string, signal: AbortSignal): Promis
 
 /** The run, and what keeps it from going on as long as it lasts. */
 async function look(engine: Engine, id: string): Promise<{ run: RunOverview; notice?: string }> {
-  const run = (await engine.readOverview(id)) ?? absent(id);
+  const run = (await engine.readOverview(id)) ?? noSuchRun(id);
   return run.status !== 'RUNNING' || (await engine.hasRunner())
     ? { run }
     : { run, notice: 'No runner is alive. Start one: npm run runner' };
@@ -111,7 +111,7 @@ async function appendEvents(
   const told = new Set<string>();
   // The status first: what had happened by then is among the events.
   const look = async () => {
-    const status = (await engine.readStatus(id)) ?? absent(id);
+    const status = (await engine.readStatus(id)) ?? noSuchRun(id);
     return { status, events: await engine.listEvents(id) };
   };
   for await (const { status, events } of engine.follow(look, signal, sayTrouble)) {
@@ -211,8 +211,4 @@ function sayTrouble(line: string | undefined): void {
 
 function waitingFor(line: string): string {
   return `${line} Waiting for it.`;
-}
-
-function absent(id: string): never {
-  throw noSuchRun(id);
 }

@@ -199,6 +199,7 @@ export function isLocked(error: unknown): boolean {
 
 /** One line: what is wrong and what to do. Never holds the password. */
 export function describeConnectionFailure(error: unknown, url?: string): string {
+  if (error instanceof DatabaseUnavailableError) return error.message;
   const all = causes(error);
   const where = URL.canParse(url ?? '') ? addressOf(new URL(url ?? '')) : undefined;
   const at = where ? `${where.host}:${where.port}` : 'the database';

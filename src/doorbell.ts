@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import pgListen from 'pg-listen';
 import { withSession } from './database/connect.ts';
 import { messageOf } from './errors.ts';
@@ -14,11 +15,9 @@ export class Doorbell {
     this.#wake?.();
   }
 
-  /** True when it has rung since the last call. */
-  answer(): boolean {
-    const rung = this.#rung;
+  /** What has rung so far counts no longer. */
+  answer(): void {
     this.#rung = false;
-    return rung;
   }
 
   /** Resolves at the next ring, or at once when it has rung already. */
@@ -29,11 +28,21 @@ export class Doorbell {
     });
     this.#wake = undefined;
   }
+
+  /** The same, but no later than after so long, or when the signal aborts. */
+  async nextWithin(ms: number, signal: AbortSignal): Promise<void> {
+    const end = new AbortController();
+    // Not AbortSignal.any: what it makes is kept for as long as the signal that lives longest.
+    signal.addEventListener('abort', () => end.abort(), { signal: end.signal });
+    const late = delay(ms, undefined, { signal: end.signal }).catch(() => {});
+    if (!signal.aborted) await Promise.race([this.next(), late]);
+    end.abort();
+  }
 }
 
-export interface Listening extends AsyncDisposable {
-  /** Does a NOTIFY that somebody else sends arrive here? A pooler in transaction mode swallows it. */
-  hears(channel: string, ring: () => Promise<void>): Promise<boolean>;
+interface Listening extends AsyncDisposable {
+  /** Does a NOTIFY of `task_ready` that somebody else sends arrive here? A pooler in transaction mode swallows it. */
+  hears(ring: () => Promise<void>): Promise<boolean>;
 }
 
 const CHANNELS = ['task_ready', 'run_stopped'];
@@ -44,7 +53,7 @@ const KEEP_ALIVE_MS = 5_000;
 const GOODBYE_MS = 1_000;
 const PATIENCE_MS = 2_000;
 
-export interface EarOptions {
+interface EarOptions {
   readonly url: string;
   readonly log: Log;
   readonly onRing: (channel: string) => void;
@@ -66,13 +75,17 @@ export class Ear implements AsyncDisposable {
   }
 
   /** Resolves when it hears, or when it is known that it does not. */
-  async open(isFirst = true): Promise<void> {
+  open(): Promise<void> {
+    return this.#open(true);
+  }
+
+  async #open(isFirst: boolean): Promise<void> {
     const { url, log, onRing, ring } = this.#options;
     try {
-      const listening = await listen(url, CHANNELS, onRing);
+      const listening = await listen(url, onRing);
       if (this.#closed) return await listening[Symbol.asyncDispose]();
       this.#listening = listening;
-      if (await listening.hears('task_ready', ring)) return;
+      if (await listening.hears(ring)) return;
       log.warn(
         {},
         'NOTIFY does not arrive (is a pooler in transaction mode in between?): looking for work once a second instead',
@@ -81,7 +94,7 @@ export class Ear implements AsyncDisposable {
       // Once it listens, it looks after its connection itself.
       if (this.#closed || this.#listening) return;
       if (isFirst) log.warn({}, `cannot listen: ${messageOf(error)}; looking for work once a second instead`);
-      setTimeout(() => this.#closed || this.open(false), AGAIN_MS).unref();
+      setTimeout(() => this.#closed || this.#open(false), AGAIN_MS).unref();
     }
   }
 
@@ -95,11 +108,7 @@ export class Ear implements AsyncDisposable {
  * Listens until disposed of, also across restarts of the server, and calls back once for every ring and after every
  * reconnect. Whoever calls has to manage without it: rings get lost, and there may be no listening at all.
  */
-export async function listen(
-  url: string,
-  channels: readonly string[],
-  onRing: (channel: string) => void,
-): Promise<Listening> {
+export async function listen(url: string, onRing: (channel: string) => void): Promise<Listening> {
   let closed = false;
   const sockets = new Set<Socket>();
   const subscriber = pgListen.default(
@@ -141,12 +150,12 @@ export async function listen(
   });
   subscriber.events.on('connected', () => {
     if (closed) void close();
-    else channels.forEach(onRing);
+    else CHANNELS.forEach(onRing);
   });
-  for (const channel of channels) subscriber.notifications.on(channel, () => onRing(channel));
+  for (const channel of CHANNELS) subscriber.notifications.on(channel, () => onRing(channel));
   try {
     await subscriber.connect();
-    await Promise.all(channels.map((channel) => subscriber.listenTo(channel)));
+    await Promise.all(CHANNELS.map((channel) => subscriber.listenTo(channel)));
   } catch (error) {
     // It would go on trying to reconnect, and could not be used again.
     await close();
@@ -154,10 +163,10 @@ export async function listen(
   }
 
   return {
-    hears: async (channel, ring) => {
+    hears: async (ring) => {
       let timer: NodeJS.Timeout | undefined;
       const arrived = new Promise<boolean>((resolve) => {
-        subscriber.notifications.once(channel, () => resolve(true));
+        subscriber.notifications.once('task_ready', () => resolve(true));
         timer = setTimeout(resolve, PATIENCE_MS, false);
       });
       try {

@@ -2,7 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { describeConnectionFailure, isAway } from './database/connect.ts';
 import { Doorbell, listen } from './doorbell.ts';
 
-export interface FollowSettings {
+interface FollowSettings {
   readonly url: string;
   /** Ends it. */
   readonly signal: AbortSignal;
@@ -25,10 +25,8 @@ export async function* follow<T>(
   { url, signal, onTrouble = () => {} }: FollowSettings,
 ): AsyncGenerator<T> {
   const bell = new Doorbell();
-  const ring = () => bell.ring();
   // Without it there is the polling.
-  const listening = await listen(url, ['task_ready', 'run_stopped'], ring).catch(() => undefined);
-  signal.addEventListener('abort', ring);
+  const listening = await listen(url, () => bell.ring()).catch(() => undefined);
   try {
     let troubled = false;
     let shown = '';
@@ -52,16 +50,9 @@ export async function* follow<T>(
       // However often it rings, there is a pause.
       const took = performance.now() - began;
       await delay(Math.max(QUICK_MS, took), undefined, { signal }).catch(() => {});
-      await rungOrAfter(Math.max(pause, took * SHARE) - QUICK_MS, bell);
+      await bell.nextWithin(Math.max(pause, took * SHARE) - QUICK_MS, signal);
     }
   } finally {
-    signal.removeEventListener('abort', ring);
     await listening?.[Symbol.asyncDispose]();
   }
-}
-
-async function rungOrAfter(ms: number, bell: Doorbell): Promise<void> {
-  const nap = new AbortController();
-  await Promise.race([bell.next(), delay(ms, undefined, { signal: nap.signal }).catch(() => {})]);
-  nap.abort();
 }

@@ -56,12 +56,14 @@ const SHARE = 4;
 export async function runInbox(options: InboxOptions): Promise<Tally> {
   const { url, workflow, log, signal } = options;
   await using records = new Records(url, workflow, log, signal);
-  return await new Inbox(records, options).run();
+  return await new Inbox(records, { settleMs: SETTLE_MS, ...options }).run();
 }
+
+type Settled = InboxOptions & Required<Pick<InboxOptions, 'settleMs'>>;
 
 class Inbox {
   readonly #records: Records;
-  readonly #options: InboxOptions;
+  readonly #options: Settled;
   readonly #seen = new Map<string, Seen>();
   /** What is left alone: said once. */
   readonly #others = new Map<string, Other>();
@@ -70,23 +72,23 @@ class Inbox {
   #started = 0;
   #known = 0;
 
-  constructor(records: Records, options: InboxOptions) {
+  constructor(records: Records, options: Settled) {
     this.#records = records;
     this.#options = options;
   }
 
   async run(): Promise<Tally> {
-    const { folder, once = false, mostOpen, settleMs = SETTLE_MS, signal } = this.#options;
+    const { folder, once = false, mostOpen, settleMs, signal } = this.#options;
     using bell = new FolderBell(folder);
     try {
-      for (;;) {
+      while (!signal.aborted) {
         bell.answer();
         const began = performance.now();
         const waiting = await this.#look(bell);
         if (once && waiting === 0) break;
         const took = performance.now() - began;
-        await this.#sleep(Math.min(settleMs, took * SHARE));
-        await this.#rungOrAfter(waiting > 0 ? settleMs : POLL_MS, bell);
+        await delay(Math.min(settleMs, took * SHARE), undefined, { signal });
+        await bell.nextWithin(waiting > 0 ? settleMs : POLL_MS, signal);
       }
       if (mostOpen !== undefined) await this.#records.room(0);
     } catch (error) {
@@ -97,7 +99,7 @@ class Inbox {
 
   /** One look at everything; says how many files are not complete yet. */
   async #look(bell: FolderBell): Promise<number> {
-    const { folder, once, settleMs = SETTLE_MS, log } = this.#options;
+    const { folder, once, settleMs, log } = this.#options;
     const present = new Set<string>();
     let waiting = 0;
     try {
@@ -209,21 +211,6 @@ class Inbox {
     if (this.#others.get(name)?.problem === problem) return;
     this.#others.set(name, other);
     this.#options.log[isHarmless ? 'info' : 'warn']({ file: name }, `left alone: ${problem}`);
-  }
-
-  #sleep(ms: number): Promise<void> {
-    return delay(ms, undefined, { signal: this.#options.signal });
-  }
-
-  async #rungOrAfter(ms: number, bell: FolderBell): Promise<void> {
-    const nap = new AbortController();
-    const { signal } = nap;
-    this.#options.signal.addEventListener('abort', () => nap.abort(), { signal });
-    try {
-      await Promise.race([bell.next(), delay(ms, undefined, { signal })]);
-    } finally {
-      nap.abort();
-    }
   }
 
   async #tally(): Promise<Tally> {

@@ -1,4 +1,4 @@
-import { cut } from './terminal.ts';
+import { cut, glyphs } from './terminal.ts';
 
 /** What is drawn on: a terminal, or in tests something that behaves like one. */
 export interface Canvas {
@@ -22,6 +22,7 @@ const REST_OF_SCREEN = '\x1b[J';
 export class LiveScreen implements Disposable {
   readonly #canvas: Canvas;
   readonly #draw: () => string;
+  readonly #ellipsis: string;
   #shown = '';
   readonly #onResize = () => {
     this.#shown = '';
@@ -30,7 +31,8 @@ export class LiveScreen implements Disposable {
   readonly #leave = () => void this.#canvas.write(LEAVE);
 
   /** `draw` is asked again after the terminal's size has changed. */
-  constructor(canvas: Canvas, draw: () => string) {
+  constructor(canvas: Canvas, draw: () => string, { unicode = true }: { readonly unicode?: boolean } = {}) {
+    this.#ellipsis = glyphs({ unicode }).ellipsis;
     this.#canvas = canvas;
     this.#draw = draw;
     canvas.write(ENTER);
@@ -43,7 +45,7 @@ export class LiveScreen implements Disposable {
   redraw(): void {
     const { width, height } = sizeOf(this.#canvas);
     const lines = this.#draw().trimEnd().split('\n').slice(0, height);
-    const text = `${HOME}${lines.map((line) => cut(line, width) + END_OF_LINE).join('\r\n')}${REST_OF_SCREEN}`;
+    const text = `${HOME}${lines.map((line) => cut(line, width, this.#ellipsis) + END_OF_LINE).join('\r\n')}${REST_OF_SCREEN}`;
     if (text === this.#shown) return;
     this.#shown = text;
     this.#canvas.write(text);

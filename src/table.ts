@@ -1,4 +1,4 @@
-import { type Colour, cut, type Paint, pad, printable, width } from './terminal.ts';
+import { type Colour, cut, glyphs, type Paint, pad, printable, width } from './terminal.ts';
 
 export interface Column<Row> {
   readonly title: string;
@@ -31,7 +31,7 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
   );
   const shown = (text: string, index: number, align?: 'left' | 'right') => {
     const columns = widths[index] ?? 0;
-    return pad(cut(text, columns, style.unicode ? '…' : '...'), columns, align);
+    return pad(cut(text, columns, glyphs(style).ellipsis), columns, align);
   };
   const titles = columns.map(({ title, align }, index) => paint(shown(title, index, align), 'dim'));
   const lines = rows.map((row, at) =>

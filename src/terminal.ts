@@ -46,6 +46,70 @@ export function colourOf(state: string): Colour {
   return state === 'CANCELLED' || state === 'READY' ? 'yellow' : 'dim';
 }
 
+/** Everything that needs a font. Marks, and what bars are made of, are one column wide. */
+interface Glyphs {
+  readonly branch: string;
+  readonly last: string;
+  readonly trunk: string;
+  readonly full: string;
+  readonly failed: string;
+  readonly waiting: string;
+  readonly empty: string;
+  readonly ellipsis: string;
+  readonly arrow: string;
+  /** How a task stands. */
+  readonly marks: Readonly<Record<Mark, string>>;
+}
+
+type Mark = 'PENDING' | 'READY' | 'RUNNING' | 'SUCCESS' | 'FAILED' | 'skipped' | 'reused' | 'defined';
+
+const UNICODE: Glyphs = {
+  branch: '├─',
+  last: '└─',
+  trunk: '│ ',
+  full: '█',
+  failed: '▒',
+  waiting: '·',
+  empty: '░',
+  ellipsis: '…',
+  arrow: '→',
+  marks: {
+    PENDING: '○',
+    READY: '◎',
+    RUNNING: '●',
+    SUCCESS: '✓',
+    FAILED: '✗',
+    skipped: '↷',
+    reused: '↺',
+    defined: '•',
+  },
+};
+const ASCII: Glyphs = {
+  branch: '|-',
+  last: '`-',
+  trunk: '| ',
+  full: '#',
+  failed: 'x',
+  waiting: '.',
+  empty: '.',
+  ellipsis: '...',
+  arrow: '>',
+  marks: {
+    PENDING: '.',
+    READY: 'o',
+    RUNNING: '>',
+    SUCCESS: '+',
+    FAILED: 'x',
+    skipped: '-',
+    reused: '=',
+    defined: '*',
+  },
+};
+
+export function glyphs({ unicode }: { readonly unicode: boolean }): Glyphs {
+  return unicode ? UNICODE : ASCII;
+}
+
 /** Milliseconds in words: 84 ms, 1.2 s, 3 min 20 s, 2 h 5 min; as sluice.duration() does it. */
 export function duration(ms: number): string {
   const seconds = ms / 1000;

@@ -66,6 +66,15 @@ test('a live screen is drawn over itself, and what stood there before comes back
   assert.equal(paper.text, '$ npm run watch');
 });
 
+test('a live screen without Unicode is cut without it, too', () => {
+  const paper = new Paper(20, 5);
+  using screen = new LiveScreen(paper, () => 'a line that is too long for it', { unicode: false });
+
+  screen.redraw();
+
+  assert.equal(paper.text, 'a line that is to...');
+});
+
 test('a live screen is given back as well when the process ends at once', () => {
   const program = `import { LiveScreen } from './src/live.ts';
     new LiveScreen(process.stdout, () => 'text');

@@ -69,7 +69,7 @@ async function redrawRun(
     );
     return `${liveScreen(seen, { ...display, height: display.height - 1 })}\n${footer}`;
   };
-  using screen = new LiveScreen(process.stdout, draw);
+  using screen = new LiveScreen(process.stdout, draw, shell.config);
   const onTrouble = (line: string | undefined) => {
     trouble = line && waitingFor(line);
     screen.redraw();
@@ -149,7 +149,7 @@ async function redrawRuns(shell: Shell, engine: Engine, signal: AbortSignal): Pr
     const footer = display.paint(trouble ?? 'Ctrl-C stops watching.', trouble ? 'yellow' : 'dim');
     return `${runsScreen(page, display)}\n${footer}`;
   };
-  using screen = new LiveScreen(process.stdout, draw);
+  using screen = new LiveScreen(process.stdout, draw, shell.config);
   const onTrouble = (line: string | undefined) => {
     trouble = line && waitingFor(line);
     screen.redraw();

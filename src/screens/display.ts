@@ -1,6 +1,6 @@
-import type { TaskOverview } from '../inspect.ts';
+import type { RunSummary, TaskOverview } from '../inspect.ts';
 import type { TableStyle } from '../table.ts';
-import { type Colour, colourOf, cut, printable } from '../terminal.ts';
+import { colourOf, cut, duration, glyphs, printable } from '../terminal.ts';
 
 /** How and when a screen is drawn: its tests fix the time and the size. */
 export interface Display extends TableStyle {
@@ -9,61 +9,23 @@ export interface Display extends TableStyle {
   readonly now: Date;
 }
 
-/** Everything that needs a font. Each is one column wide. */
-export interface Glyphs {
-  readonly branch: string;
-  readonly last: string;
-  readonly trunk: string;
-  readonly full: string;
-  readonly failed: string;
-  readonly waiting: string;
-  readonly empty: string;
-  readonly ellipsis: string;
-}
-
-const UNICODE: Glyphs = {
-  branch: '├─',
-  last: '└─',
-  trunk: '│ ',
-  full: '█',
-  failed: '▒',
-  waiting: '·',
-  empty: '░',
-  ellipsis: '…',
-};
-const ASCII: Glyphs = {
-  branch: '|-',
-  last: '`-',
-  trunk: '| ',
-  full: '#',
-  failed: 'x',
-  waiting: '.',
-  empty: '.',
-  ellipsis: '...',
-};
-
-export function glyphs({ unicode }: Pick<Display, 'unicode'>): Glyphs {
-  return unicode ? UNICODE : ASCII;
-}
-
-export type Standing = Pick<TaskOverview, 'skipped' | 'reused_from'> & {
+type Standing = Pick<TaskOverview, 'skipped' | 'reused_from'> & {
   readonly state: TaskOverview['state'] | null;
 };
 
-/** One character that says how a task stands: unicode, ASCII, colour. */
+/** One character that says how a task stands. */
 export function mark({ state, skipped, reused_from }: Standing, { unicode, paint }: Display): string {
-  const [fancy, plain, colour] = markOf(state, skipped !== null, reused_from !== null);
-  return paint(unicode ? fancy : plain, colour);
+  const { marks } = glyphs({ unicode });
+  if (reused_from !== null) return paint(marks.reused, 'green');
+  if (skipped !== null) return paint(marks.skipped, 'dim');
+  return state === null ? paint(marks.defined, 'dim') : paint(marks[state], colourOf(state));
 }
 
-function markOf(state: Standing['state'], skipped: boolean, reused: boolean): [string, string, Colour] {
-  if (reused) return ['↺', '=', 'green'];
-  if (skipped) return ['↷', '-', 'dim'];
-  if (state === 'SUCCESS') return ['✓', '+', 'green'];
-  if (state === 'FAILED') return ['✗', 'x', 'red'];
-  if (state === 'RUNNING') return ['●', '>', 'cyan'];
-  if (state === 'READY') return ['◎', 'o', 'yellow'];
-  return state === 'PENDING' ? ['○', '.', 'dim'] : ['•', '*', colourOf('')];
+/** `███████░░░` */
+export function progressBar(done: number, total: number, columns: number, display: Display): string {
+  const { full, empty } = glyphs(display);
+  const filled = total === 0 ? 0 : Math.floor((columns * done) / total);
+  return full.repeat(filled) + empty.repeat(columns - filled);
 }
 
 /** In UTC: `2026-11-22 20:05:57`. */
@@ -75,6 +37,21 @@ export function timestamp(time: Date): string {
 export function shortTime(time: Date, now: Date): string {
   const text = timestamp(time);
   return text.slice(0, 10) === timestamp(now).slice(0, 10) ? text.slice(11) : text.slice(0, 16);
+}
+
+/** How long something took, or has been going on. */
+export function elapsed(from: Date, to: Date | null, now: Date): string {
+  return duration(Math.max(0, (to ?? now).getTime() - from.getTime()));
+}
+
+/** `a, b, c and 7 more` */
+export function someOf(names: readonly string[]): string {
+  return names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
+}
+
+/** Why a run stopped: `post: connection refused`. Empty when nothing has stopped it. */
+export function causeOf({ failed_task, reason }: Pick<RunSummary, 'failed_task' | 'reason'>): string {
+  return [failed_task, reason].filter((part) => part !== null).join(': ');
 }
 
 /** One line of foreign text, at most so wide. */

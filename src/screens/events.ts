@@ -1,7 +1,7 @@
 import type { RunEvent } from '../explain.ts';
 import { type Column, table } from '../table.ts';
 import { colourOf } from '../terminal.ts';
-import { type Display, timestamp } from './display.ts';
+import type { Display } from './display.ts';
 
 /** All that happened, in order. */
 export function eventsScreen(events: readonly RunEvent[], display: Display): string {
@@ -13,7 +13,10 @@ function columns({ isTerminal }: Display): Column<RunEvent>[] {
     {
       title: 'AT (UTC)',
       value: ({ at }) =>
-        isTerminal ? at.toISOString().slice(11, 23) : `${timestamp(at)}.${at.toISOString().slice(20, 23)}`,
+        at
+          .toISOString()
+          .replace('T', ' ')
+          .slice(isTerminal ? 11 : 0, 23),
     },
     { title: 'TASK', value: ({ task }) => task ?? '(run)' },
     {

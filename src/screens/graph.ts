@@ -1,7 +1,7 @@
 import type { Graph } from '../explain.ts';
 import { colourOf, pad, width } from '../terminal.ts';
 import { type Display, mark } from './display.ts';
-import { drawTree, summarise } from './tree.ts';
+import { drawTree } from './tree.ts';
 
 export const GRAPH_FORMATS = ['tree', 'mermaid', 'dot'] as const;
 export type GraphFormat = (typeof GRAPH_FORMATS)[number];
@@ -13,13 +13,12 @@ export function graphScreen(graph: Graph, format: GraphFormat, display: Display)
 }
 
 function tree({ workflow, version, run, tasks }: Graph, display: Display): string {
-  const lines = drawTree(tasks, display, Number.POSITIVE_INFINITY);
-  const label = ({ prefix, task }: (typeof lines)[number]) =>
-    `${prefix}${task ? `${' '.repeat(2)}${task.name}` : ''}`;
+  // With nothing folded, all of them.
+  const lines = drawTree(tasks, display, Number.POSITIVE_INFINITY).filter((line) => 'task' in line);
+  const label = ({ prefix, task }: (typeof lines)[number]) => `${prefix}  ${task.name}`;
   const names = Math.max(0, ...lines.map((line) => width(label(line))));
   const drawn = lines.map((line) => {
-    const { prefix, task, folded } = line;
-    if (!task) return `${prefix}${summarise(folded ?? [])}`;
+    const { prefix, task } = line;
     const after = task.after.length > 1 ? `  after ${task.after.join(', ')}` : '';
     const state = task.state ? `  ${display.paint(pad(task.state, 7), colourOf(task.state))}` : '';
     const name = `${display.paint(prefix, 'dim')}${mark(task, display)} ${task.name}${' '.repeat(names - width(label(line)))}`;
@@ -28,7 +27,7 @@ function tree({ workflow, version, run, tasks }: Graph, display: Display): strin
   return `${workflow} (version ${version})${run === null ? '' : `, run ${run}`}\n\n${drawn.join('\n')}\n`;
 }
 
-/** Fill and stroke of each state, legible on white and on black. */
+/** The fill of each state, legible on white and on black. */
 const FILLS = {
   SUCCESS: '#c6efce',
   FAILED: '#ffc7ce',

@@ -1,8 +1,7 @@
 import type { RunOverview, TaskOverview } from '../inspect.ts';
 import { type Column, table } from '../table.ts';
-import { colourOf, cut, duration, pad, printable, width, wrap } from '../terminal.ts';
-import { brief, type Display, glyphs, mark, timestamp } from './display.ts';
-import { progressBar } from './runs.ts';
+import { colourOf, cut, glyphs, pad, printable, width, wrap } from '../terminal.ts';
+import { brief, causeOf, type Display, elapsed, mark, progressBar, someOf, timestamp } from './display.ts';
 import { timelineScreen } from './timeline.ts';
 import { drawTree, type Line, summarise } from './tree.ts';
 
@@ -34,7 +33,7 @@ export function liveScreen(run: RunOverview, display: Display): string {
 }
 
 function runSentence(run: RunOverview, { paint, now, width: columns }: Display): string {
-  const took = duration(Math.max(0, (run.finished_at ?? now).getTime() - run.created_at.getTime()));
+  const took = elapsed(run.created_at, run.finished_at, now);
   const status = paint(run.status, colourOf(run.status));
   const progress = `${run.succeeded} of ${run.total} tasks succeeded`;
   const when = `started ${timestamp(run.created_at)} UTC, ${run.finished_at ? `took ${took}` : `${took} ago`}`;
@@ -55,30 +54,25 @@ function runHead(run: RunOverview, display: Display): string {
   if (run.reruns.length > 0) facts.push(fact('rerun by', `run ${run.reruns.join(', ')}`));
   if (run.finished_at && run.status === 'CANCELLED')
     facts.push(fact('stopped', `${timestamp(run.finished_at)} UTC`));
-  const cause = run.failed_task ? `${run.failed_task}: ${run.reason}` : `${run.reason}`;
-  const reason = wrap(printable(cause), columns)
+  const cause = wrap(printable(causeOf(run)), columns)
     .split('\n')
     .map((line) => paint(line, colourOf(run.status)));
-  return [runSentence(run, display), '', ...facts, ...(run.reason === null ? [] : ['', ...reason]), ''].join(
+  return [runSentence(run, display), '', ...facts, ...(run.reason === null ? [] : ['', ...cause]), ''].join(
     '\n',
   );
 }
 
 function runTree(run: RunOverview, display: Display, siblings?: number): string {
   const lines = drawTree(run.tasks, display, siblings);
-  const label = ({ prefix, task }: Line<TaskOverview>) => (task ? `${prefix}  ${task.name}` : '');
+  const label = (line: Line<TaskOverview>) => ('task' in line ? `${line.prefix}  ${line.task.name}` : '');
   const names = Math.max(...lines.map((line) => width(label(line))), 4);
   return `${lines.map((line) => treeLine(run, line, Math.min(names, Math.floor(display.width / 2)), display)).join('\n')}\n`;
 }
 
-function treeLine(
-  run: RunOverview,
-  { prefix, task, folded }: Line<TaskOverview>,
-  names: number,
-  display: Display,
-): string {
+function treeLine(run: RunOverview, line: Line<TaskOverview>, names: number, display: Display): string {
   const { paint, now, width: columns } = display;
-  if (!task) return paint(`${prefix}${summarise(folded ?? [])}`, 'dim');
+  if ('folded' in line) return paint(`${line.prefix}${summarise(line.folded)}`, 'dim');
+  const { prefix, task } = line;
   // Branches that are too deep for the terminal lose their beginnings.
   const branches = prefix.slice(Math.max(0, width(prefix) + 2 + Math.min(8, width(task.name)) - names));
   const room = names - width(branches) - 2;
@@ -90,8 +84,8 @@ function treeLine(
   const name = pad(brief(task.name, room, display), room);
   const left = `${paint(branches, 'dim')}${mark(task, display)} ${name}  ${facts}`;
   const note = brief(noteOfTask(run, task), Math.max(0, columns - width(left) - 2), display);
-  const line = `${left}  ${task.state === 'FAILED' ? paint(note, 'red') : note}`;
-  return cut(line.trimEnd(), columns, glyphs(display).ellipsis);
+  const drawn = `${left}  ${task.state === 'FAILED' ? paint(note, 'red') : note}`;
+  return cut(drawn.trimEnd(), columns, glyphs(display).ellipsis);
 }
 
 /** When the tree is too long for the terminal: what runs or has failed, and how many of the others there are. */
@@ -126,7 +120,7 @@ function duringAttempt({ attempt, retries, reused_from }: TaskOverview): string 
 
 function ranFor({ started_at, finished_at, reused_from }: TaskOverview, now: Date): string {
   if (started_at === null || reused_from !== null) return '';
-  return duration(Math.max(0, (finished_at ?? now).getTime() - started_at.getTime()));
+  return elapsed(started_at, finished_at, now);
 }
 
 function noteOfTask(run: RunOverview, task: TaskOverview): string {
@@ -137,13 +131,9 @@ function noteOfTask(run: RunOverview, task: TaskOverview): string {
     if (run.status !== 'RUNNING') return 'not run';
     return task.after.length > 1 && task.state === 'PENDING' ? `after ${someOf(task.after)}` : '';
   }
-  const before = run.attempts.filter((attempt) => attempt.task === task.name).at(-1);
+  const before = run.attempts.findLast((attempt) => attempt.task === task.name);
   const earlier = before ? `before: ${before.error.message}` : '';
   const waits = task.state === 'RUNNING' && task.runner_id === null ? 'waits for a runner' : '';
   const joins = task.after.length > 1 && !earlier && !waits ? `after ${someOf(task.after)}` : '';
   return [waits, earlier, joins].filter(Boolean).join('; ');
-}
-
-function someOf(names: readonly string[]): string {
-  return names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');
 }

@@ -1,7 +1,16 @@
 import type { RunSummary } from '../inspect.ts';
 import { type Column, table } from '../table.ts';
-import { colourOf, duration } from '../terminal.ts';
-import { count, type Display, glyphs, shortTime, timestamp } from './display.ts';
+import { colourOf } from '../terminal.ts';
+import {
+  causeOf,
+  count,
+  type Display,
+  elapsed,
+  progressBar,
+  shortTime,
+  someOf,
+  timestamp,
+} from './display.ts';
 
 export interface RunsPage {
   readonly active: readonly RunSummary[];
@@ -33,13 +42,6 @@ export function runsScreen(page: RunsPage, display: Display): string {
   if (ended.length > 0) parts.push(table(ended, withSubject(ended, endedColumns(display)), display));
   if (page.older !== undefined) parts.push(paint(`Older ones: ${page.older}\n`, 'dim'));
   return parts.join('\n');
-}
-
-/** `███████░░░  7/10` */
-export function progressBar(done: number, total: number, columns: number, display: Display): string {
-  const { full, empty } = glyphs(display);
-  const filled = total === 0 ? 0 : Math.floor((columns * done) / total);
-  return full.repeat(filled) + empty.repeat(columns - filled);
 }
 
 function activeColumns(display: Display): Column<RunSummary>[] {
@@ -97,11 +99,10 @@ function subjectOf({ subject }: RunSummary): string {
 }
 
 function took({ created_at, finished_at }: RunSummary, now: Date): string {
-  return duration(Math.max(0, (finished_at ?? now).getTime() - created_at.getTime()));
+  return elapsed(created_at, finished_at, now);
 }
 
-function noteOfRun({ status, running, failed_task, reason }: RunSummary): string {
-  if (status !== 'RUNNING') return [failed_task, reason].filter((part) => part !== null).join(': ');
-  if (running.length === 0) return 'waits for a runner';
-  return `runs ${running.slice(0, 3).join(', ')}${running.length > 3 ? ` and ${running.length - 3} more` : ''}`;
+function noteOfRun(run: RunSummary): string {
+  if (run.status !== 'RUNNING') return causeOf(run);
+  return run.running.length > 0 ? `runs ${someOf(run.running)}` : 'waits for a runner';
 }

@@ -1,7 +1,7 @@
 import type { RunDetails, TaskDetails } from '../inspect.ts';
 import { type Column, table } from '../table.ts';
-import { colourOf, duration, printable, printableJson, wrap } from '../terminal.ts';
-import { type Display, timestamp } from './display.ts';
+import { colourOf, printable, printableJson, wrap } from '../terminal.ts';
+import { type Display, elapsed, timestamp } from './display.ts';
 
 interface Execution {
   readonly attempt: number;
@@ -69,8 +69,7 @@ function columns({ now }: Display): Column<Execution>[] {
     { title: 'STARTED (UTC)', value: ({ started_at }) => timestamp(started_at) },
     {
       title: 'TOOK',
-      value: ({ started_at, ended_at }) =>
-        duration(Math.max(0, (ended_at ?? now).getTime() - started_at.getTime())),
+      value: ({ started_at, ended_at }) => elapsed(started_at, ended_at, now),
       align: 'right',
     },
     { title: 'NOTE', value: ({ note }) => note, shrinks: true },

@@ -1,6 +1,6 @@
 import type { AttemptDetails, RunOverview, TaskOverview } from '../inspect.ts';
-import { colourOf, duration, pad, width, wrap } from '../terminal.ts';
-import { brief, type Display, glyphs } from './display.ts';
+import { colourOf, duration, glyphs, pad, width, wrap } from '../terminal.ts';
+import { brief, type Display } from './display.ts';
 import { summarise } from './tree.ts';
 
 /** More lines than these say less. */
@@ -106,10 +106,9 @@ function longestChain(run: RunOverview, bars: readonly Bar[], end: number, displ
   }
   const ran = chain.reduce((sum, { began, ended }) => sum + ended - began, 0);
   const names = chain.map(({ task }) => brief(task.name, 24, display));
-  const path =
-    names.length > 6 ? [...names.slice(0, 3), display.unicode ? '…' : '...', ...names.slice(-2)] : names;
-  const arrow = display.unicode ? ' → ' : ' > ';
+  const { arrow, ellipsis } = glyphs(display);
+  const path = names.length > 6 ? [...names.slice(0, 3), ellipsis, ...names.slice(-2)] : names;
   const total = end - run.created_at.getTime();
-  const text = `Longest chain: ${path.join(arrow)}. It ran for ${duration(ran)} and waited for ${duration(Math.max(0, total - ran))}.`;
+  const text = `Longest chain: ${path.join(` ${arrow} `)}. It ran for ${duration(ran)} and waited for ${duration(Math.max(0, total - ran))}.`;
   return wrap(text, display.width);
 }

@@ -1,6 +1,6 @@
 import type { TaskState } from '../inspect.ts';
-import { width } from '../terminal.ts';
-import { count, type Display, glyphs } from './display.ts';
+import { glyphs, width } from '../terminal.ts';
+import { count, type Display } from './display.ts';
 
 /** A task as it stands in a drawing. */
 export interface Node {
@@ -9,14 +9,10 @@ export interface Node {
   readonly state: TaskState | null;
 }
 
-/** One line of the drawing: a task, or those that were folded away. */
-export interface Line<Task extends Node> {
-  /** The branches to the left of it. */
-  readonly prefix: string;
-  readonly task?: Task;
-  /** `1,988 more: 1,900 SUCCESS, 88 READY` */
-  readonly folded?: readonly Task[];
-}
+/** One line of the drawing: a task, or those that were folded away; and the branches to the left of it. */
+export type Line<Task extends Node> =
+  | { readonly prefix: string; readonly task: Task }
+  | { readonly prefix: string; readonly folded: readonly Task[] };
 
 /** Siblings beyond so many are folded, if all goes well with them. */
 const SIBLINGS = 12;
@@ -62,17 +58,15 @@ export function drawTree<Task extends Node>(
   push(ROOT, '');
   for (let entry = stack.pop(); entry; entry = stack.pop()) {
     lines.push(entry);
-    if (entry.task) push(index.get(entry.task.name) ?? ROOT, entry.below);
+    if ('task' in entry) push(index.get(entry.task.name) ?? ROOT, entry.below);
   }
   return lines;
 }
 
 const ROOT = -1;
 
-interface Entry<Task extends Node> extends Line<Task> {
-  /** What stands to the left of everything below it. */
-  readonly below: string;
-}
+/** With what stands to the left of everything below it. */
+type Entry<Task extends Node> = Line<Task> & { readonly below: string };
 
 interface Child<Task> {
   readonly task: Task;

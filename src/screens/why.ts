@@ -7,10 +7,17 @@ import type { Display } from './display.ts';
 /** Tasks of which one would not ask why they have not run. */
 const HAVE_RUN = new Set(['SUCCEEDED', 'REUSED', 'FAILED']);
 
+const COLUMNS: readonly Column<Reason>[] = [
+  { title: 'TASK', value: ({ task }) => task },
+  { title: 'STATE', value: ({ state }) => state },
+  { title: 'CODE', value: ({ code }) => code },
+  { title: 'WHY', value: ({ reason }) => reason },
+];
+
 /** Why the tasks of a run that have not run have not. */
 export function whyScreen(run: RunSummary, reasons: readonly Reason[], display: Display): string {
   const open = reasons.filter(({ code }) => !HAVE_RUN.has(code));
-  if (!display.isTerminal) return table(open, columns(), display);
+  if (!display.isTerminal) return table(open, COLUMNS, display);
   const status = display.paint(run.status, colourOf(run.status));
   const head = `run ${run.id} of ${run.workflow} is ${status}`;
   if (open.length === 0) return `${head}: all of its tasks have run.\n`;
@@ -29,18 +36,9 @@ export function whyScreen(run: RunSummary, reasons: readonly Reason[], display: 
 /** Why one task has not run, and what it waits for in the end. */
 export function whyTaskScreen(reason: Reason, blockers: readonly Reason[], display: Display): string {
   const lines = [reason, ...blockers];
-  if (!display.isTerminal) return table(lines, columns(), display);
+  if (!display.isTerminal) return table(lines, COLUMNS, display);
   const say = ({ task, state, reason }: Reason) =>
     `${task} (${display.paint(state, colourOf(state))}): ${printable(reason)}`;
   const end = blockers.map((one) => wrap(`In the end it waits for ${say(one)}.`, display.width));
   return `${[wrap(`${say(reason)}.`, display.width), ...end].join('\n')}\n`;
-}
-
-function columns(): Column<Reason>[] {
-  return [
-    { title: 'TASK', value: ({ task }) => task },
-    { title: 'STATE', value: ({ state }) => state },
-    { title: 'CODE', value: ({ code }) => code },
-    { title: 'WHY', value: ({ reason }) => reason },
-  ];
 }

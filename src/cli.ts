@@ -10,7 +10,7 @@ import { keptByNpm } from './config.ts';
 import { describeConnectionFailure, isAway, isRefused } from './database/connect.ts';
 import { codeOf, DatabaseUnavailableError, DefinitionError, messageOf, UsageError } from './errors.ts';
 import { Shell, say } from './shell.ts';
-import { printable } from './terminal.ts';
+import { printableLines } from './terminal.ts';
 
 /*
  * The commands. The only place that reads arguments and sets the exit code: 0 done, 1 the run failed, 2 the command was
@@ -25,7 +25,7 @@ const program = new Command('npm run')
   .configureHelp({
     commandUsage: (command) => new Help().commandUsage(command).replace(' [options]', ' -- [options]'),
   })
-  .configureOutput({ outputError: (text, write) => write(lines(text)) })
+  .configureOutput({ outputError: (text, write) => write(printableLines(text)) })
   .showHelpAfterError('(Options stand after --, as in: npm run start-run -- --help)')
   .exitOverride();
 
@@ -49,13 +49,8 @@ program.hook('preAction', (_, command) => {
   }
 });
 
-/** Text with what somebody typed in it, line by line. */
-function lines(text: string): string {
-  return text.split('\n').map(printable).join('\n');
-}
-
 function fail(error: unknown): number {
-  const line = (text: string) => say(lines(text));
+  const line = (text: string) => say(printableLines(text));
   if (error instanceof UsageError || error instanceof InvalidArgumentError) {
     line(error.message);
     return 2;
@@ -66,13 +61,13 @@ function fail(error: unknown): number {
     line(describeConnectionFailure(error, shell.config.databaseUrl));
     return 3;
   }
-  const code = codeOf(error);
-  const hint =
-    error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? ` ${error.hint}` : '';
   if (error instanceof DefinitionError) {
     line(error.message);
     return 4;
   }
+  const code = codeOf(error);
+  const hint =
+    error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? ` ${error.hint}` : '';
   if (/^WF/.test(code)) {
     line(`${messageOf(error)}.${hint}`);
     return code === 'WF002' ? 4 : 2;
@@ -81,11 +76,7 @@ function fail(error: unknown): number {
     line(`The database has no Sluice in it, or an older one: ${messageOf(error)}. Run: npm run migrate`);
     return 4;
   }
-  say(
-    error instanceof Error
-      ? printable(error.stack ?? error.message).replaceAll('\\n', '\n')
-      : printable(String(error)),
-  );
+  line(error instanceof Error ? (error.stack ?? error.message) : String(error));
   return 70;
 }
 

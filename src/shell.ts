@@ -12,10 +12,9 @@ import type { Display } from './screens/display.ts';
 import { painter, printable, printableJson } from './terminal.ts';
 import { workflows } from './workflows/index.ts';
 
-export interface OpenOptions extends Partial<Pick<EngineOptions, 'connectors' | 'log'>> {
-  /** Also a database that is not ours. */
-  readonly mayMigrate?: boolean;
-  readonly migrates?: boolean;
+interface OpenOptions extends Partial<Pick<EngineOptions, 'connectors' | 'log'>> {
+  /** Which databases are brought up to date: any, the embedded one alone, or none. */
+  readonly migrate?: 'always' | 'own' | 'never';
 }
 
 /** What every command needs: the configuration, the database, and a way to say something. */
@@ -32,7 +31,7 @@ export class Shell implements AsyncDisposable {
   }
 
   command(name: string, description: string): Command {
-    return this.#program.command(name).description(description).exitOverride();
+    return this.#program.command(name).description(description);
   }
 
   /** An action of commander. A number that it gives is the exit code. */
@@ -70,7 +69,7 @@ export class Shell implements AsyncDisposable {
   }
 
   /** Connects to the database. The embedded one is kept up to date by itself. */
-  async openDatabase({ mayMigrate = false, migrates = true, ...options }: OpenOptions = {}): Promise<Engine> {
+  async openDatabase({ migrate = 'own', ...options }: OpenOptions = {}): Promise<Engine> {
     const engine = openEngine({
       connectionString: await this.databaseUrl(),
       connectors,
@@ -79,29 +78,34 @@ export class Shell implements AsyncDisposable {
       ...options,
     });
     this.#opened.push(engine);
-    if (migrates && (mayMigrate || this.config.databaseUrl === undefined)) await engine.migrate(say);
+    const isOwn = this.config.databaseUrl === undefined;
+    if (migrate === 'always' || (migrate === 'own' && isOwn)) await engine.migrate(say);
     return engine;
   }
 
   /** How screens are drawn, as things are at this moment. */
   display(): Display {
-    const { isTTY } = process.stdout;
     return {
       paint: painter(this.#hasColour),
-      isTerminal: isTTY,
+      isTerminal: this.isTerminal,
       unicode: this.config.unicode,
       ...sizeOf(process.stdout),
       now: new Date(),
     };
   }
 
+  /** Are results for people, and not for a pipe? */
+  get isTerminal(): boolean {
+    return process.stdout.isTTY;
+  }
+
   /** Can what was shown be drawn over? */
   get canRedraw(): boolean {
-    return process.stdout.isTTY && this.config.redraws;
+    return this.isTerminal && this.config.redraws;
   }
 
   get #hasColour(): boolean {
-    return process.stdout.isTTY && this.config.color;
+    return this.isTerminal && this.config.color;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -16,6 +16,11 @@ export function printable(text: string): string {
   });
 }
 
+/** The same, line by line. */
+export function printableLines(text: string): string {
+  return text.split('\n').map(printable).join('\n');
+}
+
 /** JSON without a character that a terminal acts on; it means the same. */
 export function printableJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, undefined, indent).replace(UNPRINTABLE, (character) =>

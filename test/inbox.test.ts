@@ -504,5 +504,6 @@ test('a folder or a workflow that will not do is refused before anything starts'
     assert.equal(await refused('samples', '--move-to', '/proc/nowhere'), 'BAD_MOVE_TO');
   assert.ok(existsSync(join(work.path, 'samples', 'sample_po_email.txt')));
   assert.equal(await refused('samples', '--alerts', '../x'), 'BAD_ALERTS');
+  assert.match(await say('samples', '--alerts', 'a{b}'), /^BAD_ALERTS a\{b\} has a brace in it/);
   assert.match(await say('samples', '--workflow', 'po_dmeo'), /^WORKFLOW_NOT_FOUND .* mean "po_demo"\?/);
 });

@@ -7,7 +7,7 @@ import { LiveScreen, sizeOf } from '../src/live.ts';
 import { createLog } from '../src/log.ts';
 import { shown } from '../src/mail/message.ts';
 import { outputsScreen, taskScreen } from '../src/screens/task.ts';
-import { cut, painter, printable, width, withoutColour, wrap } from '../src/terminal.ts';
+import { cut, painter, printable, printableLines, width, withoutColour, wrap } from '../src/terminal.ts';
 import { command } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
 import { draw, fileDatabase, running } from './support/scene.ts';
@@ -140,6 +140,10 @@ const HOSTILE = 'no\x7f\x9b31m\u202e\u{e0041}';
 function isHarmless(text: string): boolean {
   return text.split('\n').every((line) => printable(line) === line);
 }
+
+test('lines stay lines when their text is escaped, and an escape that somebody wrote stays as it is', () => {
+  assert.equal(printableLines('C:\\new\n\tb\x1b'), 'C:\\new\n\\tb\\x1b');
+});
 
 test('what a terminal would act on is escaped', () => {
   assert.equal(printable('a\x1b[31m\tb\n\u009b\u202e\ufeff'), 'a\\x1b[31m\\tb\\n\\x9b\\u202e\\ufeff');

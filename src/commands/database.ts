@@ -8,7 +8,7 @@ export function addDatabaseCommands(shell: Shell): void {
     .option('--json', 'as JSON')
     .action(
       shell.action(async ({ json }: { json?: boolean }) => {
-        const engine = await shell.openDatabase({ migrates: false });
+        const engine = await shell.openDatabase({ migrate: 'never' });
         const applied = await engine.migrate(say);
         if (json) showJson({ applied });
         else show(applied.length > 0 ? `Done: ${applied.join(', ')}` : 'The database is up to date.');

@@ -141,7 +141,9 @@ async function targetFolder(given: string, inbox: string): Promise<string> {
 
 function alertFolder(given: string): string {
   const folder = fromHere(given);
-  if (isAbsolute(folder) || /[{}]/.test(folder))
+  if (/[{}]/.test(folder))
+    throw new UsageError(`BAD_ALERTS ${printable(given)} has a brace in it, which stands for a value there.`);
+  if (isAbsolute(folder))
     throw new UsageError(`BAD_ALERTS ${printable(given)} has to be a folder inside ${process.cwd()}.`);
   return folder;
 }

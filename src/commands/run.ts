@@ -5,7 +5,7 @@ import { addressOf } from '../database/url.ts';
 import type { RunDetails } from '../inspect.ts';
 import { runScreen } from '../screens/run.ts';
 import { exitCodeOf, INTERRUPTED, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
-import { printable } from '../terminal.ts';
+import { printable, printableLines } from '../terminal.ts';
 import { workflows } from '../workflows/index.ts';
 import { watchRun } from './watch.ts';
 
@@ -16,7 +16,7 @@ export function addRunCommands(shell: Shell): void {
     .option('--input <key=value>', 'input of the run; may be repeated', collectInput, [])
     .action(
       shell.action(async ({ input }: { input: string[] }) => {
-        const engine = await shell.openDatabase({ mayMigrate: true });
+        const engine = await shell.openDatabase({ migrate: 'always' });
         await engine.register();
         const id = await engine.startRun('po_demo', {
           input: parseInput(input, await engine.inputSchema('po_demo')),
@@ -107,7 +107,7 @@ export function addRunCommands(shell: Shell): void {
           });
           if (wait) return await watchRun(shell, engine, id, { json, quiet: true });
           if (json) showJson({ run: id, workflow });
-          else if (process.stdout.isTTY) {
+          else if (shell.isTerminal) {
             const what = key === undefined ? 'is started' : `is the one with the key "${printable(key)}"`;
             show(`run ${id} of ${workflow} ${what}. See it: npm run runs -- ${id}`);
           } else show(id);
@@ -137,5 +137,5 @@ async function showAlert(run: RunDetails): Promise<void> {
   // Any runner of the database may have written it, in the folder that it was started in.
   if (!existsSync(path)) return show(`A runner in another folder wrote ${printable(path)}.\n`);
   const alert = await readFile(path, 'utf8');
-  show(`${printable(path)}:\n${alert.split('\n').map(printable).join('\n')}`);
+  show(`${printable(path)}:\n${printableLines(alert)}`);
 }

@@ -51,7 +51,7 @@ async function cancel(shell: Shell, id: string, json = false): Promise<number> {
   const left = run.tasks.filter(({ state }) => state === 'PENDING' || state === 'READY').length;
   if (json)
     showJson({ run: id, status: run.status, reason: run.reason, finished_at: run.finished_at, running });
-  else if (!process.stdout.isTTY) show(`${id}\t${run.status}`);
+  else if (!shell.isTerminal) show(`${id}\t${run.status}`);
   else if (!cancelled) show(`run ${id} was ${printable(`${run.reason}`)} already.`);
   else {
     const told = running.length > 0 ? ` ${running.join(', ')} will be told to stop.` : '';
@@ -72,7 +72,7 @@ async function rerun(
   const run = await engine.readOverview(newId);
   const reused = run?.tasks.filter(({ reused_from }) => reused_from !== null).length ?? 0;
   if (json) showJson({ run: newId, rerun_of: id, from_failed: fromFailed, reused });
-  else if (!process.stdout.isTTY) show(newId);
+  else if (!shell.isTerminal) show(newId);
   else {
     const taken = fromFailed
       ? ` ${count(reused)} of ${count(run?.total ?? 0)} tasks are taken over from there.`
@@ -88,7 +88,7 @@ async function prune(shell: Shell, { olderThan, dryRun = false, json }: PruneOpt
   const what = `${count(total)} ${total === 1 ? 'run' : 'runs'} that ended more than ${olderThan} ago`;
   if (dryRun) {
     if (json) showJson({ runs: total, deleted: 0 });
-    else show(process.stdout.isTTY ? `There are ${what}. Nothing was deleted.` : String(total));
+    else show(shell.isTerminal ? `There are ${what}. Nothing was deleted.` : String(total));
     return 0;
   }
   const stop = new AbortController();
@@ -103,7 +103,7 @@ async function prune(shell: Shell, { olderThan, dryRun = false, json }: PruneOpt
     say(`deleted ${count(deleted)} of ${count(total)} runs`);
   }
   if (json) showJson({ runs: total, deleted });
-  else if (!process.stdout.isTTY) show(String(deleted));
+  else if (!shell.isTerminal) show(String(deleted));
   else if (stop.signal.aborted)
     show(`Stopped: ${count(deleted)} of ${what} are deleted. The same command goes on.`);
   else

@@ -2,7 +2,7 @@ import { lstat, mkdir, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { Connector, operation } from '../connector.ts';
-import { ConnectorError, messageOf } from '../errors.ts';
+import { ConnectorError, codeOf, messageOf } from '../errors.ts';
 import { isInside, writeWhole } from '../files.ts';
 import { printable } from '../terminal.ts';
 import { fillPath } from './file_name.ts';
@@ -65,7 +65,7 @@ export class FileConnector extends Connector {
 /** The system's own message names the whole path, which is nobody's business. */
 function notWritten(path: string, error: unknown): never {
   if (error instanceof ConnectorError) throw error;
-  const why = (error as NodeJS.ErrnoException).code ?? messageOf(error);
+  const why = codeOf(error) || messageOf(error);
   throw new ConnectorError('FILE_NOT_WRITTEN', `${printable(path)} could not be written: ${why}`, {
     cause: error,
   });

@@ -1,4 +1,3 @@
-import { spawn } from 'node:child_process';
 import { readdir, readFile } from 'node:fs/promises';
 import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
@@ -6,6 +5,7 @@ import type pg from 'pg';
 import { CHECKOUT, childEnvironment } from '../config.ts';
 import { DatabaseUnavailableError } from '../errors.ts';
 import { openClient, withSession } from './connect.ts';
+import { run } from './process.ts';
 
 interface Migration {
   readonly file: string;
@@ -119,22 +119,9 @@ async function refuseUnusable(client: pg.Client): Promise<void> {
 /** A process of its own: it ends the process it runs in when its connection breaks. */
 async function runGraphileMigrate(url: string, project: string): Promise<void> {
   const cli = join(dirname(createRequire(import.meta.url).resolve('graphile-migrate')), 'cli.js');
-  const child = spawn(process.execPath, [cli, 'migrate'], {
-    cwd: project,
-    env: { ...childEnvironment(), DATABASE_URL: withSession(url) },
-    stdio: ['ignore', 'pipe', 'pipe'],
-    windowsHide: true,
-  });
-  let output = '';
-  for (const stream of [child.stdout, child.stderr]) {
-    stream.setEncoding('utf8').on('data', (text) => {
-      output += text;
-    });
-  }
-  const code = await new Promise<number | null>((resolve, reject) => {
-    child.once('error', reject).once('close', resolve);
-  });
-  if (code !== 0) throw migrationFailure(output);
+  const env = { ...childEnvironment(), DATABASE_URL: withSession(url) };
+  const { said, failure } = await run(process.execPath, [cli, 'migrate'], { cwd: project, env });
+  if (failure) throw migrationFailure(said || failure);
 }
 
 /** What graphile-migrate prints is mostly its own stack; the whole of it is the cause. */

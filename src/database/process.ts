@@ -5,15 +5,20 @@ import { childEnvironment } from '../config.ts';
 import { codeOf, DatabaseUnavailableError, messageOf } from '../errors.ts';
 import type { Account } from './account.ts';
 
-/** Runs a program of Postgres to its end. Fails with what it said. */
-export async function runProgram(file: string, args: string[], account?: Account, input = ''): Promise<void> {
-  const child = spawn(file, args, {
-    env: childEnvironment(),
-    cwd: dirname(file),
-    stdio: 'pipe',
-    windowsHide: true,
-    ...account,
-  });
+interface Settings {
+  readonly cwd: string;
+  readonly env: Record<string, string | undefined>;
+  readonly input?: string | undefined;
+  readonly account?: Account | undefined;
+}
+
+/** Runs a program to its end: what it said, and why it failed if it did. */
+export async function run(
+  file: string,
+  args: readonly string[],
+  { cwd, env, input = '', account }: Settings,
+): Promise<{ readonly said: string; readonly failure: string | undefined }> {
+  const child = spawn(file, args, { cwd, env, stdio: 'pipe', windowsHide: true, ...account });
   let said = '';
   for (const stream of [child.stdout, child.stderr]) {
     stream.setEncoding('utf8').on('data', (text) => {
@@ -27,6 +32,18 @@ export async function runProgram(file: string, args: string[], account?: Account
       resolve(code === 0 ? undefined : `it ended with ${signal ?? code}`),
     );
   });
+  return { said, failure };
+}
+
+/** Runs a program of Postgres to its end. Fails with what it said. */
+export async function runProgram(
+  file: string,
+  args: readonly string[],
+  account?: Account,
+  input?: string,
+): Promise<void> {
+  const settings = { cwd: dirname(file), env: childEnvironment(), account, input };
+  const { said, failure } = await run(file, args, settings);
   if (failure) throw new DatabaseUnavailableError(`Cannot run ${file}: ${failure}\n${said}`.trimEnd());
 }
 

@@ -1,7 +1,7 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { ConnectorError, messageOf } from '../errors.ts';
+import { ConnectorError, codeOf, messageOf } from '../errors.ts';
 import { isInside } from '../files.ts';
 import { shown } from './message.ts';
 
@@ -77,7 +77,7 @@ function outside(path: string): ConnectorError {
 }
 
 function refuse(path: string, error: unknown): never {
-  const code = (error as NodeJS.ErrnoException).code;
+  const code = codeOf(error);
   if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') {
     throw new ConnectorError('EMAIL_NOT_FOUND', `there is no file ${shown(path)}. Check the path.`, {
       cause: error,
@@ -88,6 +88,6 @@ function refuse(path: string, error: unknown): never {
       cause: error,
     });
   }
-  const why = code === 'EACCES' || code === 'EPERM' ? 'permission denied' : (code ?? messageOf(error));
+  const why = code === 'EACCES' || code === 'EPERM' ? 'permission denied' : code || messageOf(error);
   throw new ConnectorError('EMAIL_UNREADABLE', `${shown(path)} cannot be read: ${why}.`, { cause: error });
 }

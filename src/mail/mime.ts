@@ -21,7 +21,7 @@ export interface MimePart {
 }
 
 const BOUNDARIES = 1_000;
-const TEXT_LINES = 50_000;
+const PARSER_LINES = 50_000;
 const HEADER_BYTES = 256 * 1024;
 
 /** Takes an internet message apart, and messages attached to it; the first of repeated headers counts. */
@@ -65,10 +65,10 @@ function refuseFloods(raw: string, source: string): void {
       `${shown(source)} has more than ${BOUNDARIES} parts. Forward the order alone.`,
     );
   }
-  if (isMore(raw, LINES, TEXT_LINES)) {
+  if (isMore(raw, LINES, PARSER_LINES)) {
     throw new ConnectorError(
       'EMAIL_TOO_LARGE',
-      `${shown(source)} has more than ${TEXT_LINES} lines of text. Forward the order alone.`,
+      `${shown(source)} has more than ${PARSER_LINES} lines of text. Forward the order alone.`,
     );
   }
 }

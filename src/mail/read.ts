@@ -1,5 +1,6 @@
 import { basename, dirname, join } from 'node:path';
 import { ConnectorError } from '../errors.ts';
+import { beginningOf } from '../json.ts';
 import { sentOn } from './dates.ts';
 import { readInside } from './file.ts';
 import { type Attachment, type EmailMessage, type Notice, shown } from './message.ts';
@@ -85,7 +86,8 @@ function isEml(path: string): boolean {
 
 /** An internet message and no plain text: what it holds counts before what it is called. */
 function isMessage(path: string, text: string): boolean {
-  if (isMime(text) || !isEml(path)) return isMime(text);
+  if (isMime(text)) return true;
+  if (!isEml(path)) return false;
   const head = text.slice(0, HEAD_LENGTH).replace(/\r\n?/g, '\n');
   // Headers without end are for the parser to refuse.
   const isEndless = text.length > HEAD_LENGTH && !head.includes('\n\n');
@@ -138,7 +140,7 @@ function readable(text: string, what: string, warnings: Notice[]): string {
   if (cleaned.length <= TEXT_LENGTH && lines.length <= TEXT_LINES) return cleaned;
   const message = `only the first ${TEXT_LENGTH} characters or ${TEXT_LINES} lines of ${what} were read`;
   warnings.push({ code: 'TEXT_CUT', message });
-  return clean(lines.slice(0, TEXT_LINES).join('\n').slice(0, TEXT_LENGTH));
+  return beginningOf(lines.slice(0, TEXT_LINES).join('\n'), TEXT_LENGTH);
 }
 
 function noteLoss(text: string, what: string, warnings: Notice[]): void {

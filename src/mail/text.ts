@@ -37,7 +37,10 @@ export function cleanLine(text: string | null | undefined, length = 1000): strin
   return beginningOf(line.trim(), length) || null;
 }
 
-/** Bytes to text: by the byte order mark, else UTF-8, and where that fails Windows-1252, unless most of it is UTF-8. */
+/**
+ * Bytes to text: by the byte order mark, else UTF-8, and where that fails Windows-1252, unless most of it is UTF-8. Throws a
+ * ConnectorError when it is no text.
+ */
 export function decode(bytes: Uint8Array, source: string): string {
   const text = decodeBytes(bytes);
   const head = text.slice(0, 100_000);

@@ -1,7 +1,7 @@
 import { cut, glyphs } from './terminal.ts';
 
 /** What is drawn on: a terminal, or in tests something that behaves like one. */
-export interface Canvas {
+interface Canvas {
   readonly columns?: number;
   readonly rows?: number;
   write(text: string): unknown;

@@ -15,7 +15,7 @@ export interface Log {
   readonly quiet?: boolean;
 }
 
-export interface LogOptions {
+interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
   readonly color: boolean;

@@ -6,7 +6,7 @@ import { Session } from './session.ts';
 import type { Pulse } from './store.ts';
 import { Trouble } from './trouble.ts';
 
-export interface PresenceOptions {
+interface PresenceOptions {
   readonly url: string;
   readonly log: Log;
   readonly slots: number;

@@ -13,7 +13,7 @@ export interface OutputReference<Task extends string = string> {
 }
 
 /** Stands for a fact about the run itself. */
-export interface RunReference {
+interface RunReference {
   readonly $run: readonly ['id' | 'created_at'];
 }
 

@@ -21,7 +21,7 @@ import { DatabaseUnavailableError, messageOf } from '../errors.ts';
 import { type Account, canReach } from './account.ts';
 
 /** A PostgreSQL as npm unpacked it. */
-export interface Native {
+interface Native {
   readonly folder: string;
   /** Of the npm package; begins with the version of PostgreSQL. */
   readonly version: string;

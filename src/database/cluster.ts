@@ -40,7 +40,7 @@ export interface Cluster {
   readonly server: Server;
 }
 
-export interface Server {
+interface Server {
   readonly port: number;
   /** Of the role `sluice`, which owns the database `sluice` and may create others, but is no superuser. */
   readonly password: string;

@@ -2,7 +2,7 @@ import pg from 'pg';
 import { codeOf, DatabaseUnavailableError, messageOf } from '../errors.ts';
 import { addressOf } from './url.ts';
 
-export interface ConnectOptions {
+interface ConnectOptions {
   /** Shown in pg_stat_activity. */
   readonly name?: string;
   /** A query that takes longer is rejected; it may run on, so the connection has to be given up. */

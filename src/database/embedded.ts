@@ -20,14 +20,14 @@ import { freePort, runProgram } from './process.ts';
 
 type Settings = Readonly<Record<string, string>>;
 
-export interface StartOptions {
+interface StartOptions {
   /** Of postgresql.conf, for this start. */
   readonly settings?: Settings;
   /** Told what takes its time. */
   readonly say?: (line: string) => void;
 }
 
-export interface EmbeddedStatus {
+interface EmbeddedStatus {
   readonly state: 'absent' | 'stopped' | 'busy' | 'running';
   readonly folder: string;
   /** Where its log is, once there is a cluster. */

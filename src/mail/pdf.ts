@@ -3,7 +3,7 @@ import { type Notice, shown } from './message.ts';
 import { layoutPage, type Page } from './pdf_layout.ts';
 import { clean } from './text.ts';
 
-export interface PdfLimits {
+interface PdfLimits {
   readonly bytes: number;
   readonly pages: number;
   readonly texts: number;
@@ -24,7 +24,7 @@ export const PDF_LIMITS: PdfLimits = {
 };
 
 /** The text of a PDF, or why it has none. `note` says that not all of it was read. */
-export type PdfResult =
+type PdfResult =
   | { readonly text: string; readonly error: null; readonly note: string | null }
   | { readonly text: null; readonly error: Notice; readonly note: null };
 

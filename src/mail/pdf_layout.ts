@@ -3,7 +3,7 @@
  * sees them: columns apart, and about where they stand on the page. A unit is 16 points.
  */
 
-export interface PageText {
+interface PageText {
   readonly x: number;
   readonly y: number;
   /** The width, in a unit that differs between producers. */

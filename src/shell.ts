@@ -159,10 +159,12 @@ export function exitCodeOf({ status }: Pick<RunSummary, 'status'>): number {
   return status === 'COMPLETED' ? 0 : 1;
 }
 
+/** Refuses the number of a run that is not there. */
 export function noSuchRun(id: string): never {
   throw new UsageError(`RUN_NOT_FOUND there is no run ${id}. See: npm run runs`);
 }
 
+/** Refuses a name that no workflow has; says which there are. */
 export async function noSuchWorkflow(engine: Engine, name: string): Promise<never> {
   const names = (await engine.listWorkflows()).map(({ workflow }) => workflow);
   throw new UsageError(

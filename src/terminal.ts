@@ -111,6 +111,7 @@ const ASCII: Glyphs = {
   },
 };
 
+/** What the terminal can show. */
 export function glyphs({ unicode }: { readonly unicode: boolean }): Glyphs {
   return unicode ? UNICODE : ASCII;
 }

@@ -167,6 +167,7 @@ const MOST_ACTIVE = 10_000;
 /** No more begin and end between two looks. */
 const MOST_ENDED = 1_000;
 
+/** A line for each run that begins, moves or ends, from now on. */
 async function appendRuns(shell: Shell, engine: Engine, signal: AbortSignal, json: boolean): Promise<void> {
   let active: readonly RunSummary[] = [];
   let told: ReadonlyMap<string, string> | undefined;

@@ -78,6 +78,17 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { po_number: '4500' },
     warnings: ['VALUE_AMBIGUOUS po_number'],
   },
+  'so is one that is followed by another': {
+    text: 'PO Numbers: 77120, 77121',
+    fields: { po_number: '77120' },
+    warnings: ['VALUE_AMBIGUOUS po_number'],
+  },
+  'also in the subject': {
+    text: 'Vendor: Foo',
+    subject: 'Re: PO 4711 and PO 4712',
+    fields: { po_number: '4711' },
+    warnings: ['VALUE_AMBIGUOUS po_number'],
+  },
   'another order number in the subject is told': {
     text: HEAD,
     subject: 'Purchase Order B-200',

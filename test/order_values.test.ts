@@ -171,6 +171,38 @@ test('what is no plain due date is missing or in doubt, never another day', () =
   assert.deepEqual(read('2025-03-30 02:30'), ['2025-03-30', '']);
 });
 
+test('what is ordered, how much and for when is no order number, in a subject or behind "Order:"', () => {
+  const read = (text: string, subject: string | null = null) =>
+    extractOrder(mail(`Vendor: Foo\n${text}`, subject)).fields.po_number;
+  const none = [
+    'A4 paper',
+    '500m cable',
+    'M8x40 bolts',
+    '3x RTX-4090',
+    '1200kg coffee',
+    '12th June',
+    '15/08',
+    'KW26',
+    'Q3-2025',
+  ];
+
+  for (const text of none) {
+    assert.equal(read('', `RE: Order ${text}`), null, text);
+    assert.equal(read(`Order: ${text}`), null, text);
+  }
+  for (const text of [
+    '88-204',
+    '88-204 - rods',
+    '88-204 (rush)',
+    '88-204 from Acme',
+    '88-204, dated 2 June',
+  ]) {
+    assert.equal(read('', `Order ${text}`), '88-204', text);
+    assert.equal(read(`Order: ${text}`), '88-204', text);
+  }
+  assert.equal(read('', 'Back order B-22 / PO 4711'), '4711');
+});
+
 test('a value with characters that could not be decoded is in doubt', () => {
   const { fields, warnings } = extractOrder(mail('PO Number: 1\nVendor: M\ufffdller\nTotal: $5.00'));
 

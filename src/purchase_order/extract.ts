@@ -35,6 +35,8 @@ export function extractOrder(mail: Mail): Extraction {
   const warn: Warn = (code, field, message) => {
     warnings.push({ code, field, message });
   };
+  const sayDoubt = (field: LabelField, raw: string, value: string, doubt: string) =>
+    warn('VALUE_AMBIGUOUS', field, `${field} ${shown(raw)} was read as ${value}, but ${doubt}`);
   const documents = chooseDocuments(mail, warn);
   const values = new Map<string, string>();
   const found: Record<string, Origin> = {};
@@ -51,8 +53,7 @@ export function extractOrder(mail: Mail): Extraction {
         const isForeign =
           values.has('po_number') && document !== documents[0] && numberOf(document) === undefined;
         const doubt = isForeign ? `the ${document.source} names no order` : doubtOf(document, statement);
-        if (doubt)
-          warn('VALUE_AMBIGUOUS', field, `${field} ${shown(raw)} was read as ${value}, but ${doubt}`);
+        if (doubt) sayDoubt(field, raw, value, doubt);
       } else if (contradict(field, known, value)) {
         const message = `${field} is ${known} in the ${found[field]?.source}, but ${value} in the ${document.source}`;
         warn('VALUES_DIFFER', field, message);
@@ -84,11 +85,13 @@ export function extractOrder(mail: Mail): Extraction {
 
   const inSubject = mail.subject === null ? null : orderNumberInSubject(mail.subject);
   const known = values.get('po_number');
-  if (inSubject !== null && known === undefined) {
-    values.set('po_number', inSubject);
-    found.po_number = { source: 'subject', line: null, label: null, raw: inSubject };
-  } else if (inSubject !== null && known !== undefined && contradict('po_number', known, inSubject)) {
-    const message = `po_number is ${known} in the ${found.po_number?.source}, but ${inSubject} in the subject`;
+  if (inSubject && known === undefined) {
+    const { value, doubt } = inSubject;
+    values.set('po_number', value);
+    found.po_number = { source: 'subject', line: null, label: null, raw: value };
+    if (doubt) sayDoubt('po_number', mail.subject ?? '', value, doubt);
+  } else if (inSubject && known !== undefined && contradict('po_number', known, inSubject.value)) {
+    const message = `po_number is ${known} in the ${found.po_number?.source}, but ${inSubject.value} in the subject`;
     warn('VALUES_DIFFER', 'po_number', message);
   }
   const priced = documents.find((document) => currenciesIn(document).length > 0);

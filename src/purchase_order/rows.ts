@@ -1,7 +1,7 @@
 import { multiply, sameToTheCent, toUnits } from './decimal.ts';
 import { type Column, cellsOf, isNaming, isNumeric, type NumberColumn } from './headings.ts';
 import { EMPTY } from './layout.ts';
-import { type Amount, CURRENCY, type Mark, readAmount } from './money.ts';
+import { type Amount, CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
 
 /** One position of an order, numbers as decimal text; null where a column is missing. */
 export interface Row {
@@ -28,8 +28,7 @@ interface Token {
 /** The longest row, in words; no more of a line is looked at than so many rows could have. */
 const ROW_WORDS = 60;
 const LINE_WORDS = 2_000;
-const UNIT =
-  /^(?:ea|each|pcs?|pieces?|units?|box(?:es)?|bxs?|cases?|cs|pks?|packs?|pkgs?|sets?|pairs?|prs?|dozen|dz|rolls?|rls?|bags?|kgs?|g|lbs?|t|tons?|tonnes?|m|mm|cm|ft|in|yds?|l|ltrs?|litres?|liters?|gals?|h|hrs?|hours?|days?|lots?|ct|cartons?|ctns?|pallets?|sheets?|bottles?|drums?|reels?|reams?|cans?|tubes?|bundles?|x|@|at)\.?$/i;
+const UNIT = new RegExp(String.raw`^(?:${MEASURE}|in|x|@|at)\.?$`, 'i');
 const PER_UNIT = /\s?(?:\/|per |@)\s?\p{L}{1,10}\.?$|\s(?:each|ea)\.?$/iu;
 const UNIT_BEHIND = /(?<=\d)\s*\p{L}{1,10}[23]?\.?$/u;
 const ITEM = /^#?(?=\S*\d)[\p{L}\p{N}][\p{L}\p{N}._/-]{0,29}[.)]?$/u;

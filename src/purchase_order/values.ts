@@ -1,7 +1,7 @@
 import { beginningOf } from '../json.ts';
 import { readDate, type SlashOrder } from './dates.ts';
 import type { LabelField } from './labels.ts';
-import { amountsIn, asMoney, type Mark, readAmount } from './money.ts';
+import { amountsIn, asMoney, type Mark, MEASURE, readAmount } from './money.ts';
 
 /** How a document writes what can be written in several ways. */
 export interface Style {
@@ -107,7 +107,7 @@ function datesIn(text: string, order: SlashOrder | null): string[] {
 
 /**
  * The identifier alone: a token with a digit, without its label, a `#`, or punctuation behind it. Where the label does not
- * speak of a number, "500 pcs" is none, and a year is doubted.
+ * speak of a number, "25kg" is none, and a year is doubted; behind no more than "order", it has to stand alone.
  */
 function readOrderNumber(text: string, label = ''): Value | null {
   const bare = text
@@ -118,30 +118,36 @@ function readOrderNumber(text: string, label = ''): Value | null {
   const number = IDENTIFIER.exec(bare)?.[0].replace(/[._/-]+$/, '');
   if (!number) return null;
   const rest = bare.slice(number.length);
-  if (/^order$/i.test(label) && HOW_MANY.test(bare)) return null;
-  const goesOn = GOES_ON_NUMBER.test(rest) && !readDate(rest.replace(/^[\s/-]+/, ''), null);
-  const isYear = /^(?:19|20)\d\d$/.test(number) && /(?:order|p\.?\s?\/?o\.?)$/i.test(label);
-  const doubt = goesOn ? 'more digits follow' : isYear ? 'it could be a year' : undefined;
+  const isVague = /(?:order|p\.?\s?\/?o\.?)$/i.test(label);
+  if (isVague && HOW_MUCH.test(number)) return null;
+  if (/^order$/i.test(label) && (NO_NUMBER.test(number) || !STANDS_ALONE.test(rest))) return null;
+  const goesOn = GOES_ON_NUMBER.test(rest) && !readDate(rest.replace(/^[\s/,;&-]+/, ''), null);
+  const isYear = isVague && /^(?:19|20)\d\d$/.test(number);
+  const doubt = goesOn ? 'another number follows' : isYear ? 'it could be a year' : undefined;
   return { value: number, ...(doubt && { doubt }) };
 }
 
-/** "4500 12", "4500 / 2025" */
-const GOES_ON_NUMBER = /^\s(?:[/-]\s?)?\d{2,}(?![\p{L}\p{N}.,/-]|\s\p{L})/u;
-/** "12 pumps", "1200 units" */
-const HOW_MANY = /^(?:\d{1,3}\s\p{L}|\d+\s(?:pcs|pieces|units|boxes|pallets|sets|x)\b)/iu;
-const IN_SUBJECT =
-  /(?<![\p{L}\p{N}])(?:p\.?\/?o\b\.?|purchase order|order)\s?(?:number|no\b\.?|nr\b\.?|#)?\s?[:#]?\s?(?=\S*\d)([\p{L}\p{N}][\p{L}\p{N}._/\u2010-\u2015-]{1,39})/iu;
-const PO_TOKEN = /(?<![\p{L}\p{N}])PO[-_ ]?\d[\w./-]{1,39}/iu;
+/** "4500 12", "4500 / 2025", "4711, 4712", "4711 and PO 4712" */
+const GOES_ON_NUMBER =
+  /^(?=[\s,;&])\s?(?:[/,;&-]|and\b)?\s?(?:p\.?o\b\.?[\s#]?)?\d{2,}(?![\p{L}\p{N}.,/-]|\s\p{L})/iu;
+/** "25kg", "3x", "12th" */
+const HOW_MUCH = new RegExp(String.raw`^\d[\d.,]*(?:${MEASURE}|x|st|nd|rd|th)$`, 'i');
+/** "12", "2025", "15/08", "KW26", "Q3-2025" */
+const NO_NUMBER = /^(?:\d{1,3}|(?:19|20)\d\d|\d{1,2}[/.]\d{1,2}|(?:kw|cw|wk)\d{1,2}|q[1-4](?:\W.*)?)$/i;
+const STANDS_ALONE = /^(?:[.!]*$|\s?[-/([]|,?\s(?:from|of|dated?)\b)/i;
+/** Where a subject may name its order, the plainest first. */
+const IN_SUBJECT = [
+  /(?<![\p{L}\p{N}])(?:p\.?\/?o\b\.?|purchase order)\s?(?:number|no\b\.?|nr\b\.?|#)?/giu,
+  /(?<![\p{L}\p{N}])(?=PO[-_]?\d)/giu,
+  /(?<![\p{L}\p{N}])order\s?(?:number|no\b\.?|nr\b\.?|#)?/giu,
+];
 
 /** The order number of a subject line, where it is called one. */
-export function orderNumberInSubject(subject: string): string | null {
-  const token = PO_TOKEN.exec(subject.replace(/[\u2010-\u2015]/g, '-'))?.[0];
-  const labelled = IN_SUBJECT.exec(subject);
-  const ordered = labelled === null ? '' : subject.slice(labelled.index).replace(/^order\s/i, '');
-  const vague =
-    labelled !== null &&
-    (/^order\s(?:\d{1,3}|(?:19|20)\d\d)$/i.test(labelled[0]) ||
-      (/^order\s/i.test(labelled[0]) && HOW_MANY.test(ordered)));
-  const found = vague ? token : (labelled?.[1] ?? token);
-  return found ? (readOrderNumber(found)?.value ?? null) : null;
+export function orderNumberInSubject(subject: string): Value | null {
+  for (const { 0: label, index } of IN_SUBJECT.flatMap((names) => [...subject.matchAll(names)])) {
+    const behind = subject.slice(index + label.length).replace(/^\s?[:#]?\s?/, '');
+    const number = readOrderNumber(behind, label.trim());
+    if (number) return number;
+  }
+  return null;
 }

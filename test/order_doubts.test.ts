@@ -36,6 +36,19 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nTotal: $12,500.00\nDeposit paid: $2,500.00\nBalance due: $10,000.00`,
     fields: { total: '12500.00' },
   },
+  'what follows an amount under a name of its own is another matter': {
+    text: `${HEAD}\nSubtotal: 100.00    Handling: 20.00\nShipping: 20.00   Weight: 512.50 kg\nTotal: 120.00, deposit 50.00 due`,
+    fields: { subtotal: '100.00', shipping: '20.00', total: '120.00' },
+  },
+  'before an amount may stand how many pieces there are, and behind it how much they weigh': {
+    text: `${HEAD}\nSubtotal: 1,080 pcs   15,834.00\nTotal   15,834.00 / 512.50 kg`,
+    fields: { subtotal: '15834.00', total: '15834.00' },
+  },
+  'of two amounts side by side, either could be meant': {
+    text: `${HEAD}\nTax 10 %   200.00   20.00\nShipping: 20.00 / 30.00\nTotal   1,080   15,834.00   39.99`,
+    fields: { tax: '20.00', shipping: '30.00', total: '39.99' },
+    warnings: ['VALUE_AMBIGUOUS shipping', 'VALUE_AMBIGUOUS total'],
+  },
   'a total before tax is a subtotal': {
     text: `${HEAD}\nGrand total (net): EUR 9.000,00\nVAT: EUR 1.710,00\nTotal: EUR 10.710,00`,
     fields: { subtotal: '9000.00', total: '10710.00' },

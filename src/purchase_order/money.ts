@@ -85,12 +85,15 @@ const IN_LINE = new RegExp(
   'gu',
 );
 
-/** The amounts in a stretch of text, in order; percentages, dates and codes are none. */
+/** The amounts in a stretch of text, in order; percentages, dates, codes and measures are none. */
 export function amountsIn(text: string, mark: Mark): Amount[] {
-  return (text.match(IN_LINE) ?? [])
-    .map((found) => readAmount(found.replace(/(?<=\d)[.,]+(?=\)?$)/, ''), mark))
-    .filter((amount) => amount !== null);
+  return Array.from(text.matchAll(IN_LINE), ({ 0: found, index }) => {
+    const amount = readAmount(found.replace(/(?<=\d)[.,]+(?=\)?$)/, ''), mark);
+    return amount?.currency === null && MEASURED.test(text.slice(index + found.length)) ? null : amount;
+  }).filter((amount) => amount !== null);
 }
+
+const MEASURED = new RegExp(String.raw`^\s?${MEASURE}(?![\p{L}\p{N}])`, 'iu');
 
 /**
  * The decimal mark of a document, by vote of the amounts that can only be read one way: `1.234,56` and `36,50`

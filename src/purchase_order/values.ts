@@ -1,7 +1,8 @@
 import { beginningOf } from '../json.ts';
 import { readDate, type SlashOrder } from './dates.ts';
+import { toUnits } from './decimal.ts';
 import type { LabelField } from './labels.ts';
-import { amountsIn, asMoney, type Mark, MEASURE, readAmount } from './money.ts';
+import { type Amount, amountsIn, asMoney, CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
 
 /** How a document writes what can be written in several ways. */
 export interface Style {
@@ -42,23 +43,8 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
     case 'tax':
     case 'shipping':
     case 'discount':
-    case 'total': {
-      const bare = amountsIn(raw.replace(/\([^()]*\)/g, ' '), mark);
-      const amounts = bare.length > 0 ? bare : amountsIn(raw, mark); // "$119.00 (incl. $19.00 VAT)"
-      const amount =
-        amounts.findLast(({ currency }) => currency !== null) ??
-        amounts.findLast(({ isMoney }) => isMoney) ??
-        (amounts.length === 1 && readAmount(raw, mark) && !isCode(field, raw) ? amounts[0] : undefined);
-      if (!amount) return null;
-      const { currency } = amount;
-      if (amount.value.startsWith('-'))
-        return field === 'discount' ? { value: asMoney(amount.value.slice(1)), currency } : null;
-      const value = asMoney(amount.value);
-      // Before a tax the amount that is taxed may stand; "$5.00 or $6.00" is no total.
-      const priced = new Set(amounts.flatMap((other) => (other.currency === null ? [] : other.value)));
-      if (field !== 'total' || (priced.size < 2 && !GOES_ON.test(raw))) return { value, currency };
-      return { value, currency, doubt: 'another amount stands beside it' };
-    }
+    case 'total':
+      return readMoney(field, raw, mark);
     case 'currency':
       return /\b[A-Z]{3}\b/.test(raw) ? { value: (/\b[A-Z]{3}\b/.exec(raw) ?? [''])[0] } : null;
     default:
@@ -90,6 +76,36 @@ export function isPlainly(field: LabelField, text: string, style: Style): boolea
     return false;
   return readAmount(text, style.mark) !== null;
 }
+
+/**
+ * An amount may stand behind a quantity, so the last one counts; but not what follows it under a name of its own, as in
+ * "15,834.00   Weight: 1,080.50" or "15,834.00, deposit 1,080.50". Of two that differ, either could be meant,
+ * but before a tax may stand what is taxed.
+ */
+function readMoney(field: LabelField, raw: string, mark: Mark): Value | null {
+  const holds = (text: string) =>
+    readAmount(text, mark) !== null || amountsIn(text, mark).some(({ isMoney }) => isMoney);
+  const own = raw.split(NEXT_MATTER).find(holds) ?? raw;
+  const bare = amountsIn(own.replace(/\([^()]*\)/g, ' '), mark);
+  const amounts = bare.length > 0 ? bare : amountsIn(own, mark); // "$119.00 (incl. $19.00 VAT)"
+  const amount =
+    amounts.findLast(({ currency }) => currency !== null) ??
+    amounts.findLast(({ isMoney }) => isMoney) ??
+    (amounts.length === 1 && readAmount(own, mark) && !isCode(field, raw) ? amounts[0] : undefined);
+  if (!amount) return null;
+  const { currency } = amount;
+  if (amount.value.startsWith('-'))
+    return field === 'discount' ? { value: asMoney(amount.value.slice(1)), currency } : null;
+  const value = asMoney(amount.value);
+  const others = amount.isMoney ? amounts : amountsIn(raw, mark);
+  const isTaxed = (other: Amount) => field === 'tax' && toUnits(other.value) > toUnits(amount.value);
+  const isDoubtful =
+    GOES_ON.test(own) ||
+    others.some((other) => other.isMoney && other.value !== amount.value && !isTaxed(other));
+  return { value, currency, ...(isDoubtful && { doubt: 'another amount stands beside it' }) };
+}
+
+const NEXT_MATTER = new RegExp(String.raw`(?:\s{2,}|[,;]\s)(?=\p{L})(?!${CURRENCY})`, 'u');
 
 /** A long number without decimals beside "VAT" or "Freight" is that of an account. */
 function isCode(field: LabelField, raw: string): boolean {

@@ -28,6 +28,16 @@ for (const [what, table, read] of [
     ['1 Ribbon 5'],
   ],
   [
+    'what is noted under an item, with or without a label, does not end the table',
+    `${HEADING}1  Rod  5  $2.00  $10.00\n   Delivery date: 2025-07-18\n   keep dry\nTax: exempt\n2  Nut  5  $1.00  $5.00\n\n   Remarks: none\n\n3  Cap  5  $3.00  $15.00`,
+    ['1 Rod 5', '2 Nut 5', '3 Cap 5'],
+  ],
+  [
+    'nor does a sentence between its rows',
+    `${HEADING}1  Rod  5  $2.00  $10.00\n\nKeep the above dry please.\n\n2  Nut  5  $1.00  $5.00`,
+    ['1 Rod 5', '2 Nut 5'],
+  ],
+  [
     'an empty cell between pipes is nothing',
     '| Item | Description | Qty | Price | Total |\n|--|--|--|--|--|\n| 1 | Setup 10 | | $5.00 | $50.00 |\n| 2 | Bolt | 5 | $1.00 | $5.00 |\n| | M8 | | | |',
     ['1 Setup 10 null', '2 Bolt M8 5'],
@@ -59,6 +69,17 @@ for (const [what, table, read] of [
     assert.ok(warnings.every(({ code }) => code === 'TOTAL_MISMATCH'));
   });
 }
+
+test('a row behind a sentence whose product is wrong is told', () => {
+  const { warnings } = extractOrder(
+    mail(`PO Number: 7\n${HEADING}1  Rod  5  $2.00  $10.00\n\nDry please.\n\n2  Nut  5  $1.00  $6.00`),
+  );
+
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['ROW_UNREAD'],
+  );
+});
 
 test('a table of which no row can be read is told', () => {
   const { warnings } = extractOrder(

@@ -37,13 +37,15 @@ export function readDocument(region: Region, source: string): Document {
   const { mark, certain } = decimalMark(text);
   const style = { mark, order: slashOrder(text) };
   const labelsOf = (line: string) => findLabels(line, (field, value) => isPlainly(field, value, style));
-  const isTotal = (line: string) =>
-    labelsOf(line).some(
-      ({ field, strong, colon, value }) =>
-        strong && (colon || (isMoneyField(field) && readValue(field, value, style) !== null)),
+  const labelledAs = (line: string) => {
+    const labels = labelsOf(line).filter(({ strong }) => strong);
+    const isSum = labels.some(
+      ({ field, value }) => isMoneyField(field) && readValue(field, value, style) !== null,
     );
+    return isSum ? 'sum' : labels.some(({ colon }) => colon) ? 'note' : null;
+  };
 
-  const tables = readTables(lines, mark, isTotal);
+  const tables = readTables(lines, mark, labelledAs);
   const outside = lines.map((line) => (tables.used.has(line.number) ? { ...line, text: '' } : line));
   const labelled: Labelled[] = [...outside, ...tables.rest].map((line) => ({
     line,

@@ -205,12 +205,17 @@ export function readListed(line: string, mark: Mark): Row | null {
     total: number(total),
     discounted: false,
   };
-  return row.quantity && row.unit_price && row.total && productHolds(row) ? row : null;
+  return isProven(row) ? row : null;
 }
 
 /** Whether a line holds something that is printed as money. */
 export function hasMoney(line: string, mark: Mark): boolean {
   return tokensOf(line, mark).some(({ amount }) => amount?.isMoney);
+}
+
+/** Whether a row is one beyond doubt: it has all three numbers, and their product is right. */
+export function isProven(row: Row): boolean {
+  return row.quantity !== null && row.unit_price !== null && row.total !== null && productHolds(row);
 }
 
 /** Whether quantity × unit price = total; true when one of them is not stated. */

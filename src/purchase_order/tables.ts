@@ -3,7 +3,7 @@ import { cellsOf, type Heading, isNumeric, nameOf, readHeading } from './heading
 import { EMPTY } from './layout.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
-import { hasMoney, productHolds, type Row, readListed, readRows, readRun } from './rows.ts';
+import { hasMoney, isProven, type Row, readCells, readListed, readRows, readRun } from './rows.ts';
 
 /** The item tables of a document. */
 export interface Tables {
@@ -26,24 +26,27 @@ const RULE = /^[\s|+=_*.:-]*$/;
 const PAGE_FOOT =
   /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|continued.{0,40}|carried forward.{0,40}|\d+\s*\/\s*\d+)\s*$/i;
 
-/** Finds the item tables. `isTotal` says whether a line is a label with its value, as stand below a table. */
-export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: string) => boolean): Tables {
+/** What a line is if it has a label: a sum, as stand below a table, or anything else, as may stand under an item. */
+export type Labelling = (text: string) => 'sum' | 'note' | null;
+
+/** Finds the item tables. */
+export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Labelling): Tables {
   const rows: Row[] = [];
   const used = new Map<number, string>();
   const rest: Line[] = [];
   const unread: Line[] = [];
   let heading: Heading | null = null;
   let begun = ''; // a row that goes on on the next line
-  let blank = false;
+  let gap: 'blank' | 'note' | 'end' | null = null; // what the last line was, if it was no row
 
   for (const [index, { number, text }] of lines.entries()) {
     const found = readHeading(text);
     if (found) {
-      [heading, begun, blank] = [found, '', false];
+      [heading, begun, gap] = [found, '', null];
       used.set(number, text);
       const behind = text.slice(found.length);
       if (RULE.test(behind)) continue;
-      const wrapped = wrappedLines(lines.slice(index + 1), isTotal);
+      const wrapped = wrappedLines(lines.slice(index + 1), labelledAs);
       for (const line of wrapped) used.set(line.number, line.text);
       const run = readRun([behind, ...wrapped.map((line) => line.text)].join(' '), {
         columns: found.columns,
@@ -54,14 +57,24 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
       continue;
     }
     if (used.has(number)) continue;
-    if (!heading) {
+    const shape = { columns: heading?.columns ?? [], mark };
+    if (!heading || gap === 'end') {
+      // Something stood in between, but the table goes on.
+      const row = readCells(text, shape);
+      if (row && row.quantity !== null && row.unit_price !== null) {
+        if (isProven(row)) rows.push(row);
+        else unread.push({ number, text });
+        used.set(number, text);
+        gap = null;
+        continue;
+      }
       const foreign = foreignTable(lines, index, mark);
       for (const line of foreign) used.set(line.number, line.text);
       unread.push(...foreign.slice(1));
       continue;
     }
     if (text.trim() === '') {
-      blank = true;
+      gap ??= 'blank';
       continue;
     }
     if (RULE.test(text) || PAGE_FOOT.test(text)) {
@@ -69,17 +82,18 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
       continue;
     }
 
-    const shape = { columns: heading.columns, mark };
     const read = readRows(`${begun}${text}`, shape) ?? readRows(text, shape);
-    const closes = isTotal(text);
-    if (read && (!closes || read.every((row) => isWhole(row, heading) && productHolds(row)))) {
+    const label = labelledAs(text);
+    const isLikely = !label && (gap !== 'note' || readCells(text, shape) !== null);
+    if (read && (isLikely || read.every(isProven))) {
       rows.push(...read);
       used.set(number, text);
-      [begun, blank] = ['', false];
+      [begun, gap] = ['', null];
       continue;
     }
-    if (closes || blank) {
-      heading = null;
+    if (label || gap) {
+      const isNote: boolean = label === 'note' || (gap === 'note' && /^\s{2}/.test(text));
+      [begun, gap] = ['', isNote ? 'note' : 'end'];
       continue;
     }
     const words = cellsOf(text).flatMap((cell) => (cell.text === EMPTY ? [] : cell.text));
@@ -96,11 +110,11 @@ export function readTables(lines: readonly Line[], mark: Mark, isTotal: (text: s
     const nextIsRow = STARTS_ROW.test(next) && readRows(next, shape) !== null;
     if (STARTS_ROW.test(text) && !nextIsRow && readRows(`${text}  ${next}`, shape)) {
       begun = `${text}  `;
-    } else if (last && goesOn(text, readRows(next, shape) !== null || isTotal(next))) {
+    } else if (last && goesOn(text, readRows(next, shape) !== null || labelledAs(next) !== null)) {
       rows[rows.length - 1] = { ...last, description: `${last.description} ${words.join(' ')}` };
     } else if (last || readRows(next, shape) === null) {
       // Else it is the name of a group, before the first row.
-      heading = null;
+      gap = 'end';
       continue;
     }
     used.set(number, '');
@@ -138,15 +152,10 @@ function foreignTable(lines: readonly Line[], index: number, mark: Mark): readon
   return found.length > 2 ? found : [];
 }
 
-/** Whether a row has all that its table has a column for, as a total below the table does not. */
-function isWhole({ quantity }: Row, heading: Heading | null): boolean {
-  return quantity !== null || !heading?.columns.includes('quantity');
-}
-
 /** The lines over which a run-together table was wrapped. */
-function wrappedLines(below: readonly Line[], isTotal: (text: string) => boolean): readonly Line[] {
+function wrappedLines(below: readonly Line[], labelledAs: Labelling): readonly Line[] {
   const end = below.findIndex(
-    ({ text }) => text.trim() === '' || isTotal(text) || readHeading(text) !== null,
+    ({ text }) => text.trim() === '' || labelledAs(text) !== null || readHeading(text) !== null,
   );
   return end < 0 ? below : below.slice(0, end);
 }

@@ -48,6 +48,16 @@ for (const [what, table, read] of [
     ['1 Rod 10', 'N-7 Nut 15'],
   ],
   [
+    'what ends in "description" or "name" is the description',
+    'Item  Part Number / Description  Qty  Price  Total\n1  P-100 / Rod  10  $5.00  $50.00\nItem number  Product name  Qty  Price  Total\nN-7  Nut  15  $1.00  $15.00',
+    ['1 P-100 / Rod 10', 'N-7 Nut 15'],
+  ],
+  [
+    'words in a column that we do not know are a better description than a code',
+    'SKU  Merchandise  Qty  Price  Total\n---\nP-100  Rod of steel  10  $5.00  $50.00\nP-200  Nut  15  $1.00  $15.00',
+    ['P-100 Rod of steel 10', 'P-200 Nut 15'],
+  ],
+  [
     'goods without a description are known by their code',
     'LN  SKU  REV  QTY  RATE  EXTENDED\n01  P-100  A  10  $5.00  $50.00\nActivity  Qty  Rate  Amount\nAssembly  3  $5.00  $15.00',
     ['01 P-100 10', 'null Assembly 3'],

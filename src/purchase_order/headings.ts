@@ -23,8 +23,8 @@ const NAMES: readonly (readonly [ColumnName, string])[] = [
   ['quantity',    String.raw`(?:order(?:ed)? )?(?:qty\b\.?|quantity|quant\b\.?)(?: ordered)?|pcs\b\.?|hours`],
   ['unit',        String.raw`u\/?o?\/?m\b|units?(?: of measure)?|measure|pack(?: size)?`],
   ['item',        String.raw`(?:item|line|part|product|article|material|catalog(?:ue)?|stock|vendor part) ?${NO}|line item|pos(?:ition)?\b\.?|sku|ln\b\.?|line|${NO}|item(?= {2,}| +(?:desc|article|product|part|name|details|goods|sku|qty|quantity|code))|ref\b\.?`],
-  ['description', `(?:(?:item|product|goods|article|part|service) ?(?:&|and|\\/)? ?)?desc(?:ription|\\b\\.?)(?: of (?:goods|items?|work|services?))?|details|particulars|name`],
-  ['goods',       `items?|article|product(?: ?\\/ ?service)?|part|material|services?|goods|activity`],
+  ['description', `(?:(?:item|product|goods|article|part|material|service) ?(?:&|and|\\/)? ?)?desc(?:ription|\\b\\.?)(?: of (?:goods|items?|work|services?))?|details|particulars|name`],
+  ['goods',       `(?:item|article|product|part|material|service|goods) (?:name|title)|title|items?|article|product(?: ?\\/ ?service)?|part|material|services?|goods|activity`],
   ['discount',    String.raw`disc(?:ount|\b\.)?(?: ?%)?|rebate`],
   ['other',       `(?:sales )?(?:tax|vat|gst)(?: ?(?:%|rate|code))?|(?:delivery|due|need|required|ship) ?(?:date|by)?|currency`],
 ];
@@ -57,6 +57,7 @@ export function readHeading(line: string): Heading | null {
 
 /** What one cell of a heading names; a word we do not know is some other column. */
 export function nameOf(cell: string): ColumnName {
+  if (/[/&] ?desc(?:ription|\.)?$/i.test(cell)) return 'description'; // "Part Number / Description"
   return CELLS.find(({ pattern }) => pattern.test(`${cell}  `))?.column ?? 'other';
 }
 
@@ -75,6 +76,23 @@ export function columnsOf(names: readonly ColumnName[]): Column[] | null {
     if (name === 'description' || name === 'goods') return 'item';
     return isNumeric(name) && names.indexOf(name) < index ? 'other' : name;
   });
+}
+
+/**
+ * The columns of a table whose first row is known: where a code had to serve as the description, and a column that we
+ * do not know holds words, these are the description.
+ */
+export function withWords(columns: readonly Column[], row: string): readonly Column[] {
+  const cells = cellsOf(row).map(({ text }) => text);
+  const naming = columns.indexOf('description');
+  const wordy = columns.findIndex(
+    (column, index) => column === 'other' && /\p{L}{2}.* .*\p{L}{2}/u.test(cells[index] ?? ''),
+  );
+  const isCode = /^\S*\d\S*$/.test(cells[naming] ?? '');
+  if (cells.length !== columns.length || wordy < 0 || !isCode) return columns;
+  return columns.map((column, index) =>
+    index === wordy ? 'description' : index === naming ? 'item' : column,
+  );
 }
 
 export function isNumeric(name: ColumnName): name is NumberColumn {

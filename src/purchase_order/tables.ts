@@ -1,5 +1,5 @@
 import { readBlocks } from './blocks.ts';
-import { cellsOf, type Heading, isNumeric, nameOf, readHeading } from './headings.ts';
+import { cellsOf, type Heading, isNumeric, nameOf, readHeading, withWords } from './headings.ts';
 import { EMPTY } from './layout.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -42,7 +42,8 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
   for (const [index, { number, text }] of lines.entries()) {
     const found = readHeading(text);
     if (found) {
-      [heading, begun, gap] = [found, '', null];
+      const first = lines.slice(index + 1).find((line) => !RULE.test(line.text))?.text ?? '';
+      [heading, begun, gap] = [{ ...found, columns: withWords(found.columns, first) }, '', null];
       used.set(number, text);
       const behind = text.slice(found.length);
       if (RULE.test(behind)) continue;

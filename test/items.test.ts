@@ -58,6 +58,16 @@ for (const [what, table, read] of [
     ['P-100 Rod of steel 10', 'P-200 Nut 15'],
   ],
   [
+    'words behind its heading name a column that we do not know',
+    'Item Description Qty Unit Price Total Notes\n1 Rod 10 $5.00 $50.00 zinc\n2 Nut 15 $1.00 $15.00 brass',
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
+    'a quantity may stand between the number and the description, and a code before that',
+    'Line Qty UOM Part # Description Unit Cost Ext. Cost Deliver By\n1 10 kit P-5 Steel rod 5.00 50.00 07/23/2025\n2 15 ea N-7 Nut 1.00 15.00 07/23/2025',
+    ['1 Steel rod 10', '2 Nut 15'],
+  ],
+  [
     'goods without a description are known by their code',
     'LN  SKU  REV  QTY  RATE  EXTENDED\n01  P-100  A  10  $5.00  $50.00\nActivity  Qty  Rate  Amount\nAssembly  3  $5.00  $15.00',
     ['01 P-100 10', 'null Assembly 3'],

@@ -26,7 +26,7 @@ const NAMES: readonly (readonly [ColumnName, string])[] = [
   ['description', `(?:(?:item|product|goods|article|part|material|service) ?(?:&|and|\\/)? ?)?desc(?:ription|\\b\\.?)(?: of (?:goods|items?|work|services?))?|details|particulars|name`],
   ['goods',       `(?:item|article|product|part|material|service|goods) (?:name|title)|title|items?|article|product(?: ?\\/ ?service)?|part|material|services?|goods|activity`],
   ['discount',    String.raw`disc(?:ount|\b\.)?(?: ?%)?|rebate`],
-  ['other',       `(?:sales )?(?:tax|vat|gst)(?: ?(?:%|rate|code))?|(?:delivery|due|need|required|ship) ?(?:date|by)?|currency`],
+  ['other',       `(?:sales )?(?:tax|vat|gst)(?: ?(?:%|rate|code))?|(?:deliver(?:y|ed)?|due|need(?:ed)?|required|ship) ?(?:date|by)?|currency`],
 ];
 const SUFFIX = String.raw`(?![\p{L}\p{N}])(?:\s?\(?(?:in )?${CURRENCY}(?![\d.])\)?|\s?\([^()\d]{1,20}\))?`;
 const NAMED = NAMES.map(([column, words]) => `(?<${column}>${words})`).join('|');
@@ -39,8 +39,8 @@ const CELLS = NAMES.map(([column, words]) => ({
 /** Reads the column names that a line begins with; null when they make no heading of an item table. */
 export function readHeading(line: string): Heading | null {
   const spaced = cellsOf(line).map((cell) => cell.text);
-  const columns = spaced.length >= 3 ? columnsOf(spaced.map(nameOf)) : null;
-  if (columns) return { columns, length: line.length };
+  const inCells = spaced.length >= 3 ? columnsOf(spaced.map(nameOf)) : null;
+  if (inCells) return { columns: inCells, length: line.length };
 
   const run: ColumnName[] = [];
   let length = 0;
@@ -51,8 +51,11 @@ export function readHeading(line: string): Heading | null {
     run.push(column);
     length = NEXT.lastIndex;
   }
-  const inRun = columnsOf(run);
-  return inRun && { columns: inRun, length };
+  const columns = columnsOf(run);
+  // Rows on the same line have numbers; words alone name a column that we do not know.
+  const behind = line.slice(length);
+  if (!columns || /\d/.test(behind)) return columns && { columns, length };
+  return { columns: /\p{L}/u.test(behind) ? [...columns, 'other'] : columns, length: line.length };
 }
 
 /** What one cell of a heading names; a word we do not know is some other column. */

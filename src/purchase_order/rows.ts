@@ -161,17 +161,17 @@ function toRow(
   order: readonly NumberColumn[],
 ): Row | null {
   const [first = 0, second] = choice;
-  const isNamedFirst = columns.findIndex(isNaming) < columns.findIndex(isNumeric);
-  const named = isNamedFirst
-    ? row.slice(0, first)
-    : [...row.slice(0, first), ...row.slice(first + 1, second)];
-  const words = named.map(({ text }) => text);
-  if (!isNamedFirst && UNIT.test(words[0] ?? '')) words.shift();
+  const words = row.slice(0, first).map(({ text }) => text);
+  if (columns.indexOf('description') > columns.findIndex(isNumeric)) {
+    const behind = row.slice(first + 1, second).map(({ text }) => text);
+    words.push(...(UNIT.test(behind[0] ?? '') ? behind.slice(1) : behind));
+  }
 
   let item: string | null = null;
   for (const column of columns) {
     if (column !== 'item' || words.length < 2 || !ITEM.test(words[0] ?? '')) continue;
-    item ??= bareItem(words.shift() ?? null);
+    const code = bareItem(words.shift() ?? null);
+    item ??= code;
   }
   const description = words.join(' ').replace(/^[-–:|]\s|\s[-–:|]$/g, '');
   if (!/\p{L}/u.test(description)) return null;

@@ -90,6 +90,34 @@ for (const [what, table, read] of [
   });
 }
 
+test('blanks may group the digits of an amount, also in a table without totals', () => {
+  const table = (text: string) => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${text}\nTotal: 1 250,00 EUR`));
+    const rows = fields.line_items.map(({ description, quantity, total }) => [description, quantity, total]);
+    return [rows, fields.total, warnings.map(({ code }) => code).join()];
+  };
+  const [rod, nut] = ['Rod 10 5,00', 'Nut 240 5,00'];
+
+  assert.deepEqual(table(`Description Qty Price Amount\n${rod} 50,00\n${nut} 1 200,00`), [
+    [
+      ['Rod', 10, '50.00'],
+      ['Nut', 240, '1200.00'],
+    ],
+    '1250.00',
+    '',
+  ]);
+  assert.deepEqual(table('Description  Qty  Price\nRod  10  5,00\nSubtotal: 1 250,00 EUR'), [
+    [['Rod', 10, null]],
+    '1250.00',
+    '',
+  ]);
+  assert.deepEqual(table('Description  Qty  Price\nRod  10  5,00\nSumma  1 250,00'), [
+    [['Rod', 10, null]],
+    '1250.00',
+    'ROW_UNREAD',
+  ]);
+});
+
 test('a row behind a sentence whose product is wrong is told', () => {
   const { warnings } = extractOrder(
     mail(`PO Number: 7\n${HEADING}1  Rod  5  $2.00  $10.00\n\nDry please.\n\n2  Nut  5  $1.00  $6.00`),

@@ -39,11 +39,23 @@ export function readRows(line: string, shape: Shape): readonly Row[] | null {
   if (byCells) return [byCells];
   const run = readRun(line, shape);
   if (run.rows.length > 1 && run.rest === '' && run.rows.every(productHolds)) return run.rows;
-  const tokens = tokensOf(line, shape.mark);
-  if (tokens.length > ROW_WORDS) return null;
-  const row = tokens.slice(0, tokens.findLastIndex(({ amount }) => amount !== null) + 1);
-  const read = readRow(row, shape, true) ?? readRow(row, shape, false);
+  // "34 687,50" is one amount where columns are kept apart by more than a blank; else the product decides.
+  const inGroups = / {2}/.test(line.trim());
+  const words = (text: string) => upToNumber(tokensOf(text, shape.mark));
+  const [plain, grouped] = [words(line), words(line.replace(GROUPS, ''))];
+  const [row, other] = inGroups ? [grouped, plain] : [plain, grouped];
+  const otherwise = readRow(other, shape, true);
+  const read =
+    readRow(row, shape, true) ??
+    (otherwise && isProven(otherwise) ? otherwise : null) ??
+    readRow(row, shape, false);
   return read && [read];
+}
+
+/** The words up to the last number; none if they are too many for a row. */
+function upToNumber(tokens: readonly Token[]): readonly Token[] {
+  const row = tokens.slice(0, tokens.findLastIndex(({ amount }) => amount !== null) + 1);
+  return row.length > ROW_WORDS ? [] : row;
 }
 
 /** A line with as many cells as the table has columns. */
@@ -94,6 +106,8 @@ export function readRun(
   return { rows, rest: rest.join(' ') };
 }
 
+/** The blanks within "1 250,00"; two numbers in a row may look like that, too. */
+const GROUPS = /(?<=(?<![\d.,])\d{1,3}) (?=\d{3}(?: \d{3})*[.,]\d\d(?!\d))/g;
 const AMOUNT_FIRST = new RegExp(String.raw`(?<=\d)\s{1,20}(${CURRENCY})(?=\s|$)`, 'g');
 const CURRENCY_FIRST = new RegExp(String.raw`(?<!\d)(${CURRENCY})\s{1,20}(?=-?\d)`, 'g');
 const CURRENCY_LAST = new RegExp(String.raw`${CURRENCY}\s{0,20}$`);

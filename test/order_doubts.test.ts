@@ -187,7 +187,20 @@ const CASES: Readonly<Record<string, Case>> = {
   },
   'the date behind it is none of it': {
     text: 'PO number/date\n4500017066 / 12.06.2025',
-    fields: { po_number: '4500017066' },
+    fields: { po_number: '4500017066', order_date: '2025-06-12' },
+  },
+  'a number with a blank behind its letters is doubted': {
+    text: 'LPO No.: AL 2291\nVendor: Foo\nPO BOX 118',
+    fields: { po_number: 'AL 2291' },
+    warnings: ['VALUE_AMBIGUOUS po_number'],
+  },
+  'a total may say who pays for the way': {
+    text: `${HEAD}\nTotal CIF Yokohama    US$30,960.00`,
+    fields: { total: '30960.00', currency: 'USD' },
+  },
+  'a net value, and the total of a tax, are what they say': {
+    text: `${HEAD}\nTotal net value excl. tax  GBP   2.650,00\nTax Total   0,00`,
+    fields: { subtotal: '2650.00', tax: '0.00' },
   },
   'a "need by date" is a due date': {
     text: 'PO Number: A-1\nNeed By Date: 2025-06-20\nCancel by date: 2025-07-01',

@@ -88,6 +88,8 @@ test('dates are read in every notation, and days that do not exist are not', () 
   for (const text of [
     'Wednesday, June 18th, 2025',
     'by 18.06.2025',
+    'Day 18.06.2025',
+    'latest 18.06.2025',
     '06/18/2025',
     '18.6.25',
     '2025-06-18T23:59:00Z',
@@ -201,6 +203,11 @@ test('what is ordered, how much and for when is no order number, in a subject or
     assert.equal(read(`Order: ${text}`), '88-204', text);
   }
   assert.equal(read('', 'Back order B-22 / PO 4711'), '4711');
+});
+
+test('a due date has many names', () => {
+  for (const label of ['Required', 'Requested receipt date', 'Delivery time', 'Deliver by', 'Need by date'])
+    assert.equal(extractOrder(mail(`${label}: 2025-07-15`)).fields.due_date, '2025-07-15', label);
 });
 
 test('a value with characters that could not be decoded is in doubt', () => {

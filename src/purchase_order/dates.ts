@@ -11,7 +11,7 @@ export interface DateReading {
   readonly rest: string;
 }
 
-const LEAD = String.raw`^(?:(?:no later than|not later than|on or before|before|by|on|until)\s+)?(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?(?:the\s+)?`;
+const LEAD = String.raw`^(?:(?:no later than|not later than|latest|on or before|before|by|on|until|day)\s+)?(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?(?:the\s+)?`;
 const END = String.raw`(?![\p{L}\p{N}]|[/.-]\d)`;
 const ORDINAL = '(?:st|nd|rd|th)?';
 const pattern = (date: string) => new RegExp(LEAD + date + END, 'iu');

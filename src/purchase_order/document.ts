@@ -1,6 +1,6 @@
 import { beginningOf } from '../json.ts';
 import { looksLikeDate, slashOrder } from './dates.ts';
-import { cellOf, findLabels, isMoneyField, type LabelField } from './labels.ts';
+import { cellOf, type Found, findLabels, isMoneyField, type LabelField } from './labels.ts';
 import { type Labelled, valueText, withPlainColumns } from './layout.ts';
 import { currencyBeside, decimalMark } from './money.ts';
 import type { Region } from './regions.ts';
@@ -56,26 +56,36 @@ export function readDocument(region: Region, source: string): Document {
   const impossible: { field: LabelField; raw: string }[] = [];
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
-      const { field, rank, strong, qualified, label, addendum } = found;
-      if (field === null) continue;
-      const raw = valueText(labelled, index, found);
-      const value = readValue(field, raw, style, label);
-      if (value)
-        statements.push({
-          ...value,
-          ...(value.currency === null && { currency: currencyBeside(addendum, raw) }),
-          field,
-          rank,
-          strong,
-          qualified,
-          line: line.number,
-          label,
-          raw: beginningOf(raw, 200),
-        });
-      else if (/_date$/.test(field) && looksLikeDate(raw)) impossible.push({ field, raw: cellOf(raw) });
+      const { rank, strong, qualified, label, addendum } = found;
+      for (const [field, raw] of partsOf(found, valueText(labelled, index, found))) {
+        const value = readValue(field, raw, style, label);
+        if (value)
+          statements.push({
+            ...value,
+            ...(value.currency === null && { currency: currencyBeside(addendum, raw) }),
+            field,
+            rank,
+            strong,
+            qualified,
+            line: line.number,
+            label,
+            raw: beginningOf(raw, 200),
+          });
+        else if (/_date$/.test(field) && looksLikeDate(raw)) impossible.push({ field, raw: cellOf(raw) });
+      }
     }
   }
   return { source, text, statements, tables, impossible, markUncertain: !certain };
+}
+
+/** What a value is read as; "PO number/date: 4711 / 12.06.2025" is two. */
+function partsOf({ field, label }: Found, raw: string): readonly (readonly [LabelField, string])[] {
+  if (field === null) return [];
+  if (field !== 'po_number' || !/date$/i.test(label)) return [[field, raw]];
+  return [
+    [field, raw],
+    ['order_date', raw.replace(/^\S+[\s/]*/, '')],
+  ];
 }
 
 /** The currencies that the amounts of a document carry, those of its tables first. */

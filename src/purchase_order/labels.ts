@@ -18,12 +18,15 @@ interface Label {
   readonly pattern: RegExp;
 }
 
-const PO = String.raw`(?:p\.?\s?\/?o\b\.?|purchase[ -]order)`;
+const PO = String.raw`(?:l?p\.?\s?\/?o\b\.?|purchase[ -]order)`;
 const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|#)`;
 
 const WHOSE = '(?:customer |your |our )?';
 const TAX = '(?:tax(?:es)?|vat|gst|hst)';
 const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|before)(?: of)?`;
+const SUM = '(?:amount|value|price)';
+/** "CIF Yokohama" */
+const INCOTERM = String.raw`(?:exw|fca|fas|fob|cfr|cif|cpt|cip|dap|dpu|ddp)(?: \p{L}{4,30})?`;
 const AFTER_TAX = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|after)(?: of)?`;
 
 // biome-ignore format: a table
@@ -33,15 +36,15 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['ship_to',       'ship(?:ping|ped)?[ -]?to(?: address)?|shipping address|deliver(?:ed|y)?[ -]to|delivery (?:address|location)|deliver to address', 'consignee|destination'],
   ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} date|date (?:of order|ordered)|ordered`, 'issued?(?: date| on)?|date issued', 'date'],
   ['due_date',      'due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
-                    '(?:required|needed|need|receive)[ -]by(?:[ -]date)?|required[ -](?:date|on|delivery(?: date)?)|need(?:ed)?[ -](?:date|on)|req\\.? date|date (?:required|needed)|requested (?:by|date|delivery(?: date)?)|must arrive by',
-                    'deliver(?:y|ed)?[ -](?:date|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival)(?: date)?|eta|delivery'],
+                    '(?:required|needed|need|receive)[ -]by(?:[ -]date)?|required[ -](?:date|on|delivery(?: date)?)|need(?:ed)?[ -](?:date|on)|req\\.? date|date (?:required|needed)|requested (?:by|date|(?:delivery|receipt)(?: date)?)|must arrive by|required',
+                    'deliver(?:y|ed)?[ -](?:date|time|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival)(?: date)?|eta|delivery'],
   ['payment_terms', 'payment[ -]terms?|terms? of payment|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
-  ['subtotal',      `sub[ -]?total|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total net|total ${BEFORE} ${TAX}`],
-  ['tax',           '(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:tax(?:es)?|vat|gst(?: ?\\/ ?hst)?|hst|m\\.?w\\.?st\\b\\.?)(?: amount)?'],
+  ['subtotal',      `sub[ -]?total|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total(?: net)?(?: ${SUM})? ${BEFORE} ${TAX}|total net(?: ${SUM})?|total ${SUM} net`],
+  ['tax',           '(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:tax(?:es)?|vat|gst(?: ?\\/ ?hst)?|hst|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?'],
   ['shipping',      '(?:shipping|freight|postage|carriage|delivery)(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b'],
   ['discount',      '(?:less |trade |volume |order |total )?(?:discount|rebate)'],
-  ['total',         `grand total|order total|total (?:due|payable|gross|amount(?: due)?|order(?: value)?|${AFTER_TAX} ${TAX})|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, 'total (?:cost|price|value)|total|(?:total )?order (?:value|amount)', '(?:amount|balance) due'],
+  ['total',         `grand total|order total|total (?:due|payable|gross|amount(?: due)?|order(?: value)?|${AFTER_TAX} ${TAX})|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, '(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
                     `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
@@ -83,7 +86,7 @@ export interface Found {
 /** Words that say nothing of the label behind them. */
 const ARTICLE =
   /(?<![\p{L}\p{N}])(?:the|our|your|this|my|its|which|new|final|correct|total|and|with|for|under|of|see|is|please|note|as|a|est\.?)\s$/iu;
-const ADDENDUM = String.raw`(?<addendum>\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
+const ADDENDUM = String.raw`(?<addendum>\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s{1,3}(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
 const AFTER = new RegExp(
   String.raw`^${ADDENDUM}(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,
 );

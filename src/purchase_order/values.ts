@@ -64,6 +64,7 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
 export function isPlainly(field: LabelField, text: string, style: Style): boolean {
   if (field === 'po_number') {
     const number = readOrderNumber(text);
+    if (/\s/.test(number?.value ?? '')) return false; // "PO Unit 12"
     const rest = text
       .trim()
       .replace(ORDER_NUMBER, '')
@@ -132,6 +133,8 @@ function readOrderNumber(text: string, label = ''): Value | null {
     .replace(ORDER_NUMBER, '');
   if (readDate(bare, null)) return null;
   const number = IDENTIFIER.exec(bare)?.[0].replace(/[._/-]+$/, '');
+  const inTwo = /^order$/i.test(label) ? null : IN_TWO.exec(bare);
+  if (inTwo) return { value: inTwo[0], doubt: 'there is a blank in it' };
   if (!number) return null;
   const rest = bare.slice(number.length);
   const isVague = /(?:order|p\.?\s?\/?o\.?)$/i.test(label);
@@ -143,6 +146,8 @@ function readOrderNumber(text: string, label = ''): Value | null {
   return { value: number, ...(doubt && { doubt }) };
 }
 
+/** "AL 2291" */
+const IN_TWO = /^(?!BOX)[A-Z]{1,5} \d{2,}(?![\p{L}\p{N}])/u;
 /** "4500 12", "4500 / 2025", "4711, 4712", "4711 and PO 4712" */
 const GOES_ON_NUMBER =
   /^(?=[\s,;&])\s?(?:[/,;&-]|and\b)?\s?(?:p\.?o\b\.?[\s#]?)?\d{2,}(?![\p{L}\p{N}.,/-]|\s\p{L})/iu;
@@ -153,7 +158,7 @@ const NO_NUMBER = /^(?:\d{1,3}|(?:19|20)\d\d|\d{1,2}[/.]\d{1,2}|(?:kw|cw|wk)\d{1
 const STANDS_ALONE = /^(?:[.!]*$|\s?[-/([]|,?\s(?:from|of|dated?)\b)/i;
 /** Where a subject may name its order, the plainest first. */
 const IN_SUBJECT = [
-  /(?<![\p{L}\p{N}])(?:p\.?\/?o\b\.?|purchase order)\s?(?:number|no\b\.?|nr\b\.?|#)?/giu,
+  /(?<![\p{L}\p{N}])(?:l?p\.?\/?o\b\.?|purchase order)\s?(?:number|no\b\.?|nr\b\.?|#)?/giu,
   /(?<![\p{L}\p{N}])(?=PO[-_]?\d)/giu,
   /(?<![\p{L}\p{N}])order\s?(?:number|no\b\.?|nr\b\.?|#)?/giu,
 ];

@@ -202,6 +202,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nTotal net value excl. tax  GBP   2.650,00\nTax Total   0,00`,
     fields: { subtotal: '2650.00', tax: '0.00' },
   },
+  'net and gross are sums where an amount stands behind them, and nothing where days or a weight do': {
+    text: `${HEAD}\nPayment Terms    Net 30\nNet weight: 12.50\nDescription  Qty  Price  Total\nRod  10  £5.00  £50.00\nNet  £50.00\nVAT  £10.00\nGross  £60.00`,
+    fields: { payment_terms: 'Net 30', subtotal: '50.00', tax: '10.00', total: '60.00' },
+  },
   'a "need by date" is a due date': {
     text: 'PO Number: A-1\nNeed By Date: 2025-06-20\nCancel by date: 2025-07-01',
     fields: { order_date: '2025-07-01', due_date: '2025-06-20' },

@@ -27,6 +27,8 @@ const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|be
 const SUM = '(?:amount|value|price)';
 /** "CIF Yokohama" */
 const INCOTERM = String.raw`(?:exw|fca|fas|fob|cfr|cif|cpt|cip|dap|dpu|ddp)(?: \p{L}{4,30})?`;
+/** An amount behind words that may be said of anything, as in "Net 30". */
+const PRICED = String.raw`(?=[^\p{L}]{0,40}(?:[A-Z]{3})?[^\p{L}]{0,20}\d[.,]\d\d(?!\d))`;
 const AFTER_TAX = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|after)(?: of)?`;
 
 // biome-ignore format: a table
@@ -40,11 +42,11 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
                     'deliver(?:y|ed)?[ -](?:date|time|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival)(?: date)?|eta|delivery'],
   ['payment_terms', 'payment[ -]terms?|terms? of payment|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
-  ['subtotal',      `sub[ -]?total|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total(?: net)?(?: ${SUM})? ${BEFORE} ${TAX}|total net(?: ${SUM})?|total ${SUM} net`],
+  ['subtotal',      `sub[ -]?total|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total(?: net)?(?: ${SUM})? ${BEFORE} ${TAX}|total net(?: ${SUM})?|total ${SUM} net`, `net${PRICED}`],
   ['tax',           '(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:tax(?:es)?|vat|gst(?: ?\\/ ?hst)?|hst|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?'],
   ['shipping',      '(?:shipping|freight|postage|carriage|delivery)(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b'],
   ['discount',      '(?:less |trade |volume |order |total )?(?:discount|rebate)'],
-  ['total',         `grand total|order total|total (?:due|payable|gross|amount(?: due)?|order(?: value)?|${AFTER_TAX} ${TAX})|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, '(?:amount|balance) due'],
+  ['total',         `grand total|order total|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|order(?: value)?|${AFTER_TAX} ${TAX})|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, '(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
                     `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,

@@ -206,6 +206,27 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nPayment Terms    Net 30\nNet weight: 12.50\nDescription  Qty  Price  Total\nRod  10  £5.00  £50.00\nNet  £50.00\nVAT  £10.00\nGross  £60.00`,
     fields: { payment_terms: 'Net 30', subtotal: '50.00', tax: '10.00', total: '60.00' },
   },
+  'a total says whether it contains what may be added': {
+    text: `${HEAD}\nTotal price excl. VAT: £100.00\nplus VAT   £20.00\nplus freight   £5.00\nTotal incl. freight: £125.00`,
+    fields: { subtotal: '100.00', tax: '20.00', shipping: '5.00', total: '125.00' },
+  },
+  'what is added to a total is not what stands beside it': {
+    text: `${HEAD}\nTotal plus VAT: £110.00\nTotal not incl. freight: £105.00\nUnit cost excl. tax: £1.00`,
+    fields: { tax: null, shipping: null, total: null },
+  },
+  'a label for something is doubted': {
+    text: 'PO Number: A-1\nFor the supplier: deliver early\nMethod of payment: Visa',
+    fields: { vendor: 'deliver early', payment_terms: 'Visa' },
+    warnings: ['VALUE_AMBIGUOUS vendor', 'VALUE_AMBIGUOUS payment_terms'],
+  },
+  'a day alone is no terms of payment': {
+    text: `${HEAD}\nDue date for payment: 20 September 2025`,
+    fields: { due_date: '2025-07-15', payment_terms: null },
+  },
+  'a number may stand above the name of a supplier': {
+    text: 'PO Number: A-1\nVendor:\n100482\nFoo Ltd\n1 Road',
+    fields: { vendor: 'Foo Ltd' },
+  },
   'a "need by date" is a due date': {
     text: 'PO Number: A-1\nNeed By Date: 2025-06-20\nCancel by date: 2025-07-01',
     fields: { order_date: '2025-07-01', due_date: '2025-06-20' },

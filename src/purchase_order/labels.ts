@@ -23,13 +23,14 @@ const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref
 
 const WHOSE = '(?:customer |your |our )?';
 const TAX = '(?:tax(?:es)?|vat|gst|hst)';
-const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|before)(?: of)?`;
+const CARRIAGE = '(?:shipping|freight|postage|carriage|delivery)';
 const SUM = '(?:amount|value|price)';
 /** "CIF Yokohama" */
 const INCOTERM = String.raw`(?:exw|fca|fas|fob|cfr|cif|cpt|cip|dap|dpu|ddp)(?: \p{L}{4,30})?`;
 /** An amount behind words that may be said of anything, as in "Net 30". */
 const PRICED = String.raw`(?=[^\p{L}]{0,40}(?:[A-Z]{3})?[^\p{L}]{0,20}\d[.,]\d\d(?!\d))`;
-const AFTER_TAX = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|after)(?: of)?`;
+const WITH = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|after)(?: of)?`;
+const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|before|not ${WITH})(?: of)?`;
 
 // biome-ignore format: a table
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
@@ -42,15 +43,16 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
                     'deliver(?:y|ed)?[ -](?:date|time|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival)(?: date)?|eta|delivery'],
   ['payment_terms', 'payment[ -]terms?|terms? of payment|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
-  ['subtotal',      `sub[ -]?total|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total(?: net)?(?: ${SUM})? ${BEFORE} ${TAX}|total net(?: ${SUM})?|total ${SUM} net`, `net${PRICED}`],
+  ['subtotal',      `sub[ -]?total(?: ${BEFORE} ${TAX})?|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total(?: net)?(?: ${SUM})?,? ${BEFORE} ${TAX}|total net(?: ${SUM})?|total ${SUM} net`, `net${PRICED}`],
   ['tax',           '(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:tax(?:es)?|vat|gst(?: ?\\/ ?hst)?|hst|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?'],
-  ['shipping',      '(?:shipping|freight|postage|carriage|delivery)(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b'],
+  ['shipping',      `(?:plus )?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b`],
   ['discount',      '(?:less |trade |volume |order |total )?(?:discount|rebate)'],
-  ['total',         `grand total|order total|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|order(?: value)?|${AFTER_TAX} ${TAX})|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, '(?:amount|balance) due'],
+  ['total',         `grand total|order total|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|total(?: ${SUM})? ${WITH} (?:${TAX}|${CARRIAGE})|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, '(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
                     `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
                     'quot(?:e|ation)|ship(?:ping)? (?:via|method|mode|terms|date|instructions)|ship(?:ped)? (?:via|by)|carrier|f\\.?o\\.?b\\b\\.?(?: point)?|incoterms?|(?:delivery|freight) terms|(?:tax|vat) rate|payment (?:due|method)(?: date)?|valid (?:until|to)|delivery (?:instructions|method|notes?)',
+                    `(?:total (?:${SUM} )?(?:${BEFORE}|plus)|${BEFORE}) (?:${TAX}|${CARRIAGE})`,
                     'notes?|comments?|remarks?|(?:special )?instructions|department|cost cent(?:er|re)|subject|from|to|cc|sent|line items|items'],
 ];
 
@@ -87,7 +89,7 @@ export interface Found {
 
 /** Words that say nothing of the label behind them. */
 const ARTICLE =
-  /(?<![\p{L}\p{N}])(?:the|our|your|this|my|its|which|new|final|correct|total|and|with|for|under|of|see|is|please|note|as|a|est\.?)\s$/iu;
+  /(?<![\p{L}\p{N}])(?<!\b(?:for|of|to)\s)(?:the|our|your|this|my|its|which|new|final|correct|and|with|under|see|is|please|note|as|a|est\.?)\s$/iu;
 const ADDENDUM = String.raw`(?<addendum>\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s{1,3}(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
 const AFTER = new RegExp(
   String.raw`^${ADDENDUM}(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,

@@ -42,7 +42,10 @@ export function valueText(lines: readonly Labelled[], index: number, label: Foun
   }
   if (inGrid !== undefined) return inGrid;
   const beside = isMoneyField(label.field) ? label.value : cellOf(label.value);
-  return beside !== '' || !label.strong ? beside : (below(lines, index, label, '', 1)[0] ?? '');
+  if (beside !== '' || !label.strong) return beside;
+  // Above the name of a supplier, its number may stand.
+  const names = below(lines, index, label, '', label.field === 'vendor' ? 2 : 1);
+  return names.find((text) => label.field !== 'vendor' || /\p{L}/u.test(text)) ?? '';
 }
 
 /**

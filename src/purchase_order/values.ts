@@ -45,19 +45,17 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
     case 'discount':
     case 'total':
       return readMoney(field, raw, mark);
+    case 'payment_terms':
+      return readDate(raw, order)?.rest === '' ? null : { value: plainText(raw) };
     case 'currency':
       return /\b[A-Z]{3}\b/.test(raw) ? { value: (/\b[A-Z]{3}\b/.exec(raw) ?? [''])[0] } : null;
     default:
-      return {
-        value: beginningOf(
-          raw
-            .replace(/^(?:company )?name:\s*/i, '')
-            .replace(/\s+/g, ' ')
-            .replace(/\s?[,;(]$|\s[-–]$/, ''),
-          500,
-        ),
-      };
+      return { value: plainText(raw.replace(/^(?:company )?name:\s*/i, '')) };
   }
+}
+
+function plainText(raw: string): string {
+  return beginningOf(raw.replace(/\s+/g, ' ').replace(/\s?[,;(]$|\s[-–]$/, ''), 500);
 }
 
 /** Whether a text, without a colon before it, is plainly a value of the field and nothing else. */

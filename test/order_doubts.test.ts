@@ -63,6 +63,15 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { due_date: '2025-07-01' },
     warnings: ['VALUE_AMBIGUOUS vendor', 'VALUE_AMBIGUOUS due_date'],
   },
+  'what held before the order was changed counts only if nothing else is said': {
+    text: 'PO Number: A-1\nPrevious Due Date: 2025-07-01\nNew Due Date: 2025-07-15\nOrder date (original): 2025-05-01\nOrder date (revised): 2025-06-01',
+    fields: { due_date: '2025-07-15', order_date: '2025-06-01' },
+  },
+  'else it is doubted': {
+    text: 'PO Number: A-1\nOrder date (original): 2025-05-01',
+    fields: { order_date: '2025-05-01' },
+    warnings: ['VALUE_AMBIGUOUS order_date'],
+  },
   'labels within a sentence, and those that follow on its line, are not': {
     text: 'Hi, PO Number: A-1 Vendor: Foo Ltd Due Date: 2025-07-01 and the total: $5.00',
     fields: { po_number: 'A-1', due_date: '2025-07-01', total: '5.00' },

@@ -59,9 +59,11 @@ export function numberOf(document: Document): string | undefined {
   return candidates(document, 'po_number')[0]?.value;
 }
 
-/** What a document states for a field under its best label; within sentences only if nowhere else. */
+/** What a document states for a field under its best label; within sentences, or as it was before, only if nowhere else. */
 function candidates(document: Document, field: LabelField): readonly Statement[] {
-  const all = document.statements.filter((statement) => statement.field === field);
+  const stated = document.statements.filter((statement) => statement.field === field);
+  const current = stated.filter((statement) => !statement.outdated);
+  const all = current.length > 0 ? current : stated;
   const strong = all.filter((statement) => statement.strong);
   const best = strong.length > 0 ? strong : all;
   const rank = Math.min(...best.map((statement) => statement.rank));
@@ -75,7 +77,9 @@ export function pick(
   expected: string | null,
   warn: Warn,
 ): Statement | undefined {
-  const stated = document.statements.filter((statement) => statement.field === field && statement.strong);
+  const stated = document.statements.filter(
+    (statement) => statement.field === field && statement.strong && !statement.outdated,
+  );
   const fitting = expected === null ? undefined : stated.findLast(({ value }) => same(value, expected));
   if (fitting) return fitting;
   const all = candidates(document, field);

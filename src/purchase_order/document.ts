@@ -13,6 +13,7 @@ export interface Statement extends Value {
   readonly rank: number;
   readonly strong: boolean;
   readonly qualified: boolean;
+  readonly outdated: boolean;
   readonly line: number;
   readonly label: string;
   readonly raw: string;
@@ -56,7 +57,7 @@ export function readDocument(region: Region, source: string): Document {
   const impossible: { field: LabelField; raw: string }[] = [];
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
-      const { rank, strong, qualified, label, addendum } = found;
+      const { rank, strong, qualified, outdated, label, addendum } = found;
       for (const [field, raw] of partsOf(found, valueText(labelled, index, found))) {
         const value = readValue(field, raw, style, label);
         if (value)
@@ -67,6 +68,7 @@ export function readDocument(region: Region, source: string): Document {
             rank,
             strong,
             qualified,
+            outdated,
             line: line.number,
             label,
             raw: beginningOf(raw, 200),

@@ -82,6 +82,8 @@ export interface Found {
   readonly strong: boolean;
   /** Stands behind a word, as in "invoice due date": perhaps it is about something else. */
   readonly qualified: boolean;
+  /** Says what held before the order was changed. */
+  readonly outdated: boolean;
   /** What stands between the label and its colon: "(USD)", "19 %". */
   readonly addendum: string;
   readonly colon: boolean;
@@ -89,7 +91,7 @@ export interface Found {
 
 /** Words that say nothing of the label behind them. */
 const ARTICLE =
-  /(?<![\p{L}\p{N}])(?<!\b(?:for|of|to)\s)(?:the|our|your|this|my|its|which|new|final|correct|and|with|under|see|is|please|note|as|a|est\.?)\s$/iu;
+  /(?<![\p{L}\p{N}])(?<!\b(?:for|of|to)\s)(?:the|our|your|this|my|its|which|new|revised|updated|final|correct|and|with|under|see|is|please|note|as|a|est\.?)\s$/iu;
 const ADDENDUM = String.raw`(?<addendum>\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s{1,3}(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
 const AFTER = new RegExp(
   String.raw`^${ADDENDUM}(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,
@@ -97,6 +99,7 @@ const AFTER = new RegExp(
 
 /** What may stand before the first label of a line: a bullet, a number, a rate. */
 const OPENING = /^[\s\p{P}\p{S}]*(?:[\da-z]{1,2}[.)]\s+)?(?:\d{1,2}(?:[.,]\d{1,3})?\s?%\s)?/iu;
+const OUTDATED = /(?<!\p{L})(?:previous|original|old|prior|former|last)\b\W*$/iu;
 const BEHIND_WORD = /[\p{L}\p{N}]['’]?\s$|^\W*\p{L}{2,4}\.\s$/u;
 /** What a total says that does not contain the tax: beside its label, or behind its amount. */
 const IS_NET = new RegExp(String.raw`\b(?:net|${BEFORE})(?![\p{L}\p{N}])`, 'iu');
@@ -133,10 +136,22 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
     if (!colon && !(placed && bare)) continue;
     const strong = placed || lineIsLabelled;
     const before = line.slice(0, candidate.start);
-    const qualified = !strong && found.length === 0 && BEHIND_WORD.test(before) && !ARTICLE.test(before);
+    const outdated = OUTDATED.test(before) || OUTDATED.test(addendum);
+    const isTail = !strong && found.length === 0 && BEHIND_WORD.test(before) && !ARTICLE.test(before);
+    const qualified = isTail || outdated;
     lineIsLabelled ||= atStart;
     from = valueStart;
-    found.push({ ...candidate, valueStart, strong, qualified, addendum, colon, end: line.length, value: '' });
+    found.push({
+      ...candidate,
+      valueStart,
+      strong,
+      qualified,
+      outdated,
+      addendum,
+      colon,
+      end: line.length,
+      value: '',
+    });
   }
   return found.map((label, index) => {
     const end = found[index + 1]?.start ?? line.length;

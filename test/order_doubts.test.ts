@@ -189,6 +189,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO No.4711 dated 2025-06-01\nVendor: Foo',
     fields: { po_number: '4711' },
   },
+  'what kind of order it is, or whose, says nothing against its number': {
+    text: 'Blanket Purchase Order: 9000456\nCust. PO #: 9000456\nRef. PO: 9000456',
+    fields: { po_number: '9000456' },
+  },
   'a number that goes on behind a stroke is doubted': {
     text: 'PO Number: PO 2025 - 118',
     fields: { po_number: '2025' },

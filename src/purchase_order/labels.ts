@@ -21,7 +21,7 @@ interface Label {
 const PO = String.raw`(?:l?p\.?\s?\/?o\b\.?|purchase[ -]order)`;
 const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|#)`;
 
-const WHOSE = '(?:customer |your |our )?';
+const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |your |our )?`;
 const TAX = '(?:tax(?:es)?|vat|gst|hst)';
 const CARRIAGE = '(?:shipping|freight|postage|carriage|delivery)';
 const SUM = '(?:amount|value|price)';

@@ -68,6 +68,16 @@ for (const [what, table, read] of [
     ['1 Steel rod 10', '2 Nut 15'],
   ],
   [
+    'numbers have many names',
+    'S.No  P/N  Description  Qty Ord  U/Price(USD)  Net\n1  P-5  Rod  10  $5.00  $50.00\nArt.nr  Description  Units  Price  VAT %  Sum\nN-7  Nut  15  $1.00  20  $15.00',
+    ['1 Rod 10', 'N-7 Nut 15'],
+  ],
+  [
+    'a name that may be a number is none beside a plain one',
+    'Description  Units  Ordered  Qty  Price  Net  Total\nRod  ea  8  10  $5.00  $5.00  $50.00\nNut  ea  8  15  $1.00  $1.00  $15.00',
+    ['null Rod 10', 'null Nut 15'],
+  ],
+  [
     'goods without a description are known by their code',
     'LN  SKU  REV  QTY  RATE  EXTENDED\n01  P-100  A  10  $5.00  $50.00\nActivity  Qty  Rate  Amount\nAssembly  3  $5.00  $15.00',
     ['01 P-100 10', 'null Assembly 3'],
@@ -116,6 +126,15 @@ test('blanks may group the digits of an amount, also in a table without totals',
     '1250.00',
     'ROW_UNREAD',
   ]);
+});
+
+test('a number under a name that is not known is told, if a table lacks one', () => {
+  const codes = (table: string) =>
+    extractOrder(mail(`PO Number: 7\n${table}`)).warnings.map(({ code }) => code);
+
+  assert.deepEqual(codes('Description  Qty  Price/100  Total\nRod  10  500.00  50.00'), ['COLUMN_UNKNOWN']);
+  assert.deepEqual(codes('Description  Weight  Qty  Price  Total\nRod  12  10  5.00  50.00'), []);
+  assert.deepEqual(codes('Description  Qty  Price  VAT %\nRod  10  5.00  20'), []);
 });
 
 test('a row behind a sentence whose product is wrong is told', () => {
@@ -178,4 +197,5 @@ test('a total below the only item is its own if the product says so, and the ord
   assert.deepEqual(totals('Total: $20.00'), ['20.00', '20.00', 0]);
   assert.deepEqual(totals('Total: $20.00\n\nTax: $1.00\nTotal: $21.00'), ['20.00', '21.00', 0]);
   assert.deepEqual(totals('Tax: $1.00\nTotal: $21.00'), [null, '21.00', 0]);
+  assert.deepEqual(totals('Net: $21.00\nTax: $1.00\nGross: $22.00'), [null, '22.00', 0]);
 });

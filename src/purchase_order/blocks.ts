@@ -8,7 +8,7 @@ interface Cell {
   readonly column: ColumnName;
   readonly text: string;
   readonly line: Line;
-  /** Called no more than "Total", as the sum of everything may be. */
+  /** Called no more than "Total" or "Net", as the sum of everything may be. */
   readonly plainTotal: boolean;
 }
 
@@ -68,7 +68,7 @@ function cellsIn(line: Line): Cell[] {
     column: nameOf(name.trim()),
     text: text.trim().replace(/\s+/g, ' '),
     line,
-    plainTotal: /^total$/i.test(name),
+    plainTotal: /^(?:total|net|gross|sum)$/i.test(name),
   }));
   return cells.every(({ column }) => column !== 'other') ? cells : [];
 }

@@ -186,6 +186,11 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
           },
         ]
       : []),
+    ...tables.unknown.map(({ number }) => ({
+      code: 'COLUMN_UNKNOWN',
+      field: 'line_items',
+      message: `line ${number} of the ${source} heads a table of items, and one of its numbers has a name that is not known`,
+    })),
     ...tables.unread.map(({ number }) => ({
       code: 'ROW_UNREAD',
       field: 'line_items',

@@ -8,8 +8,8 @@ export interface Heading {
 }
 
 export type Column = 'item' | 'description' | 'unit' | 'discount' | 'other' | NumberColumn;
-/** What a column is called: "Article" may hold a description, or a code beside one. */
-export type ColumnName = Column | 'goods';
+/** What a column is called: "Article" may hold a description, or a code beside one; "Units" and "Net" may be numbers. */
+export type ColumnName = Column | 'goods' | 'maybe_quantity' | 'maybe_total';
 export type NumberColumn = (typeof NUMBER_COLUMNS)[number];
 
 const NUMBER_COLUMNS = ['quantity', 'unit_price', 'total'] as const;
@@ -19,12 +19,14 @@ const NO = String.raw`(?:no\b\.?|numbers?|nr\b\.?|#|code|id)`;
 // biome-ignore format: a table
 const NAMES: readonly (readonly [ColumnName, string])[] = [
   ['total',       String.raw`(?:line |ext(?:ended|\.)? ?|item )(?:total|amount|price|value|cost)|net (?:total|amount|value)|total(?: (?:price|amount|value|cost))?|amount|extension|extended|ext\b\.?|value`],
-  ['unit_price',  String.raw`(?:unit|each|list|net) ?(?:price|cost|rate)|price(?: ?(?:\/|per) ?(?:unit|each|ea|pc|piece))?(?: each)?|rate|each|cost`],
-  ['quantity',    String.raw`(?:order(?:ed)? )?(?:qty\b\.?|quantity|quant\b\.?)(?: ordered)?|pcs\b\.?|hours`],
+  ['unit_price',  String.raw`(?:unit|each|list|net|gross|u\/) ?(?:price|cost|rate)|price(?: ?(?:\/|per) ?(?:unit|each|ea|pc|piece))?(?: each)?|rate|each|cost`],
+  ['quantity',    String.raw`(?:order(?:ed)? |new |req(?:uired|\.)? )?(?:q'?ty\b\.?|quantity|quant\b\.?)(?: (?:ord(?:ered)?|req(?:uired)?)\b\.?)?|pcs\b\.?|hours`],
+  ['maybe_quantity', `ordered|units(?! of)`],
   ['unit',        String.raw`u\/?o?\/?m\b|units?(?: of measure)?|measure|pack(?: size)?`],
-  ['item',        String.raw`(?:item|line|part|product|article|material|catalog(?:ue)?|stock|vendor part) ?${NO}|line item|pos(?:ition)?\b\.?|sku|ln\b\.?|line|${NO}|item(?= {2,}| +(?:desc|article|product|part|name|details|goods|sku|qty|quantity|code))|ref\b\.?`],
+  ['item',        String.raw`(?:item|line|part|product|article|material|catalog(?:ue)?|stock|vendor part) ?${NO}|(?:s|sr|sl)\b\.? ?no\b\.?|[sp]\/n|art\.?[- ]?nr\b\.?|line item|pos(?:ition)?\b\.?|sku|ln\b\.?|line|${NO}|item(?= {2,}| +(?:desc|article|product|part|name|details|goods|sku|qty|quantity|code))|ref\b\.?`],
   ['description', `(?:(?:item|product|goods|article|part|material|service) ?(?:&|and|\\/)? ?)?desc(?:ription|\\b\\.?)(?: of (?:goods|items?|work|services?))?|details|particulars|name`],
   ['goods',       `(?:item|article|product|part|material|service|goods) (?:name|title)|title|items?|article|product(?: ?\\/ ?service)?|part|material|services?|goods|activity`],
+  ['maybe_total', `(?:net|gross|sum)(?! ?(?:price|cost|weight|wt))`],
   ['discount',    String.raw`disc(?:ount|\b\.)?(?: ?%)?|rebate`],
   ['other',       `(?:sales )?(?:tax|vat|gst)(?: ?(?:%|rate|code))?|(?:deliver(?:y|ed)?|due|need(?:ed)?|required|ship) ?(?:date|by)?|currency`],
 ];
@@ -68,7 +70,12 @@ export function nameOf(cell: string): ColumnName {
  * The columns of an item table; null when these are none. Of two columns with the same kind of number, the first is the one we mean. What is ordered is said by the description,
  * else by the name of the goods, else by the last of its codes; what else names it is a code.
  */
-export function columnsOf(names: readonly ColumnName[]): Column[] | null {
+export function columnsOf(called: readonly ColumnName[]): Column[] | null {
+  const names = called.map((name) => {
+    if (name === 'maybe_quantity') return called.includes('quantity') ? 'other' : 'quantity';
+    if (name === 'maybe_total') return called.includes('total') ? 'other' : 'total';
+    return name;
+  });
   const numbers = NUMBER_COLUMNS.filter((column) => names.includes(column)).length;
   const others = names.filter((name) => name === 'other').length;
   const described = (['description', 'goods'] as const).find((name) => names.includes(name));
@@ -95,6 +102,17 @@ export function withWords(columns: readonly Column[], row: string): readonly Col
   if (cells.length !== columns.length || wordy < 0 || !isCode) return columns;
   return columns.map((column, index) =>
     index === wordy ? 'description' : index === naming ? 'item' : column,
+  );
+}
+
+/** Whether a table lacks one of its numbers, while its first row has a number under a name that we do not know. */
+export function lacksNumber(heading: string, columns: readonly Column[], row: string): boolean {
+  const [names, cells] = [cellsOf(heading), cellsOf(row)];
+  const isUnknown = (name: string) => CELLS.every(({ pattern }) => !pattern.test(`${name}  `));
+  return (
+    names.length === cells.length &&
+    NUMBER_COLUMNS.some((column) => !columns.includes(column)) &&
+    names.some(({ text }, index) => isUnknown(text) && /^[\d.,'’ ]+$/.test(cells[index]?.text ?? ''))
   );
 }
 

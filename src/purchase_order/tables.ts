@@ -1,5 +1,5 @@
 import { readBlocks } from './blocks.ts';
-import { cellsOf, type Heading, isNumeric, nameOf, readHeading, withWords } from './headings.ts';
+import { cellsOf, type Heading, isNumeric, lacksNumber, nameOf, readHeading, withWords } from './headings.ts';
 import { EMPTY } from './layout.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -14,6 +14,8 @@ export interface Tables {
   readonly rest: readonly Line[];
   /** Lines with amounts that could not be read as a row. */
   readonly unread: readonly Line[];
+  /** Headings that may call one of the numbers by a name that we do not know. */
+  readonly unknown: readonly Line[];
   /** The currencies that headings and amounts carry, in order. */
   readonly currencies: readonly string[];
 }
@@ -35,6 +37,7 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
   const used = new Map<number, string>();
   const rest: Line[] = [];
   const unread: Line[] = [];
+  const unknown: Line[] = [];
   let heading: Heading | null = null;
   let begun = ''; // a row that goes on on the next line
   let gap: 'blank' | 'note' | 'end' | null = null; // what the last line was, if it was no row
@@ -45,6 +48,7 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
       const first = lines.slice(index + 1).find((line) => !RULE.test(line.text))?.text ?? '';
       [heading, begun, gap] = [{ ...found, columns: withWords(found.columns, first) }, '', null];
       used.set(number, text);
+      if (lacksNumber(text, found.columns, first)) unknown.push({ number, text });
       const behind = text.slice(found.length);
       if (RULE.test(behind)) continue;
       const wrapped = wrappedLines(lines.slice(index + 1), labelledAs);
@@ -131,7 +135,7 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
   rows.push(...(blocks?.rows ?? []));
   for (const [number, text] of blocks?.used ?? []) used.set(number, text);
   const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
-  return { rows, used: new Set(used.keys()), rest, unread, currencies };
+  return { rows, used: new Set(used.keys()), rest, unread, unknown, currencies };
 }
 
 /**

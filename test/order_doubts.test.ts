@@ -240,10 +240,13 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nVendor:\n100482\nFoo Ltd\n1 Road',
     fields: { vendor: 'Foo Ltd' },
   },
+  'the date of something else is not that of the order': {
+    text: 'PO Number: A-1\nEvent date: 2025-07-19\nCancel by date: 2025-07-01',
+    fields: { order_date: null, due_date: null },
+  },
   'a "need by date" is a due date': {
-    text: 'PO Number: A-1\nNeed By Date: 2025-06-20\nCancel by date: 2025-07-01',
-    fields: { order_date: '2025-07-01', due_date: '2025-06-20' },
-    warnings: ['VALUE_AMBIGUOUS order_date'],
+    text: 'PO Number: A-1\nNeed By Date: 2025-06-20',
+    fields: { due_date: '2025-06-20' },
   },
   'between a currency and its amount there may be a gap': {
     text: `${HEAD}\nTax   USD   8.00\nTotal: USD  748.00`,

@@ -317,6 +317,22 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nShip to: Acme\nAttn: Jo\n1 Road, Leeds\nPriority: high`,
     fields: { ship_to: 'Acme, Attn: Jo, 1 Road, Leeds' },
   },
+  'or a greeting follows': {
+    text: `${HEAD}\nShip To: Acme, 1 Road, Leeds\nBest regards\nJo`,
+    fields: { ship_to: 'Acme, 1 Road, Leeds' },
+  },
+  'or what is ordered': {
+    text: `${HEAD}\nShip To: Acme\n1 Road, Leeds\n10 x bolts M8\n5 x nuts M8`,
+    fields: { ship_to: 'Acme, 1 Road, Leeds' },
+  },
+  'a country or a name may follow the postal code': {
+    text: `${HEAD}\nShip To:\nAcme\nPO Box 10001\nChicago, IL 60601\nUnited States\nAttn: Jo\nSam Smith`,
+    fields: { ship_to: 'Acme, PO Box 10001, Chicago, IL 60601, United States, Attn: Jo' },
+  },
+  'an address may be indented less than the label above it': {
+    text: `${HEAD}\nPlease deliver to:\n    Acme\n    1 Road\n\nSoon`,
+    fields: { ship_to: 'Acme, 1 Road' },
+  },
   'also in a list of names and values': {
     text: `${HEAD}\nShip To       Acme\n              1 Road\nPlant         0010`,
     fields: { ship_to: 'Acme, 1 Road' },

@@ -9,14 +9,19 @@ export interface Labelled {
 }
 
 const RULE = /^[\s|+=_*-]*$/;
-const ADDRESS_LINES = 6;
-/** What stands in a mail between its values: a greeting, or six words and more up to a full stop. */
+const ADDRESS_LINES = 8;
+/** What stands in a mail between its values: a greeting, what is ordered, or six words and more up to a full stop. */
 const SENTENCE =
-  /^\s*(?:thanks?|thank you|(?:best|kind) regards|regards|sincerely|hello|hi|dear|please)\b|^\s*(?:\S+\s+){5,40}\S+[.!?]$/i;
+  /^\s*(?:(?:many )?thanks?|thank you|(?:(?:best|kind) )?regards|sincerely|cheers|yours|hello|hi|dear|please|we|qty|quantity)(?![\p{L}\p{N}-])|\bplease[.!]?$|^\s*(?:[-*•]|\d+\s?x)\s|^\s*(?:\S+\s+){5,40}\S+[.!?]$/iu;
 /** "Priority: high", which begins something else, unless it is a part of an address. */
 const ENTRY = /^\p{L}[^:\d]{1,30}(?:\d{4})?:\s+\S/u;
 const OF_ADDRESS =
-  /^(?:attn|att|attention|c\/o|fao|(?:company |contact )?name|company|street|address|addr|city|town|state|county|zip|post(?:al)? ?code|country|dock|gate|building|floor|suite|unit)\b/i;
+  /^(?:attn|att|attention|for the attention|c\/o|fao|(?:company |contact )?name|company|street|address|addr|city|town|state|county|zip|post(?:al)? ?code|country|dock|gate|building|floor|suite|unit)\b/i;
+const POSTAL_CODE =
+  /(?<![\p{L}\p{N}])(?<!\b[Bb][Oo][Xx] )(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d)$/u;
+/** Of countries whose addresses end with a postal code. */
+const COUNTRY =
+  /^(?:u\.?s\.?(?:a\.?)?|united states(?: of america)?|u\.?k\.?|united kingdom|great britain|england|scotland|wales|northern ireland|canada|mexico)$/i;
 /** A value below its label may begin this much further left. */
 const SLACK = 2;
 
@@ -71,11 +76,11 @@ function below(
 ): string[] {
   const labels = lines[index]?.labels ?? [];
   const column = labels.indexOf(label);
+  const heads = cellsOf(lines[index]?.line.text ?? '');
   // Where the next column begins, which may have a name that we do not know.
-  const right = cellsOf(lines[index]?.line.text ?? '').find(
-    ({ start }) => start >= (beside === '' ? label.valueStart : label.end),
-  );
+  const right = heads.find(({ start }) => start >= (beside === '' ? label.valueStart : label.end));
   const parts = beside === '' ? [] : [beside];
+  let left = label.start;
   for (let next = index + 1; next < lines.length && parts.length < count; next += 1) {
     const { line, labels: others } = lines[next] ?? { line: { text: '' }, labels: [] };
     const isFirst = parts.length === 0;
@@ -85,19 +90,20 @@ function below(
     if (RULE.test(line.text) || readHeading(line.text)) break;
 
     const cells = cellsOf(line.text);
+    // Below a label alone on its line, a block may stand anywhere.
+    if (isFirst && heads.length === 1 && cells.length === 1) left = Math.min(left, cells[0]?.start ?? 0);
     const mine =
       isFirst && labels.length > 1 && cells.length === labels.length
         ? cells.slice(column, column + 1)
-        : cells.filter(
-            ({ start }) => start >= label.start - SLACK && (!right || start < right.start - SLACK),
-          );
+        : cells.filter(({ start }) => start >= left - SLACK && (!right || start < right.start - SLACK));
     const [first, last] = [mine[0], mine.at(-1)];
     if (!first || !last) break;
     if (others.some(({ start }) => start >= first.start && start <= last.start + last.text.length)) break;
-    // A label alone has one cell below it, and that is no sentence.
-    if (isFirst && labels.length === 1 && (mine.length > 1 || SENTENCE.test(line.text))) break;
-    if (!isFirst && first.start === 0 && isFinished(parts.join(', '), line.text)) break;
+    // A label alone has one cell below it.
+    if (isFirst && labels.length === 1 && mine.length > 1) break;
     const text = mine.map((cell) => cell.text).join(' ');
+    if (SENTENCE.test(text)) break;
+    if (!isFirst && first.start === 0 && isFinished(parts, text)) break;
     // The next entry of a form, or of a list whose values stand beside their names.
     if (ENTRY.test(text) && !OF_ADDRESS.test(text)) break;
     if (beside !== '' && mine.length > 1 && first.start < label.valueStart - SLACK) break;
@@ -106,7 +112,8 @@ function below(
   return parts;
 }
 
-/** An address that has its postal code is complete, and a sentence is no part of one. */
-function isFinished(address: string, next: string): boolean {
-  return /\b\d{5}(?:-\d{4})?$/.test(address) || next.length > 60 || /[.!?:]$/.test(next);
+/** An address that has its postal code lacks no more than a country or a name, and a sentence is no part of one. */
+function isFinished(address: readonly string[], next: string): boolean {
+  if (COUNTRY.test(next) || OF_ADDRESS.test(next)) return false;
+  return address.some((part) => POSTAL_CODE.test(part)) || next.length > 60 || /[.!?:]$/.test(next);
 }

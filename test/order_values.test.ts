@@ -49,6 +49,9 @@ test('amounts are read in every notation, and what is no amount is not', () => {
   assert.equal(read('1 234,56 €', ','), '1234.56');
   assert.equal(read("CHF 1'234.50"), '1234.50');
   assert.equal(read('₹1,23,456.00'), '123456.00');
+  assert.equal(read('1.200,-', ','), '1200');
+  assert.equal(read("1'200.--"), '1200');
+  assert.equal(read('₹1,92,576/-'), '192576');
   assert.equal(read('(100)'), '-100');
   assert.equal(read('-$5.00'), '-5.00');
   assert.equal(read('-0'), '0');
@@ -150,6 +153,8 @@ test('what is no plain total is missing or in doubt, never another number', () =
     assert.deepEqual(read(text), [null, ''], text);
   for (const text of ['$1,000 or $2,000', '$5.00 / $6.00', '$1,000.00 - $2,000.00', '$ 12.345'])
     assert.equal(read(text)[1], 'VALUE_AMBIGUOUS', text);
+  for (const text of ['1.200,-', '1.200,- EUR', '1,200/-'])
+    assert.deepEqual(read(text), ['1200.00', ''], text);
   assert.deepEqual(read('１２３'), ['123.00', '']);
   assert.deepEqual(read('$１,２３４.５６'), ['1234.56', '']);
   assert.deepEqual(read('1 234,56 €'), ['1234.56', '']);

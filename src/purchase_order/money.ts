@@ -24,10 +24,12 @@ const SIGNS: Readonly<Record<string, string>> = {
 
 /** A currency as it stands before or after an amount. */
 export const CURRENCY = String.raw`(?:(?:${DOLLARS})?\$|[€£¥₹]|(?<![A-Za-z])(?:${CODES})(?![A-Za-z]))`;
+/** The end of an amount without cents: "1.200,-", "1,92,576/-". */
+const EVEN = String.raw`(?:(?<=\d[.,])-{1,2}|\/-)`;
 // biome-ignore format: one line per part
 const AMOUNT = new RegExp(
   String.raw`^(?<open>\()?(?<minus>-)?(?<before>${CURRENCY})?\s{0,12}(?<minus2>-)?` +
-    String.raw`(?<digits>\d[\d.,'’ ]*)(?<after>${CURRENCY})?(?<close>\))?$`,
+    String.raw`(?<digits>\d[\d.,'’ ]*)(?<even>${EVEN})?\s?(?<after>${CURRENCY})?(?<close>\))?$`,
 );
 
 /** What a number counts if it is no money. */
@@ -46,12 +48,14 @@ export interface Amount {
 export function readAmount(text: string, mark: Mark): Amount | null {
   const parts = AMOUNT.exec(text.trim())?.groups;
   if (!parts || (parts.open === undefined) !== (parts.close === undefined)) return null;
-  const number = readNumber((parts.digits ?? '').trim(), mark);
+  const isEven = parts.even !== undefined;
+  const digits = (parts.digits ?? '').trim();
+  const number = readNumber(isEven ? digits.replace(/[.,]$/, '') : digits, mark);
   if (number === null) return null;
   const currency = parts.before ?? parts.after ?? null;
   const negative = parts.open ?? parts.minus ?? parts.minus2;
   const value = negative === undefined || /^[0.]*$/.test(number) ? number : `-${number}`;
-  return { value, currency, isMoney: currency !== null || number.includes('.') };
+  return { value, currency, isMoney: currency !== null || isEven || number.includes('.') };
 }
 
 const PLAIN = { '.': /^\d+(?:\.\d+)?$/, ',': /^\d+(?:,\d+)?$/ };
@@ -81,7 +85,7 @@ const NO_END = String.raw`\s?%|\s?${MAGNITUDE}|[\p{L}\p{N}/_-]|[.,'’]\d|\^\d\d
 
 /** Something in a line that could be an amount, with what it is attached to. */
 const IN_LINE = new RegExp(
-  String.raw`(?<![\p{L}\p{N}.,/_-])\(?-?(?:${CURRENCY}\s{0,12})?-?\d[\d.,'’]*(?: \d{3}(?:[.,]\d+)?(?![\d.,]))*(?:\s?${CURRENCY})?\)?(?!${NO_END})`,
+  String.raw`(?<![\p{L}\p{N}.,/_-])\(?-?(?:${CURRENCY}\s{0,12})?-?\d[\d.,'’]*(?: \d{3}(?:[.,]\d+)?(?![\d.,]))*${EVEN}?(?:\s?${CURRENCY})?\)?(?!${NO_END})`,
   'gu',
 );
 
@@ -115,8 +119,8 @@ const PRICED = new RegExp(
 );
 
 function vote(text: string): { readonly mark: Mark; readonly certain: boolean } {
-  const comma = count(text, /(?<![\d.,])\d{1,3}(?:[.'’ ]\d{3})*,\d{2}(?![\d.,]\d|\d)/g);
-  const point = count(text, /(?<![\d.,])\d{1,3}(?:[,'’ ]\d{2,3})*\.\d{2}(?![\d.,]\d|\d)/g);
+  const comma = count(text, /(?<![\d.,])\d{1,3}(?:[.'’ ]\d{3})*,(?:\d{2}|-)(?![\d.,]\d|\d)/g);
+  const point = count(text, /(?<![\d.,])\d{1,3}(?:[,'’ ]\d{2,3})*(?:\.\d{2}|\/-)(?![\d.,]\d|\d)/g);
   if (comma !== point) return { mark: comma > point ? ',' : '.', certain: true };
   const pointGroups = count(text, /(?<![\d.,])\d{1,3}(?:\.\d{3})+(?![\d.,]*\d)/g);
   const commaGroups = count(text, /(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d.,]*\d)/g);

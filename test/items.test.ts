@@ -78,6 +78,16 @@ for (const [what, table, read] of [
     ['null Rod 10', 'null Nut 15'],
   ],
   [
+    'what is carried over to the next page is no row',
+    `${HEADING}1  Rod  10  $5.00  $50.00\nPage total   $50.00\nBrought forward   $50.00\n2  Nut  15  $1.00  $15.00`,
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
+    'more of a description may end with a number',
+    `${HEADING}1  Rod  10  $5.00  $50.00\n   Zinc plated, grade 8.8\n2  Nut  15  $1.00  $15.00`,
+    ['1 Rod Zinc plated, grade 8.8 10', '2 Nut 15'],
+  ],
+  [
     'goods without a description are known by their code',
     'LN  SKU  REV  QTY  RATE  EXTENDED\n01  P-100  A  10  $5.00  $50.00\nActivity  Qty  Rate  Amount\nAssembly  3  $5.00  $15.00',
     ['01 P-100 10', 'null Assembly 3'],

@@ -216,7 +216,7 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { subtotal: '2650.00', tax: '0.00' },
   },
   'net and gross are sums where an amount stands behind them, and nothing where days or a weight do': {
-    text: `${HEAD}\nPayment Terms    Net 30\nNet weight: 12.50\nDescription  Qty  Price  Total\nRod  10  £5.00  £50.00\nNet  £50.00\nVAT  £10.00\nGross  £60.00`,
+    text: `${HEAD}\nPayment Terms    Net 30\nNet weight: 12.50\nMerchandise: £50.00\nDescription  Qty  Price  Total\nRod  10  £5.00  £50.00\nNet  £50.00\nVAT  £10.00\nGross  £60.00`,
     fields: { payment_terms: 'Net 30', subtotal: '50.00', tax: '10.00', total: '60.00' },
   },
   'a total says whether it contains what may be added': {

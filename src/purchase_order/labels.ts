@@ -43,7 +43,7 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
                     'deliver(?:y|ed)?[ -](?:date|time|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival)(?: date)?|eta|delivery'],
   ['payment_terms', 'payment[ -]terms?|terms? of payment|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
-  ['subtotal',      `sub[ -]?total(?: ${BEFORE} ${TAX})?|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total(?: net)?(?: ${SUM})?,? ${BEFORE} ${TAX}|total net(?: ${SUM})?|total ${SUM} net`, `net${PRICED}`],
+  ['subtotal',      `sub[ -]?total(?: ${BEFORE} ${TAX})?|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total(?: net)?(?: ${SUM})?,? ${BEFORE} ${TAX}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}`],
   ['tax',           '(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:tax(?:es)?|vat|gst(?: ?\\/ ?hst)?|hst|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?'],
   ['shipping',      `(?:plus )?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b`],
   ['discount',      '(?:less |trade |volume |order |total )?(?:discount|rebate)'],

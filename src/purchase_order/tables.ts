@@ -24,9 +24,10 @@ export interface Tables {
 const STARTS_ROW = /^\s*\d{1,4}[.)]?\s+\S/;
 /** After so many lines that are no rows it is no table. */
 const UNREAD_LINES = 20;
+const PRICE = /\p{Sc}|\d[.,]\d\d(?!\d)/u;
 const RULE = /^[\s|+=_*.:-]*$/;
 const PAGE_FOOT =
-  /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|continued.{0,40}|carried forward.{0,40}|\d+\s*\/\s*\d+)\s*$/i;
+  /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|(?:continued|page (?:sub-?)?total|(?:carr(?:y|ied)|brought) forward).{0,40}|\d+\s*\/\s*\d+)\s*$/i;
 
 /** What a line is if it has a label: a sum, as stand below a table, or anything else, as may stand under an item. */
 export type Labelling = (text: string) => 'sum' | 'note' | null;
@@ -102,7 +103,8 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
       continue;
     }
     const words = cellsOf(text).flatMap((cell) => (cell.text === EMPTY ? [] : cell.text));
-    if (hasMoney(text, mark) || words.length > 2) {
+    const isWrapped = words.length === 1 && /^\s{2}/.test(text) && !PRICE.test(text); // "grade 8.8"
+    if ((hasMoney(text, mark) && !isWrapped) || words.length > 2) {
       unread.push({ number, text });
       used.set(number, '');
       if (unread.length >= UNREAD_LINES) heading = null;

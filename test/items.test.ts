@@ -169,16 +169,27 @@ test('a table of which no row can be read is told', () => {
   );
 });
 
+test('so are lines that end with amounts, where no table has a heading', () => {
+  const codes = (text: string) =>
+    extractOrder(mail(`PO Number: 7\n${text}\nTotal: $25.00`)).warnings.map(({ code }) => code);
+
+  assert.deepEqual(codes('Rod    10 pcs   $2.00   $20.00\nNut     5 pcs   $1.00    $5.00'), ['ROWS_UNREAD']);
+  assert.deepEqual(codes('1) Rod, 10 pcs x 2.00 USD = 20.00 USD\n2) Nut, 5 pcs = 5.00 USD'), ['ROWS_UNREAD']);
+  assert.deepEqual(codes('Subtotal: $25.00\nWe paid $12.50 last year, or $20.00,\nas you know.'), []);
+});
+
 test('items may be given as lines of label and value, with or without blank lines, numbers and totals', () => {
   const bare = 'Item: Rod, 3 m\nQty: 10 pcs\nUnit price: $2.00\nItem: Nut\nQty: 5\nUnit price: $1.00';
   const numbered = `Item 1\n  Description: Rod, 3 m\n  Qty: 10\n  Price: $2.00\n  Line Total: $20.00
 Item 2\n  Description: Nut\n  Qty: 5\n  Price: $1.00\n  Line Total: $5.00`;
   const beside = 'Item: Rod, 3 m, Qty: 10, Price: $2.00\nItem: Nut; Qty: 5; Price: $1.00';
+  const apart = 'Item: Rod, 3 m  Qty: 10  Price: $2.00\nItem: Nut  Qty: 5  Price: $1.00';
 
   for (const items of [
     bare,
     numbered,
     beside,
+    apart,
     bare.replace('\nItem: N', '\n\nItem: N'),
     bare.replaceAll(':', '  '),
   ]) {

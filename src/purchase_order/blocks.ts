@@ -12,7 +12,7 @@ interface Cell {
   readonly plainTotal: boolean;
 }
 
-const NEXT_CELL = /(?:[,;]\s{1,3}|(?<!\s)\s{3,}(?!\s))(?=[^:,;]{1,30}:)/;
+const NEXT_CELL = /(?:[,;]\s{1,3}|(?<=\S)\s{2,})(?=[^:,;\s]{1,20}(?: [^:,;\s]{1,20}){0,3}\s?:)/;
 const CELL = /^[\s*•·-]*([^:]{1,30}?)\s?:\s*(\S.*)$/;
 const NUMBERED = /^\s*(?:line )?item #?(\d{1,3})\s*[:.]?\s*$/i;
 

@@ -2,8 +2,9 @@ import { beginningOf } from '../json.ts';
 import { looksLikeDate, slashOrder } from './dates.ts';
 import { cellOf, type Found, findLabels, isMoneyField, type LabelField } from './labels.ts';
 import { type Labelled, valueText, withPlainColumns } from './layout.ts';
-import { currencyBeside, decimalMark } from './money.ts';
+import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Region } from './regions.ts';
+import { hasMoney } from './rows.ts';
 import { readTables, type Tables } from './tables.ts';
 import { isPlainly, readValue, type Value } from './values.ts';
 
@@ -25,6 +26,8 @@ export interface Document {
   readonly text: string;
   readonly statements: readonly Statement[];
   readonly tables: Tables;
+  /** How many lines without a label end with an amount, as those of items do. */
+  readonly priced: number;
   /** Values written like dates that are no day of the calendar. */
   readonly impossible: readonly { readonly field: LabelField; readonly raw: string }[];
   /** Nothing tells whether a point or a comma is the decimal mark. */
@@ -77,7 +80,14 @@ export function readDocument(region: Region, source: string): Document {
       }
     }
   }
-  return { source, text, statements, tables, impossible, markUncertain: !certain };
+  const priced = labelled.filter(({ line, labels }) => labels.length === 0 && isPriced(line.text, mark));
+  return { source, text, statements, tables, priced: priced.length, impossible, markUncertain: !certain };
+}
+
+/** Whether a line says how much of something costs what: two numbers, the last one an amount. */
+function isPriced(text: string, mark: Mark): boolean {
+  const numbers = text.match(/(?<![\p{L}\d.,-])\d[\d.,]*(?![\d.,]|\s?%)/gu) ?? [];
+  return numbers.length > 1 && /\p{L}.*\d\D{0,8}$/u.test(text) && hasMoney(text, mark);
 }
 
 /** What a value is read as; "PO number/date: 4711 / 12.06.2025" is two. */

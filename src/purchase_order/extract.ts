@@ -169,7 +169,8 @@ function leftOut(mail: Mail, fields: OrderFields): OrderWarning[] {
 
 /** What is there but could not be read, and a mail that is no order. */
 function findGaps(documents: readonly Document[], fields: OrderFields): OrderWarning[] {
-  const gaps = documents.flatMap(({ source, impossible, tables }) => [
+  const hasItems = fields.line_items.length > 0;
+  const gaps = documents.flatMap(({ source, impossible, tables, priced }) => [
     ...impossible
       .filter(({ field }) => fields[field as 'due_date'] === null)
       .map(({ field, raw }) => ({
@@ -177,12 +178,12 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
         field,
         message: `${field} ${shown(raw)} is no day of the calendar`,
       })),
-    ...(tables.used.size > 0 && tables.rows.length + tables.unread.length === 0
+    ...((tables.used.size > 0 || (priced > 1 && !hasItems)) && tables.rows.length + tables.unread.length === 0
       ? [
           {
             code: 'ROWS_UNREAD',
             field: 'line_items',
-            message: `the ${source} has the heading of a table of items, but no row that could be read`,
+            message: `the ${source} has what looks like items, but no row that could be read`,
           },
         ]
       : []),
@@ -197,8 +198,8 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
       message: `line ${number} of the ${source} stands among the line items, but could not be read as one`,
     })),
   ]);
-  const { po_number, vendor, total, line_items } = fields;
-  if (po_number !== null || vendor !== null || total !== null || line_items.length > 0) return gaps;
+  const { po_number, vendor, total } = fields;
+  if (po_number !== null || vendor !== null || total !== null || hasItems) return gaps;
   return [
     ...gaps,
     { code: 'NOT_A_PURCHASE_ORDER', field: null, message: 'this does not look like a purchase order' },

@@ -23,9 +23,14 @@ for (const [what, table, read] of [
     ['1 Ribbon 12 pack 5', '2 Nut 5'],
   ],
   [
-    'the name of a group may stand before the first row',
-    `${HEADING}Hardware\n1  Ribbon  5  $2.00  $10.00`,
-    ['1 Ribbon 5'],
+    'names of groups may stand between the rows, if one stands before the first',
+    'Description  Qty  Price  Total\nHardware\nRibbon  5  $2.00  $10.00\nServices\nAssembly  5  $1.00  $5.00',
+    ['null Ribbon 5', 'null Assembly 5'],
+  ],
+  [
+    'the name of a group may stand before any row that begins with a number',
+    `${HEADING}Hardware\n1  Ribbon  5  $2.00  $10.00\nServices\n2  Assembly  5  $1.00  $5.00`,
+    ['1 Ribbon 5', '2 Assembly 5'],
   ],
   [
     'what is noted under an item, with or without a label, does not end the table',

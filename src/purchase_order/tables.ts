@@ -40,6 +40,7 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
   const unread: Line[] = [];
   const unknown: Line[] = [];
   let heading: Heading | null = null;
+  let grouped = false; // there are names of groups between the rows
   let begun = ''; // a row that goes on on the next line
   let gap: 'blank' | 'note' | 'end' | null = null; // what the last line was, if it was no row
 
@@ -114,13 +115,20 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
     // Words alone: the beginning of a row that goes on below, or more of the description above.
     const next = lines[index + 1]?.text ?? '';
     const last = rows.at(-1);
-    const nextIsRow = STARTS_ROW.test(next) && readRows(next, shape) !== null;
-    if (STARTS_ROW.test(text) && !nextIsRow && readRows(`${text}  ${next}`, shape)) {
+    const nextIsRow = readRows(next, shape) !== null;
+    // Before the first row; later in a table that has begun with one, or where numbers stand, not descriptions.
+    const isGroup: boolean =
+      nextIsRow && (!last || ((grouped || heading.columns[0] === 'item') && /^\p{Lu}/u.test(text)));
+    grouped ||= isGroup;
+    if (
+      STARTS_ROW.test(text) &&
+      !(STARTS_ROW.test(next) && nextIsRow) &&
+      readRows(`${text}  ${next}`, shape)
+    ) {
       begun = `${text}  `;
-    } else if (last && goesOn(text, readRows(next, shape) !== null || labelledAs(next) !== null)) {
+    } else if (last && !isGroup && goesOn(text, nextIsRow || labelledAs(next) !== null)) {
       rows[rows.length - 1] = { ...last, description: `${last.description} ${words.join(' ')}` };
-    } else if (last || readRows(next, shape) === null) {
-      // Else it is the name of a group, before the first row.
+    } else if (!isGroup) {
       gap = 'end';
       continue;
     }

@@ -63,6 +63,11 @@ for (const [what, table, read] of [
     ['P-100 Rod of steel 10', 'P-200 Nut 15'],
   ],
   [
+    'words behind the numbers are none',
+    'SKU  Qty  Price  Total  Packing\nP-100  10  $5.00  $50.00  ten in a box\nP-200  15  $1.00  $15.00  loose',
+    ['null P-100 10', 'null P-200 15'],
+  ],
+  [
     'words behind its heading name a column that we do not know',
     'Item Description Qty Unit Price Total Notes\n1 Rod 10 $5.00 $50.00 zinc\n2 Nut 15 $1.00 $15.00 brass',
     ['1 Rod 10', '2 Nut 15'],

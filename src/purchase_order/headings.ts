@@ -90,13 +90,15 @@ export function columnsOf(called: readonly ColumnName[]): Column[] | null {
 
 /**
  * The columns of a table whose first row is known: where a code had to serve as the description, and a column that we
- * do not know holds words, these are the description.
+ * do not know holds words before its numbers, these are the description.
  */
 export function withWords(columns: readonly Column[], row: string): readonly Column[] {
   const cells = cellsOf(row).map(({ text }) => text);
   const naming = columns.indexOf('description');
+  const numbers = columns.findIndex((column, index) => index > naming && isNumeric(column));
   const wordy = columns.findIndex(
-    (column, index) => column === 'other' && /\p{L}{2}.* .*\p{L}{2}/u.test(cells[index] ?? ''),
+    (column, index) =>
+      column === 'other' && index < numbers && /\p{L}{2}.* .*\p{L}{2}/u.test(cells[index] ?? ''),
   );
   const isCode = /^\S*\d\S*$/.test(cells[naming] ?? '');
   if (cells.length !== columns.length || wordy < 0 || !isCode) return columns;

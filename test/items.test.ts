@@ -157,6 +157,21 @@ test('a number under a name that is not known is told, if a table lacks one', ()
   assert.deepEqual(codes('Description  Qty  Price  VAT %\nRod  10  5.00  20'), []);
 });
 
+test('what could not be read in one table ends no other', () => {
+  const odd = (count: number) =>
+    Array.from({ length: count }, (_, index) => `odd ${index}.50 line\n`).join('');
+  const { fields } = extractOrder(
+    mail(
+      `PO Number: 7\n${HEADING}1  Rod  5  $2.00  $10.00\n${odd(19)}\n\n${HEADING}${odd(1)}2  Nut  5  $1.00  $5.00`,
+    ),
+  );
+
+  assert.deepEqual(
+    fields.line_items.map(({ description }) => description),
+    ['Rod', 'Nut'],
+  );
+});
+
 test('a row behind a sentence whose product is wrong is told', () => {
   const { warnings } = extractOrder(
     mail(`PO Number: 7\n${HEADING}1  Rod  5  $2.00  $10.00\n\nDry please.\n\n2  Nut  5  $1.00  $6.00`),

@@ -202,12 +202,27 @@ test('what is ordered, how much and for when is no order number, in a subject or
     '88-204 - rods',
     '88-204 (rush)',
     '88-204 from Acme',
+    '88-204 for Acme',
     '88-204, dated 2 June',
   ]) {
     assert.equal(read('', `Order ${text}`), '88-204', text);
     assert.equal(read(`Order: ${text}`), '88-204', text);
   }
   assert.equal(read('', 'Back order B-22 / PO 4711'), '4711');
+});
+
+test('an order number keeps every sign of it; with one that is in no number, it is doubted', () => {
+  const read = (number: string) => {
+    const { fields, warnings } = extractOrder(mail(`**Vendor:** Foo\n**PO Number:** ${number}`));
+    return [fields.po_number, ...warnings.map(({ code }) => code)];
+  };
+
+  assert.deepEqual(read('PO_77__A_1'), ['PO_77__A_1']);
+  assert.deepEqual(read('**PO-77**'), ['PO-77']);
+  assert.deepEqual(read('__PO-77__'), ['PO-77']);
+  assert.deepEqual(read('77**12'), ['77', 'VALUE_AMBIGUOUS']);
+  assert.deepEqual(read('77~7'), ['77', 'VALUE_AMBIGUOUS']);
+  assert.deepEqual(read('7'.repeat(41)), ['7'.repeat(40), 'VALUE_AMBIGUOUS']);
 });
 
 test('a due date has many names', () => {

@@ -38,6 +38,9 @@ const CELLS = NAMES.map(([column, words]) => ({
   pattern: new RegExp(String.raw`^(?:${words})${SUFFIX}[\s:.]*$`, 'iu'),
 }));
 
+/** A line that is drawn, and says nothing. */
+export const RULE = /^[\s|+=_*.:-]*$/;
+
 /** Reads the column names that a line begins with; null when they make no heading of an item table. */
 export function readHeading(line: string): Heading | null {
   const spaced = cellsOf(line).map((cell) => cell.text);
@@ -67,8 +70,9 @@ export function nameOf(cell: string): ColumnName {
 }
 
 /**
- * The columns of an item table; null when these are none. Of two columns with the same kind of number, the first is the one we mean. What is ordered is said by the description,
- * else by the name of the goods, else by the last of its codes; what else names it is a code.
+ * The columns of an item table; null when these are none. Of two columns with the same kind of number, the first is the one
+ * we mean. What is ordered is said by the description, else by the name of the goods, else by the last of its codes; what
+ * else names it is a code.
  */
 export function columnsOf(called: readonly ColumnName[]): Column[] | null {
   const names = called.map((name) => {

@@ -1,4 +1,4 @@
-import { cellsOf, readHeading } from './headings.ts';
+import { cellsOf, RULE, readHeading } from './headings.ts';
 import { cellOf, type Found, isMoneyField } from './labels.ts';
 import type { Line } from './regions.ts';
 
@@ -8,7 +8,6 @@ export interface Labelled {
   readonly labels: readonly Found[];
 }
 
-const RULE = /^[\s|+=_*-]*$/;
 const ADDRESS_LINES = 8;
 /** What stands in a mail between its values: a greeting, what is ordered, or six words and more up to a full stop. */
 const SENTENCE =
@@ -33,7 +32,7 @@ export function withPlainColumns(line: string): string {
   return line
     .replace(/(?<=\|)[ ]*(?=\|)/g, ` ${EMPTY} `)
     .replace(/\t|\s*\|\s*|\s?\.{4,}\s?/g, '   ')
-    .replace(/\*\*|__/g, '')
+    .replace(/(?<![\p{L}\p{N}])(?:\*\*|__)(?=\S)|(?<=\S)(?:\*\*|__)(?![\p{L}\p{N}])/gu, '')
     .replace(/(?<![\p{L}\p{N}*])\*(?=\S)([^*]{1,200})(?<=\S)\*(?![\p{L}\p{N}*])/gu, '$1')
     .trimEnd();
 }

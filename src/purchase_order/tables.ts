@@ -1,5 +1,14 @@
 import { readBlocks } from './blocks.ts';
-import { cellsOf, type Heading, isNumeric, lacksNumber, nameOf, readHeading, withWords } from './headings.ts';
+import {
+  cellsOf,
+  type Heading,
+  isNumeric,
+  lacksNumber,
+  nameOf,
+  RULE,
+  readHeading,
+  withWords,
+} from './headings.ts';
 import { EMPTY } from './layout.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -25,7 +34,6 @@ const STARTS_ROW = /^\s*\d{1,4}[.)]?\s+\S/;
 /** After so many lines that are no rows it is no table. */
 const UNREAD_LINES = 20;
 const PRICE = /\p{Sc}|\d[.,]\d\d(?!\d)/u;
-const RULE = /^[\s|+=_*.:-]*$/;
 const PAGE_FOOT =
   /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|(?:continued|page (?:sub-?)?total|(?:carr(?:y|ied)|brought) forward).{0,40}|\d+\s*\/\s*\d+)\s*$/i;
 
@@ -40,6 +48,7 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
   const unread: Line[] = [];
   const unknown: Line[] = [];
   let heading: Heading | null = null;
+  let missed = 0; // lines that are no rows
   let grouped = false; // there are names of groups between the rows
   let begun = ''; // a row that goes on on the next line
   let gap: 'blank' | 'note' | 'end' | null = null; // what the last line was, if it was no row
@@ -48,7 +57,8 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
     const found = readHeading(text);
     if (found) {
       const first = lines.slice(index + 1).find((line) => !RULE.test(line.text))?.text ?? '';
-      [heading, begun, gap] = [{ ...found, columns: withWords(found.columns, first) }, '', null];
+      heading = { ...found, columns: withWords(found.columns, first) };
+      [begun, gap, missed] = ['', null, 0];
       used.set(number, text);
       if (lacksNumber(text, found.columns, first)) unknown.push({ number, text });
       const behind = text.slice(found.length);
@@ -108,7 +118,8 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
     if ((hasMoney(text, mark) && !isWrapped) || words.length > 2) {
       unread.push({ number, text });
       used.set(number, '');
-      if (unread.length >= UNREAD_LINES) heading = null;
+      missed += 1;
+      if (missed >= UNREAD_LINES) heading = null;
       continue;
     }
 

@@ -140,7 +140,14 @@ function readOrderNumber(text: string, label = ''): Value | null {
   if (/^order$/i.test(label) && (NO_NUMBER.test(number) || !STANDS_ALONE.test(rest))) return null;
   const goesOn = GOES_ON_NUMBER.test(rest) && !readDate(rest.replace(/^[\s/,;&-]+/, ''), null);
   const isYear = isVague && /^(?:19|20)\d\d$/.test(number);
-  const doubt = goesOn ? 'another number follows' : isYear ? 'it could be a year' : undefined;
+  const isCut = /^[^\s.,;:!?()[\]'"’”&/-]/.test(rest);
+  const doubt = goesOn
+    ? 'another number follows'
+    : isYear
+      ? 'it could be a year'
+      : isCut
+        ? 'it goes on with signs that are in no number'
+        : undefined;
   return { value: number, ...(doubt && { doubt }) };
 }
 
@@ -153,7 +160,7 @@ const GOES_ON_NUMBER =
 const HOW_MUCH = new RegExp(String.raw`^\d[\d.,]*(?:${MEASURE}|x|st|nd|rd|th)$`, 'i');
 /** "12", "2025", "15/08", "KW26", "Q3-2025" */
 const NO_NUMBER = /^(?:\d{1,3}|(?:19|20)\d\d|\d{1,2}[/.]\d{1,2}|(?:kw|cw|wk)\d{1,2}|q[1-4](?:\W.*)?)$/i;
-const STANDS_ALONE = /^(?:[.!]*$|\s?[-/([]|,?\s(?:from|of|dated?)\b)/i;
+const STANDS_ALONE = /^(?:[.!]*$|\s?[-/([]|,?\s(?:from|for|of|dated?)\b)/i;
 /** Where a subject may name its order, the plainest first. */
 const IN_SUBJECT = [
   /(?<![\p{L}\p{N}])(?:l?p\.?\/?o\b\.?|purchase order)\s?(?:number|no\b\.?|nr\b\.?|#)?/giu,

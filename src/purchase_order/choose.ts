@@ -1,6 +1,6 @@
 import { type Attachment, type EmailMessage, shown } from '../mail/message.ts';
 import { type Document, readDocument, type Statement } from './document.ts';
-import { isMoneyField, type LabelField } from './labels.ts';
+import { isDateField, isMoneyField, type LabelField } from './labels.ts';
 import { same } from './reconcile.ts';
 import { cutRegions, wholeText } from './regions.ts';
 
@@ -98,7 +98,7 @@ export function contradict(field: LabelField, a: string, b: string): boolean {
 
 /** Two texts may say the same in other words; two numbers, days or amounts cannot. */
 function isExact(field: LabelField): boolean {
-  return field === 'po_number' || /_date$/.test(field) || isMoneyField(field);
+  return field === 'po_number' || isDateField(field) || isMoneyField(field);
 }
 
 /** Why an attachment was not read, in one sentence. */

@@ -1,6 +1,14 @@
 import { beginningOf } from '../json.ts';
 import { looksLikeDate, slashOrder } from './dates.ts';
-import { cellOf, type Found, findLabels, isMoneyField, type LabelField } from './labels.ts';
+import {
+  cellOf,
+  type DateField,
+  type Found,
+  findLabels,
+  isDateField,
+  isMoneyField,
+  type LabelField,
+} from './labels.ts';
 import { type Labelled, valueText, withPlainColumns } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Region } from './regions.ts';
@@ -29,7 +37,7 @@ export interface Document {
   /** How many lines without a label end with an amount, as those of items do. */
   readonly priced: number;
   /** Values written like dates that are no day of the calendar. */
-  readonly impossible: readonly { readonly field: LabelField; readonly raw: string }[];
+  readonly impossible: readonly { readonly field: DateField; readonly raw: string }[];
   /** Nothing tells whether a point or a comma is the decimal mark. */
   readonly markUncertain: boolean;
 }
@@ -57,7 +65,7 @@ export function readDocument(region: Region, source: string): Document {
   }));
 
   const statements: Statement[] = [];
-  const impossible: { field: LabelField; raw: string }[] = [];
+  const impossible: { field: DateField; raw: string }[] = [];
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
       const { rank, strong, qualified, outdated, label, addendum } = found;
@@ -76,7 +84,7 @@ export function readDocument(region: Region, source: string): Document {
             label,
             raw: beginningOf(raw, 200),
           });
-        else if (/_date$/.test(field) && looksLikeDate(raw)) impossible.push({ field, raw: cellOf(raw) });
+        else if (isDateField(field) && looksLikeDate(raw)) impossible.push({ field, raw: cellOf(raw) });
       }
     }
   }

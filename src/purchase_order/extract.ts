@@ -172,7 +172,7 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
   const hasItems = fields.line_items.length > 0;
   const gaps = documents.flatMap(({ source, impossible, tables, priced }) => [
     ...impossible
-      .filter(({ field }) => fields[field as 'due_date'] === null)
+      .filter(({ field }) => fields[field] === null)
       .map(({ field, raw }) => ({
         code: 'DATE_IMPOSSIBLE',
         field,

@@ -178,6 +178,10 @@ export function cellOf(text: string): string {
   return text.split(/\s{3,}/, 1)[0]?.trim() ?? '';
 }
 
+export function isDateField(field: LabelField | null): field is DateField {
+  return field === 'order_date' || field === 'due_date';
+}
+
 export function isMoneyField(field: LabelField | null): field is MoneyField {
   return (MONEY_FIELDS as readonly (LabelField | null)[]).includes(field);
 }

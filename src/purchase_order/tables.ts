@@ -40,8 +40,24 @@ const PAGE_FOOT =
 /** What a line is if it has a label: a sum, as stand below a table, or anything else, as may stand under an item. */
 export type Labelling = (text: string) => 'sum' | 'note' | null;
 
-/** Finds the item tables. */
+/** Finds the items: in tables with headings, else in lines that say everything by themselves, else in blocks. */
 export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Labelling): Tables {
+  const { rows, used, ...others } = readHeaded(lines, mark, labelledAs);
+  for (const { number, text } of used.size === 0 ? lines : []) {
+    const row = readListed(text, mark);
+    if (!row) continue;
+    rows.push(row);
+    used.set(number, text);
+  }
+  const blocks = used.size === 0 ? readBlocks(lines, mark) : null;
+  rows.push(...(blocks?.rows ?? []));
+  for (const [number, text] of blocks?.used ?? []) used.set(number, text);
+  const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
+  return { ...others, rows, used: new Set(used.keys()), currencies };
+}
+
+/** The tables that have headings. What is used comes with its text, as far as that may hold a currency. */
+function readHeaded(lines: readonly Line[], mark: Mark, labelledAs: Labelling) {
   const rows: Row[] = [];
   const used = new Map<number, string>();
   const rest: Line[] = [];
@@ -146,17 +162,7 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
     used.set(number, '');
   }
 
-  for (const { number, text } of used.size === 0 ? lines : []) {
-    const row = readListed(text, mark);
-    if (!row) continue;
-    rows.push(row);
-    used.set(number, text);
-  }
-  const blocks = used.size === 0 ? readBlocks(lines, mark) : null;
-  rows.push(...(blocks?.rows ?? []));
-  for (const [number, text] of blocks?.used ?? []) used.set(number, text);
-  const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
-  return { rows, used: new Set(used.keys()), rest, unread, unknown, currencies };
+  return { rows, used, rest, unread, unknown };
 }
 
 /**

@@ -1,7 +1,7 @@
 import { beginningOf } from '../json.ts';
 import { readDate, type SlashOrder } from './dates.ts';
 import { toUnits } from './decimal.ts';
-import type { LabelField } from './labels.ts';
+import { isDateField, isMoneyField, type LabelField } from './labels.ts';
 import { type Amount, amountsIn, asMoney, CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
 
 /** How a document writes what can be written in several ways. */
@@ -70,10 +70,8 @@ export function isPlainly(field: LabelField, text: string, style: Style): boolea
       .replace(/^,? (?:dated?|of|from) /, '');
     return number !== null && (/^[.,;:]*$/.test(rest) || readDate(rest, style.order)?.rest === '');
   }
-  if (field === 'order_date' || field === 'due_date') return readValue(field, text, style) !== null;
-  if (field === 'vendor' || field === 'ship_to' || field === 'payment_terms' || field === 'currency')
-    return false;
-  return readAmount(text, style.mark) !== null;
+  if (isDateField(field)) return readValue(field, text, style) !== null;
+  return isMoneyField(field) && readAmount(text, style.mark) !== null;
 }
 
 /**

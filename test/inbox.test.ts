@@ -488,6 +488,18 @@ test('npm run inbox waits for mails until Ctrl-C, and then ends at once', async 
   assert.match(going.said, /samples\/sample_po_email\.txt started run \d+ of po_demo/);
 });
 
+test('once, a database that is away is told at once, with exit code 3', async () => {
+  using work = workFolder();
+
+  const { code, stderr } = await command(['inbox', 'samples', '--once'], {
+    url: 'postgres://me@127.0.0.1:1/nowhere',
+    folder: work.path,
+  });
+
+  assert.equal(code, 3, stderr);
+  assert.match(stderr, /^127\.0\.0\.1:1: .*ECONNREFUSED/);
+});
+
 test('a folder or a workflow that will not do is refused before anything starts', async () => {
   await using db = await createDatabase();
   using work = workFolder();

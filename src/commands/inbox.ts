@@ -58,7 +58,8 @@ export function addInboxCommand(shell: Shell): void {
         });
         const stop = new AbortController();
         using _ = onShutdown(stop);
-        await engine.waitForDatabase(stop.signal, (line) => log.warn({}, line));
+        // Who comes once, from cron perhaps, is told at once that it is away.
+        if (!once) await engine.waitForDatabase(stop.signal, (line) => log.warn({}, line));
         if (stop.signal.aborted) return 0;
         await engine.register();
         const input = await inputOf(engine, workflow, options.input, alerts);

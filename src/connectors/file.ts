@@ -40,12 +40,17 @@ export class FileConnector extends Connector {
   /** Where a path leads, links followed; the folder is made. */
   async #locate(path: string): Promise<string> {
     const shown = printable(path);
+    if (/\p{Cc}|[/\\]$/u.test(path))
+      throw new ConnectorError(
+        'BAD_PATH',
+        `${shown} is no name of a file: it ends with a slash, or holds control characters`,
+      );
     const target = resolve(this.#root, path);
     const outside = new ConnectorError(
       'PATH_OUTSIDE_ROOT',
       `${shown} is outside the folder that files are written to`,
     );
-    if (path.includes('\0') || !isInside(this.#root, target) || target === this.#root) throw outside;
+    if (!isInside(this.#root, target) || target === this.#root) throw outside;
     // Looked at before it is made: a link on the way must not have folders made elsewhere.
     let existing = dirname(target);
     while (!(await exists(existing))) existing = dirname(existing);

@@ -102,8 +102,8 @@ function keysWritten(text: string): number {
 
 function keysIn(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
-  const own = Array.isArray(value) ? 0 : Object.keys(value).length;
-  return Object.values(value).reduce((sum: number, item) => sum + keysIn(item), own);
+  const here = Array.isArray(value) ? 0 : Object.keys(value).length;
+  return Object.values(value).reduce((sum: number, item) => sum + keysIn(item), here);
 }
 
 function parseValue(name: string, value: string): Json {

@@ -157,14 +157,14 @@ export function isConnectionFailure(error: unknown): boolean {
   );
 }
 
-const REFUSED_MESSAGE =
-  /password must be a string|unsupported startup parameter|does not support SSL|certificate/;
+const REFUSED = /^(28|3D000|42501)|CERT|SIGNATURE/;
+const REFUSED_MESSAGE = /password must be a string|unsupported startup parameter|does not support SSL/;
 
 /** The server does not let us in, or we do not trust it: user, password, database, rights or TLS. Waiting does not help. */
 export function isRefused(error: unknown): boolean {
   return causes(error).some(
     (one) =>
-      /^(28|3D000|42501)/.test(codeOf(one)) ||
+      REFUSED.test(codeOf(one)) ||
       REFUSED_MESSAGE.test(messageOf(one)) ||
       (codeOf(one) === 'EACCES' && isOfConnect(one)),
   );

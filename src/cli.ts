@@ -10,7 +10,7 @@ import { keptByNpm } from './config.ts';
 import { describeConnectionFailure, isAway, isRefused } from './database/connect.ts';
 import { codeOf, DatabaseUnavailableError, DefinitionError, messageOf, UsageError } from './errors.ts';
 import { Shell, say } from './shell.ts';
-import { printableLines } from './terminal.ts';
+import { printable, printableLines } from './terminal.ts';
 
 /*
  * The commands. The only place that reads arguments and sets the exit code: 0 done, 1 the run failed, 2 the command was
@@ -69,7 +69,10 @@ function fail(error: unknown): number {
   const hint =
     error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? ` ${error.hint}` : '';
   if (/^WF/.test(code)) {
-    line(`${messageOf(error)}.${hint}`);
+    const text = `${messageOf(error)}.${hint}`;
+    // Only a list of problems has several lines; anything else repeats what somebody typed.
+    if (code !== 'WF002') say(printable(text));
+    else line(text);
     return code === 'WF002' ? 4 : 2;
   }
   if (code === '3F000' || code === '42P01' || code === '42703' || code === '42883') {

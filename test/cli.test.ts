@@ -217,6 +217,13 @@ test('a database that does not let us in is exit code 3, with the next step', as
   assert.doesNotMatch(password.stderr, /hunter2|\n\s+at /);
 });
 
+test('what somebody typed is repeated on one line', async () => {
+  const { code, stderr } = await run('start-run', 'po\n\x1b[31mx');
+
+  assert.equal(code, 2);
+  assert.equal(stderr, 'there is no workflow "po\\n\\x1b[31mx". There are: po_demo.\n');
+});
+
 test('the doctor says what is off, with exit code 1', async () => {
   await using own = await createDatabase();
   const doctor = (...args: readonly string[]) =>

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { listening } from './support/listening.ts';
 import { running, type Scene } from './support/scene.ts';
 
 /** What a claim looks at. */
@@ -328,3 +329,19 @@ test('a run that has ended cannot be cancelled, and one that is not there is an 
     message: 'there is no run 999999999',
   });
 });
+
+for (const [what, act, heard] of [
+  ['fails', (scene: Scene) => scene.fail('a'), ['run_stopped:']],
+  ['is cancelled', (scene: Scene) => scene.sql('select sluice.cancel_run($run)'), ['run_stopped:']],
+  ['goes on', (scene: Scene) => scene.succeed('a'), []],
+  ['completes', (scene: Scene) => scene.succeed('a', 'b'), []],
+] as const) {
+  test(`when a run ${what}, ${heard.length === 0 ? 'nobody is' : 'runners are'} told that it has stopped`, async () => {
+    await using scene = await running({ a: [], b: [] });
+    await using listener = await listening(scene.db.url, 'run_stopped');
+
+    await act(scene);
+
+    assert.deepEqual(await listener.heard(), heard);
+  });
+}

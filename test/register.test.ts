@@ -86,6 +86,26 @@ test('what runs are about refers to declared inputs and to tasks, or is refused'
   ]);
 });
 
+test('what runs are about is part of a version, and another subject makes another', async () => {
+  const tasks = '[{"name": "a", "connector": "none", "operation": "none"}]';
+  const registerAbout = async (subject: string) =>
+    (
+      await pool.query(
+        `select version, is_new from sluice.register_workflow('about', $1, '{"type": "object"}', $2)`,
+        [tasks, subject],
+      )
+    ).rows[0];
+
+  assert.deepEqual(await registerAbout('[]'), { version: 1, is_new: true });
+  assert.deepEqual(await registerAbout('[{"$input": ["n"]}]'), { version: 2, is_new: true });
+  assert.deepEqual(await registerAbout('[{"$input": ["n"]}]'), { version: 2, is_new: false });
+
+  const { rows } = await pool.query(
+    `select subject from sluice.workflows where name = 'about' order by version`,
+  );
+  assert.deepEqual(rows, [{ subject: [] }, { subject: [{ $input: ['n'] }] }]);
+});
+
 test('a cycle is refused with its path', async () => {
   const graph = tasksOf({ start: [], a: ['start', 'c'], b: ['a'], c: ['b'], end: ['c'] });
 

@@ -1,16 +1,10 @@
 import assert from 'node:assert/strict';
-import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { openClient } from '../src/database/connect.ts';
-import { examine, type File } from '../src/inbox/folder.ts';
-import { place, remove } from '../src/inbox/place.ts';
 import type { RunStatus, TaskState } from '../src/inspect.ts';
 import { finish } from './support/finish.ts';
 import { fileDatabase, running, type Scene } from './support/scene.ts';
 
-const { pool, url } = await fileDatabase();
+const { pool } = await fileDatabase();
 
 type Row = Readonly<Record<string, unknown>>;
 
@@ -257,107 +251,4 @@ test('a run begins with no copies of runs that it does not repeat', async () => 
   // To one that repeats none; from one in which this task has succeeded, too.
   for (const lie of [await bareRun(scene), { task_no: '3', output: `'"again"'` }])
     await assert.rejects(add(scene, { ...copy, ...lie }), { code: 'WF001', message: /begin as SUCCESS/ });
-});
-
-test('what runs are about is part of a version, and another subject makes another', async () => {
-  const tasks = '[{"name": "a", "connector": "none", "operation": "none"}]';
-  const register = async (subject: string) =>
-    (
-      await pool.query(
-        `select version, is_new from sluice.register_workflow('about', $1, '{"type": "object"}', $2)`,
-        [tasks, subject],
-      )
-    ).rows[0];
-
-  assert.deepEqual(await register('[]'), { version: 1, is_new: true });
-  assert.deepEqual(await register('[{"$input": ["n"]}]'), { version: 2, is_new: true });
-  assert.deepEqual(await register('[{"$input": ["n"]}]'), { version: 2, is_new: false });
-
-  const { rows } = await pool.query(
-    `select subject from sluice.workflows where name = 'about' order by version`,
-  );
-  assert.deepEqual(rows, [{ subject: [] }, { subject: [{ $input: ['n'] }] }]);
-});
-
-for (const [what, act, expected] of [
-  ['fails', (scene: Scene) => scene.fail('a'), ['run_stopped']],
-  ['is cancelled', (scene: Scene) => scene.sql('select sluice.cancel_run($run)'), ['run_stopped']],
-  ['goes on', (scene: Scene) => scene.succeed('a'), []],
-  ['completes', (scene: Scene) => scene.succeed('a', 'b'), []],
-] as const) {
-  test(`when a run ${what}, ${expected.length === 0 ? 'nobody is' : 'runners are'} told that it has stopped`, async () => {
-    await using scene = await running({ a: [], b: [] });
-    const client = await openClient(url);
-    const rings: string[] = [];
-    const marked = new Promise<void>((resolve) =>
-      client.on('notification', ({ channel }) => (channel === 'mark' ? resolve() : rings.push(channel))),
-    );
-    await client.query('listen run_stopped; listen mark');
-
-    await act(scene);
-
-    // What was rung before the mark has been heard when that is.
-    await client.query('notify mark');
-    await marked;
-    await client.end();
-    assert.deepEqual(rings, expected);
-  });
-}
-
-/** A folder with this mail in it, to be moved into a folder within. */
-async function inbox(
-  content: string,
-): Promise<{ file: File & { folder: string }; to: string } & AsyncDisposable> {
-  const folder = await mkdtemp(join(tmpdir(), 'sluice-rules-'));
-  const to = join(folder, 'done');
-  await mkdir(to);
-  await writeFile(join(folder, 'a.txt'), content);
-  const entry = await examine(folder, 'a.txt');
-  assert.ok(entry && 'stamp' in entry);
-  const dispose = () => rm(folder, { recursive: true, force: true });
-  return { file: { ...entry, folder }, to, [Symbol.asyncDispose]: dispose };
-}
-
-const HASH = '0123456789abcdef';
-
-test('a mail is placed under another name where there is another mail of its own', async () => {
-  await using mail = await inbox('one');
-  await writeFile(join(mail.to, 'a.txt'), 'two');
-
-  assert.equal(await place(mail.file, mail.to, Buffer.from('one'), HASH), 'a-01234567.txt');
-  assert.equal(await readFile(join(mail.to, 'a.txt'), 'utf8'), 'two');
-});
-
-test('a mail that lies there already is not placed once more', async () => {
-  await using mail = await inbox('one');
-  await writeFile(join(mail.to, 'a.txt'), 'one');
-
-  assert.equal(await place(mail.file, mail.to, Buffer.from('one'), HASH), 'a.txt');
-  assert.deepEqual(await readdir(mail.to), ['a.txt']);
-});
-
-test('a mail is not placed where others have both of its names', async () => {
-  await using mail = await inbox('one');
-  await writeFile(join(mail.to, 'a.txt'), 'two');
-  await writeFile(join(mail.to, 'a-01234567.txt'), 'too');
-
-  await assert.rejects(place(mail.file, mail.to, Buffer.from('one'), HASH), { code: 'INBOX_NOT_MOVED' });
-});
-
-test('a mail that has changed since it was read is not placed', async () => {
-  await using mail = await inbox('two');
-
-  await assert.rejects(place(mail.file, mail.to, Buffer.from('one'), HASH), { code: 'EMAIL_CHANGED' });
-  assert.deepEqual(await readdir(mail.to), []);
-});
-
-test('a mail is taken away if it still is what it was, and left alone if not', async () => {
-  await using mail = await inbox('one');
-  const { file } = mail;
-
-  await remove(file.folder, { ...file, stamp: `${file.stamp}0` });
-  const left = await readdir(file.folder);
-  await remove(file.folder, file);
-
-  assert.deepEqual([left, await readdir(file.folder)], [['a.txt', 'done'], ['done']]);
 });

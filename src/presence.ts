@@ -1,9 +1,9 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { isAway, isConflict, isDatabaseExhausted } from './database/connect.ts';
 import { codeOf, messageOf } from './errors.ts';
+import type { Pulse } from './lives.ts';
 import type { Log } from './log.ts';
 import { Session } from './session.ts';
-import type { Pulse } from './store.ts';
 import { Trouble } from './trouble.ts';
 
 interface PresenceOptions {

@@ -5,6 +5,7 @@ import { Doorbell, Ear } from './doorbell.ts';
 import { ConnectorError, codeOf, messageOf } from './errors.ts';
 import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
 import type { JsonObject } from './json.ts';
+import type { Pulse } from './lives.ts';
 import type { Log } from './log.ts';
 import { Narrator } from './narrator.ts';
 import { isPassing, Presence } from './presence.ts';
@@ -19,7 +20,6 @@ import {
   giveBackOthers,
   type Hop,
   loadWorkflow,
-  type Pulse,
   reportAndClaim,
   ringDoorbell,
   type StoredWorkflow,

@@ -12,7 +12,7 @@ import {
   type Pulse,
   registerRunner,
   sessionNameOf,
-} from './store.ts';
+} from './lives.ts';
 
 /** No call of ours takes that long; a connection that does not answer is given up. */
 const HOP_TIMEOUT_MS = 30_000;

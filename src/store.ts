@@ -1,10 +1,10 @@
 import type { ClientBase, Pool, QueryResult } from 'pg';
-import { ConnectorError, DatabaseUnavailableError, messageOf } from './errors.ts';
+import { ConnectorError, messageOf } from './errors.ts';
 import { beginningOf, type Json, type JsonObject } from './json.ts';
 import type { Condition } from './references.ts';
 
 /*
- * The statements of runners and starts. The first parameter is the connection, so that callers choose
+ * The statements of hops, of tasks' transactions and of starts. The first parameter is the connection, so that callers choose
  * the transaction. Ids are text, as pg delivers a bigint; nobody calculates with them.
  */
 export type Connection = Pick<ClientBase | Pool, 'query'>;
@@ -75,15 +75,6 @@ export interface StoredWorkflow {
   readonly tasks: ReadonlyMap<number, StoredTask>;
 }
 
-export interface Pulse {
-  readonly alive: boolean;
-  readonly claimable: boolean;
-  readonly stopped_runs: readonly string[];
-  readonly lost_runners: readonly number[];
-  /** Runs that failed because a task lost its runner too often, with their workflows' names. */
-  readonly failed_runs: readonly (EndedRun & { readonly workflow: string })[];
-}
-
 /**
  * Ids in the order of the inputs; a key that was used before gives the run that has it. WF010 when the inputs were checked
  * for another version than the newest.
@@ -121,52 +112,6 @@ export async function loadWorkflow(db: Connection, workflowId: string): Promise<
     name: rows[0].workflow,
     tasks: new Map(rows.map((row) => [row.task_no, row])),
   };
-}
-
-export async function registerRunner(
-  db: Connection,
-  host: string,
-  pid: number,
-  slots: number,
-): Promise<number> {
-  const { rows } = await db.query('select sluice.register_runner($1, $2, $3) as id', [host, pid, slots]);
-  return rows[0].id;
-}
-
-/** What the sessions of a runner are called. */
-export function sessionNameOf(runnerId: number): string {
-  return `sluice runner ${runnerId}`;
-}
-
-/**
- * Ends other sessions of that name: after a cut the server may not have noticed yet, and what they are still doing must not
- * commit once we have looked at what it did.
- */
-export async function endFormerSessions(db: Connection, name: string): Promise<void> {
-  const { rows } = await db.query(
-    `select bool_and(pg_terminate_backend(pid, 3000)) as ended
-       from pg_stat_activity
-      where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()
-        and pg_has_role(usesysid, 'MEMBER')`,
-    [name],
-  );
-  if (rows[0].ended === false)
-    throw new DatabaseUnavailableError(`a former session of ${name} does not end.`);
-}
-
-/** Takes the lock by which a runner is known to live, for as long as this connection lasts. */
-export async function holdRunnerLock(db: Connection, runnerId: number): Promise<void> {
-  await db.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [runnerId]);
-}
-
-/** From now on a statement of this connection waits for a lock for so long only: then 55P03. */
-export async function limitLocks(db: Connection, ms: number): Promise<void> {
-  await db.query(`select set_config('lock_timeout', $1, false)`, [String(ms)]);
-}
-
-/** What pg_stat_activity calls this connection. */
-export async function nameSession(db: Connection, name: string): Promise<void> {
-  await db.query(`select set_config('application_name', $1, false)`, [name]);
 }
 
 /**
@@ -228,23 +173,6 @@ export async function endTaskSession(db: Connection, { run_id, task_no, token }:
 /** A ring by hand, to hear whether it arrives. */
 export async function ringDoorbell(db: Connection): Promise<void> {
   await db.query('notify task_ready');
-}
-
-export async function isRunnerAlive(db: Connection, runnerId: number): Promise<boolean> {
-  const { rowCount } = await db.query('select from sluice.runners where id = $1 and ended_at is null', [
-    runnerId,
-  ]);
-  return rowCount === 1;
-}
-
-/** A sign of life; says which of the runs have stopped. */
-export async function beat(db: Connection, runnerId: number, runs: readonly string[]): Promise<Pulse> {
-  const { rows } = await db.query({
-    name: 'beat',
-    text: 'select * from sluice.beat($1, $2)',
-    values: [runnerId, runs],
-  });
-  return rows[0];
 }
 
 /** All runs come after it. */
@@ -318,12 +246,6 @@ export async function giveBackOthers(
     runnerId,
     JSON.stringify(claims),
   ]);
-  return rows[0].count;
-}
-
-/** Ends the runner in an orderly way; says how many tasks it gave back, null when it had been ended before. */
-export async function endRunner(db: Connection, runnerId: number): Promise<number | null> {
-  const { rows } = await db.query(`select sluice.end_runner($1, 'stopped') as count`, [runnerId]);
   return rows[0].count;
 }
 

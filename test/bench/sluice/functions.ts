@@ -1,5 +1,6 @@
 import { openClient } from '../../../src/database/connect.ts';
-import { type ClaimedTask, registerRunner, reportAndClaim, startAndClaim } from '../../../src/store.ts';
+import { registerRunner } from '../../../src/lives.ts';
+import { type ClaimedTask, reportAndClaim, startAndClaim } from '../../../src/store.ts';
 import { amount, type Figures, type Measurements, type Place } from '../contest.ts';
 import { latencies } from '../statistics.ts';
 import { chain, openScene } from './scene.ts';

@@ -1,0 +1,84 @@
+import { DatabaseUnavailableError } from './errors.ts';
+import type { Connection, EndedRun } from './store.ts';
+
+/*
+ * The statements by which runners come to life, give signs of it, and end; and what their sessions are.
+ */
+
+export interface Pulse {
+  readonly alive: boolean;
+  readonly claimable: boolean;
+  readonly stopped_runs: readonly string[];
+  readonly lost_runners: readonly number[];
+  /** Runs that failed because a task lost its runner too often, with their workflows' names. */
+  readonly failed_runs: readonly (EndedRun & { readonly workflow: string })[];
+}
+
+export async function registerRunner(
+  db: Connection,
+  host: string,
+  pid: number,
+  slots: number,
+): Promise<number> {
+  const { rows } = await db.query('select sluice.register_runner($1, $2, $3) as id', [host, pid, slots]);
+  return rows[0].id;
+}
+
+/** What the sessions of a runner are called. */
+export function sessionNameOf(runnerId: number): string {
+  return `sluice runner ${runnerId}`;
+}
+
+/**
+ * Ends other sessions of that name: after a cut the server may not have noticed yet, and what they are still doing must not
+ * commit once we have looked at what it did.
+ */
+export async function endFormerSessions(db: Connection, name: string): Promise<void> {
+  const { rows } = await db.query(
+    `select bool_and(pg_terminate_backend(pid, 3000)) as ended
+       from pg_stat_activity
+      where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()
+        and pg_has_role(usesysid, 'MEMBER')`,
+    [name],
+  );
+  if (rows[0].ended === false)
+    throw new DatabaseUnavailableError(`a former session of ${name} does not end.`);
+}
+
+/** Takes the lock by which a runner is known to live, for as long as this connection lasts. */
+export async function holdRunnerLock(db: Connection, runnerId: number): Promise<void> {
+  await db.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [runnerId]);
+}
+
+/** From now on a statement of this connection waits for a lock for so long only: then 55P03. */
+export async function limitLocks(db: Connection, ms: number): Promise<void> {
+  await db.query(`select set_config('lock_timeout', $1, false)`, [String(ms)]);
+}
+
+/** What pg_stat_activity calls this connection. */
+export async function nameSession(db: Connection, name: string): Promise<void> {
+  await db.query(`select set_config('application_name', $1, false)`, [name]);
+}
+
+export async function isRunnerAlive(db: Connection, runnerId: number): Promise<boolean> {
+  const { rowCount } = await db.query('select from sluice.runners where id = $1 and ended_at is null', [
+    runnerId,
+  ]);
+  return rowCount === 1;
+}
+
+/** A sign of life; says which of the runs have stopped. */
+export async function beat(db: Connection, runnerId: number, runs: readonly string[]): Promise<Pulse> {
+  const { rows } = await db.query({
+    name: 'beat',
+    text: 'select * from sluice.beat($1, $2)',
+    values: [runnerId, runs],
+  });
+  return rows[0];
+}
+
+/** Ends the runner in an orderly way; says how many tasks it gave back, null when it had been ended before. */
+export async function endRunner(db: Connection, runnerId: number): Promise<number | null> {
+  const { rows } = await db.query(`select sluice.end_runner($1, 'stopped') as count`, [runnerId]);
+  return rows[0].count;
+}

@@ -85,10 +85,10 @@ for (const text of ['', '90', 'd', '-1d', '1.5h', '90 years', '36526d', '9999999
   });
 }
 
-test('a point in time is an age counted back, or a date in UTC unless it names a zone', () => {
-  const ago = Date.now() - pointInTime('2h').getTime();
+test('a point in time is an age counted back, or a date in UTC unless it names a zone', (t) => {
+  t.mock.timers.enable({ apis: ['Date'], now: Date.UTC(2026, 10, 22, 20, 5) });
 
-  assert.ok(ago >= 7_200_000 && ago < 7_260_000, `${ago}`);
+  assert.equal(pointInTime('2h').toISOString(), '2026-11-22T18:05:00.000Z');
   assert.equal(pointInTime('2026-11-22').toISOString(), '2026-11-22T00:00:00.000Z');
   assert.equal(pointInTime('2026-11-22 20:05').toISOString(), '2026-11-22T20:05:00.000Z');
   assert.equal(pointInTime('2026-11-22T20:05:01+02:00').toISOString(), '2026-11-22T18:05:01.000Z');

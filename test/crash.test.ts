@@ -17,41 +17,36 @@ async function held({ pool }: Fleet): Promise<Map<number, number>> {
   return new Map(rows.map(({ runner_id, tasks }) => [runner_id, tasks]));
 }
 
-test('when a runner is killed, one that stands by runs its tasks within 4 s, and it costs them no attempt', async () => {
+test('when a runner is killed, one that stands by runs its tasks, and it costs them no attempt', async () => {
   await using fleet = await Fleet.open();
   const victim = await fleet.launch();
   const run = await fleet.start({ a: ['held_row'], b: ['held'], c: ['nothing', 'a', 'b'] });
   await fleet.held(run, 2);
   await fleet.launch();
 
-  const killed = performance.now();
   await victim.kill();
   await fleet.held(run, 4);
-  const took = performance.now() - killed;
   await fleet.openGate(run);
   const details = await fleet.ended(run);
 
-  assert.ok(took < 4_000, `it took ${Math.round(took)} ms`);
   assert.equal(details.status, 'COMPLETED');
   assert.deepEqual(outcomes(details), ['1 LOST', '1 LOST']);
   assert.ok(details.tasks.every(({ attempt }) => attempt === 1));
   assert.equal(await fleet.count('effects', run), 1);
 });
 
-test('when the only runner is killed and started again, it runs its tasks within 4 s of being ready', async () => {
+test('when the only runner is killed and started again, it runs its tasks', async () => {
   await using fleet = await Fleet.open();
   const victim = await fleet.launch();
   const run = await fleet.start({ a: ['held_row'], b: ['nothing', 'a'] });
   await fleet.held(run);
 
   await victim.kill();
-  const next = await fleet.launch();
+  await fleet.launch();
   await fleet.held(run, 2);
-  const took = Date.now() - (next.readyAt ?? 0);
   await fleet.openGate(run);
   const details = await fleet.ended(run);
 
-  assert.ok(took < 4_000, `it took ${took} ms`);
   assert.deepEqual(outcomes(details), ['1 LOST']);
   assert.equal(await fleet.count('effects', run), 1);
 });
@@ -135,20 +130,17 @@ test('two runners share the work, and neither claims more than it has slots for'
   assert.deepEqual(new Set(details.tasks.map(({ runner_id }) => runner_id)).size, 2);
 });
 
-test('a clean shutdown gives back within its grace what does not end, ends with 0, and costs no attempt', async () => {
+test('a clean shutdown gives back what does not end within its grace, ends with 0, and costs no attempt', async () => {
   await using fleet = await Fleet.open();
   const runner = await fleet.launch({ graceMs: 200 });
   const run = await fleet.start({ a: ['held_row'] });
   await fleet.held(run);
 
-  const asked = performance.now();
   await runner.stop();
-  const took = performance.now() - asked;
   await fleet.launch();
   await fleet.openGate(run);
   const details = await fleet.ended(run);
 
-  assert.ok(took < 3_000, `it took ${Math.round(took)} ms`);
   assert.equal(runner.exitCode, 0);
   assert.deepEqual(outcomes(details), ['1 GIVEN BACK']);
   assert.equal(await fleet.count('effects', run), 1);

@@ -21,7 +21,6 @@ export class RunnerProcess implements AsyncDisposable {
   readonly #child: ChildProcess;
   readonly #ended: Promise<void>;
   readonly lines: string[] = [];
-  readonly startedAt = Date.now();
   readyAt: number | undefined;
   /** Its identity when it became ready; it may have taken on another one since. */
   runnerId: number | undefined;

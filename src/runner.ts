@@ -342,11 +342,13 @@ export class Runner {
 
   #finish(execution: Execution, outcome: Outcome): void {
     if (outcome.kind === 'interrupted') {
-      // A deadlock is none: the database is there.
-      if (isAway(outcome.cause)) this.#taskTrouble.say(outcome.cause);
+      // After a deadlock there is nothing to wait for: the database is there.
+      if (isAway(outcome.cause)) {
+        this.#taskTrouble.say(outcome.cause);
+        this.#resting = true;
+      }
       this.#narrator.interrupted(execution, outcome.cause);
       this.#presence.mustReconcile = true;
-      this.#resting = true;
     } else if (outcome.kind === 'result') {
       this.#results.add({ execution, result: outcome.result });
     } else {

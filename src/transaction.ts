@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from './connector.ts';
-import { isAway, isConflict, isLocked } from './database/connect.ts';
+import { isAway, isConflict, isDeadlock } from './database/connect.ts';
 import { ConnectorError, codeOf } from './errors.ts';
 import { beginTask, type Claim, endTask, endTaskSession, type Hop, type Result, report } from './store.ts';
 import { duration } from './terminal.ts';
@@ -120,8 +120,8 @@ export class TaskTransaction {
           { cause: error },
         );
       }
-      // A lock that was not to be had counts when we asked for it: a task that asks with NOWAIT wants to know.
-      const isInTheWay = isConflict(error) && (this.#closed || !isLocked(error));
+      // Of the task's own statements only a deadlock: who asks with NOWAIT wants to know, and triggers raise 40001, too.
+      const isInTheWay = this.#closed ? isConflict(error) : isDeadlock(error);
       if (wasIdle || isAway(error) || isInTheWay) this.trouble ??= error;
       throw error;
     }

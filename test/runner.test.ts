@@ -735,6 +735,23 @@ test('a statement with too few values fails its task', async () => {
   assert.match(String(reason), /bind message supplies 1 parameters/);
 });
 
+for (const [what, code] of [
+  ['cannot reach another server', '08001'],
+  ['is told by a trigger that it clashes with something', '40001'],
+] as const) {
+  test(`a task whose statement ${what} has failed, each time`, async () => {
+    const raises: Act = async (_, context) => {
+      await (await context.transaction()).query(`do $$ begin raise sqlstate '${code}'; end $$`);
+      return null;
+    };
+    await using play = await stage({ raises }, { raises: { retries: 1 } });
+
+    const { status, attempts } = await play.play();
+
+    assert.deepEqual([status, attempts.map(({ outcome }) => outcome)], ['FAILED', ['FAILED', 'FAILED']]);
+  });
+}
+
 test('a task that loses to another one in a deadlock runs again, at no cost', async () => {
   let executions = 0;
   const loses: Act = async (_, context) => {

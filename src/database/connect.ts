@@ -135,8 +135,9 @@ function clientConfig(url: string, { name, queryTimeoutMs }: ConnectOptions): pg
   };
 }
 
+const LOST = /^57P0[123]/;
 /** Not a message that breaks the protocol (08P01), as a statement with too few values: that is so every time. */
-const LOST = /^(08(?!P01)|57P0[123])/;
+const CUT = /^08(?!P01)/;
 const LOST_NETWORK =
   /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN)$/;
 const LOST_MESSAGE =
@@ -150,11 +151,17 @@ export function isConnectionFailure(error: unknown): boolean {
   return causes(error).some(
     (one) =>
       LOST.test(codeOf(one)) ||
+      (CUT.test(codeOf(one)) && !isOfStatement(one)) ||
       LOST_NETWORK.test(codeOf(one)) ||
       LOST_MESSAGE.test(messageOf(one)) ||
       // The socket file of a server that is not running.
       (codeOf(one) === 'ENOENT' && isOfConnect(one)),
   );
+}
+
+/** The server is there to say it: what a statement could not reach is another one, as by postgres_fdw or dblink. */
+function isOfStatement(error: unknown): boolean {
+  return error instanceof pg.DatabaseError && error.severity !== 'FATAL';
 }
 
 const REFUSED = /^(28|3D000|42501)|CERT|SIGNATURE/;
@@ -190,6 +197,11 @@ export function isAway(error: unknown): boolean {
 /** Two transactions got into each other's way: the same again may succeed. */
 export function isConflict(error: unknown): boolean {
   return causes(error).some((one) => /^(40001|40P01|55P03)$/.test(codeOf(one)));
+}
+
+/** Each waited for the other: the server has chosen one. */
+export function isDeadlock(error: unknown): boolean {
+  return causes(error).some((one) => codeOf(one) === '40P01');
 }
 
 /** Somebody else holds something for longer than we wait. */

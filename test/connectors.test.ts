@@ -210,6 +210,37 @@ test('amounts, big numbers, days and moments are stored and read exactly', async
   assert.deepEqual(rows, [{ exact: given.exact, day: given.day, same_moment: true }]);
 });
 
+test('a column of any type is put out, as Postgres takes it again', async () => {
+  await pool.query(`
+    create table kinds (
+      span interval, spans interval[], never timestamptz, moments timestamptz[], ratio float8, ratios float8[],
+      bytes bytea, many_bytes bytea[], id uuid, place point, several int4range, address inet, words tsvector, price numeric[]
+    )`);
+  const given = {
+    span: '1 day 02:00:00',
+    spans: ['00:00:01', null],
+    never: 'Infinity',
+    moments: ['2025-03-30T01:30:00.000Z'],
+    ratio: 'NaN',
+    ratios: [0.5, '-Infinity'],
+    bytes: '\\x00ff',
+    many_bytes: ['\\x01'],
+    id: '5b1f3a0e-0000-4000-8000-000000000001',
+    several: '[1,5)',
+    address: '10.0.0.1',
+    words: "'a' 'b'",
+    price: ['0.10'],
+  };
+
+  const { row } = await run(database, 'create', { table: 'kinds', row: { ...given, place: '(1,2)' } });
+  const again = await run(database, 'create', { table: 'kinds', row: { ...row, place: null } });
+
+  assert.deepEqual(row, { ...given, place: { x: 1, y: 2 } });
+  assert.deepEqual(again.row, { ...given, place: null });
+  const { rows } = await run(database, 'query', { table: 'kinds', where: { span: '26 hours' } });
+  assert.equal(rows.length, 2);
+});
+
 test('upsert creates a row, then updates it, and says which', async () => {
   const first = await run(database, 'upsert', {
     table: 'things',
@@ -507,6 +538,29 @@ test('with a URL of its own it stops when it is told to, and writes nothing afte
   }
 
   assert.equal((await pool.query('select from locked')).rowCount, 0);
+});
+
+test('with a URL of its own it stops also while it waits for a connection', async () => {
+  await pool.query('create table crowded (id integer primary key)');
+  const other = new DatabaseConnector({ url });
+  const create = (id: number, signal?: AbortSignal) =>
+    other.execute('create', { table: 'crowded', row: { id } }, taskContext(signal));
+  const told = new AbortController();
+  const reason = new ConnectorError('STOPPED', 'enough');
+  let others: Promise<unknown>;
+  {
+    await using _ = await lockTable('crowded');
+    others = Promise.all([1, 2, 3, 4, 5].map((id) => create(id)));
+    await until(async () => (await waitingForLocks()) === 5, 'all its connections to be taken');
+    const waiting = create(6, told.signal);
+
+    told.abort(reason);
+
+    await assert.rejects(waiting, reason);
+  }
+  await others;
+  await create(7);
+  assert.equal((await pool.query('select from crowded')).rowCount, 6);
 });
 
 test('a file holds the value as JSON, indented, with a line end', async () => {

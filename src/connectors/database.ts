@@ -140,7 +140,13 @@ export class DatabaseConnector extends Connector {
     // Abandoned, a transaction ends with its task.
     if (!this.#elsewhere) return unlessAborted(signal, work(await context.transaction()));
     const { url, pool } = this.#elsewhere;
-    const client = await pool.connect().catch((error) => {
+    const connecting = pool.connect();
+    const client = await unlessAborted(signal, connecting).catch((error) => {
+      // One that comes too late goes back.
+      connecting.then(
+        (late) => late.release(),
+        () => {},
+      );
       throw explain(name, error);
     });
     try {
@@ -220,8 +226,9 @@ function writable(target: Table, names: readonly string[]): string[] {
 }
 
 /**
- * Whether an upserted row was not there before. Where rows have no xmax to tell by, what the statement saw at its beginning
- * decides: of two at the same moment both may say that they have made the row.
+ * Whether an upserted row was not there before. One that ON CONFLICT updated still carries, as xmax, the lock that was taken
+ * for that; one that was inserted has none. Where rows have no xmax, what the statement saw at its beginning decides: of two
+ * at the same moment both may say that they have made the row.
  */
 function isNew({ quoted, plain }: Table, keys: readonly string[]): string {
   if (plain) return 'xmax = 0';
@@ -236,12 +243,15 @@ function insertInto({ quoted }: Table, columns: readonly string[]): string {
 }
 
 function toJson(stored: Record<string, unknown>): { [key: string]: Json } {
-  return Object.fromEntries(
-    Object.entries(stored).map(([name, value]) => {
-      if (value instanceof Date) return [name, value.toISOString()];
-      return [name, Buffer.isBuffer(value) ? `\\x${value.toString('hex')}` : (value as Json)];
-    }),
-  );
+  return Object.fromEntries(Object.entries(stored).map(([name, value]) => [name, asJson(value)]));
+}
+
+/** As Postgres takes it again. JSON has no moments, no bytes, no NaN and nothing infinite: these are text. */
+function asJson(value: unknown): Json {
+  if (value instanceof Date) return value.toISOString();
+  if (Buffer.isBuffer(value)) return `\\x${value.toString('hex')}`;
+  if (Array.isArray(value)) return value.map(asJson);
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : (value as Json);
 }
 
 /** An error of Postgres in our words. Its details hold whole rows and stay out. */

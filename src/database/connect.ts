@@ -39,7 +39,8 @@ const asTexts = pg.types.getTypeParser(1009 as 25);
 
 /**
  * Dates and timestamps without a zone stay text: a Date would move them by the zone of this machine. So does numeric,
- * also in arrays: money never passes through a JavaScript number. `timestamptz` is a Date, int8 is text (pg's own).
+ * also in arrays: money never passes through a JavaScript number; intervals are text, too. `timestamptz` is a Date, int8 is text
+ * (pg's own).
  */
 const PARSERS = new Map<number, (value: string) => unknown>([
   [1082, asText],
@@ -47,6 +48,8 @@ const PARSERS = new Map<number, (value: string) => unknown>([
   [1114, asText],
   [1115, asTexts],
   [1231, asTexts],
+  [1186, asText],
+  [1187, asTexts],
 ]);
 
 const types: pg.CustomTypesConfig = {

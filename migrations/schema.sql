@@ -1976,6 +1976,9 @@ AS $function$
 declare
   v_cut_off_since timestamptz;
   v_setting       text;
+  v_dead          integer;
+  v_until         constant timestamptz := clock_timestamp() + interval '1 s';
+  v_patience      constant text        := current_setting('lock_timeout');
 begin
   -- Who was cut off or stopped himself gives the others a beat to come back: they may have been so with him.
   select case when runners.beat_at < clock_timestamp() - interval '2 s' then runners.beat_at else 'infinity' end
@@ -1986,11 +1989,22 @@ begin
   alive := found;
 
   -- As in a hop that claims nothing, advance leaves the runs that end. One dead runner a beat: with the runs of one in hand
-  -- we must not wait for those of another. One that somebody else is ending does not count.
+  -- we must not wait for those of another. One that somebody else is ending does not count, nor does one of whose runs
+  -- somebody holds one for longer than we wait: another one's turn comes first at some beat.
+  lost_runners := '{}';
   v_setting := set_config('sluice.hop', '{NULL,0}', true);
-  lost_runners := array(select dead.id from dead_runners(v_cut_off_since) as dead(id)
-                         where dead.id <> p_runner_id and end_runner(dead.id, 'lost') is not null
-                         limit 1);
+  v_setting := set_config('lock_timeout', '500ms', true);
+  for v_dead in select dead.id from dead_runners(v_cut_off_since) as dead(id) where dead.id <> p_runner_id order by random() loop
+    begin
+      if end_runner(v_dead, 'lost') is not null then
+        lost_runners := array[v_dead];
+      end if;
+    exception when lock_not_available then
+      null;
+    end;
+    exit when lost_runners <> '{}' or clock_timestamp() > v_until;
+  end loop;
+  v_setting := set_config('lock_timeout', v_patience, true);
   v_setting := set_config('sluice.hop', '', true);
   failed_runs := (select coalesce(jsonb_agg(jsonb_build_object(
                            'run_id', runs.id::text,

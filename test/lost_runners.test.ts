@@ -1,10 +1,16 @@
 import assert from 'node:assert/strict';
-import { before, test } from 'node:test';
+import { before, beforeEach, test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
 import { beginTask, report } from '../src/store.ts';
-import { registerRunner, running, type Scene, serverIsUpForAWhile } from './support/scene.ts';
+import { fileDatabase, registerRunner, running, type Scene, serverIsUpForAWhile } from './support/scene.ts';
 
 before(serverIsUpForAWhile);
+
+/** Those of other tests hold no lock either: in a second or two they are dead. */
+beforeEach(async () => {
+  const { pool } = await fileDatabase();
+  await pool.query(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
+});
 
 /** What a runner that was thought dead leaves behind; how many tasks were taken from it. */
 async function lose(scene: Scene, runner = scene.runner): Promise<number> {
@@ -281,6 +287,23 @@ test('a beat takes over from one dead runner, so that it never waits for the run
     [1, 1, 0],
   );
   assert.deepEqual(lost.flat().toSorted(), [first.runner, second.runner].toSorted());
+});
+
+test('a beat does not wait for a run that somebody holds: a later one takes over', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  await scene.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = $runner`);
+  const heir = await registerRunner();
+  const beat = async () => (await scene.sql('select alive, lost_runners from sluice.beat($1)', [heir]))[0];
+  await using reader = await scene.transaction();
+  await reader.sql('select from sluice.runs where id = $run for update');
+
+  const during = await beat();
+  await reader.commit();
+  const afterwards = await beat();
+
+  assert.deepEqual(during, { alive: true, lost_runners: [] });
+  assert.deepEqual(afterwards, { alive: true, lost_runners: [scene.runner] });
 });
 
 test('a beat says which of these runs have stopped, and whether the runner is given up itself', async () => {

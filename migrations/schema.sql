@@ -1022,8 +1022,10 @@ CREATE OR REPLACE FUNCTION sluice.cancel_run(p_run_id bigint, p_by text DEFAULT 
  SET search_path TO 'sluice', 'pg_temp'
 AS $function$
 begin
+  -- It ends after all that has happened while we waited for it.
+  perform from runs where runs.id = p_run_id and runs.status = 'RUNNING' for no key update;
   update runs
-     set status = 'CANCELLED', finished_at = statement_timestamp(), reason = 'cancelled by ' || p_by
+     set status = 'CANCELLED', finished_at = clock_timestamp(), reason = 'cancelled by ' || p_by
    where runs.id = p_run_id
      and runs.status = 'RUNNING';
   if not found and not exists (select from runs where runs.id = p_run_id) then
@@ -1844,11 +1846,12 @@ begin
         ), held as (
           select tasks.run_id, tasks.task_no, tasks.token, result.token as named, result.error,
                  result.error is not null and tasks.token = result.token and tasks.runner_id is not null and tasks.finished_at is null as open,
-                 tasks.attempt <= definition.retries as again,
+                 tasks.attempt <= definition.retries and runs.status = 'RUNNING' as again,
                  tasks.attempt, tasks.runner_id, tasks.started_at,
                  tasks.token = result.token and tasks.state = 'SUCCESS' and tasks.finished_at = statement_timestamp() as succeeded
             from result
             join tasks on tasks.run_id = result.run_id and tasks.task_no = result.task_no
+            join runs on runs.id = tasks.run_id
             join workflow_tasks as definition on definition.workflow_id = tasks.workflow_id and definition.task_no = tasks.task_no
            order by tasks.run_id, tasks.task_no
              for no key update of tasks
@@ -1870,7 +1873,9 @@ begin
              and tasks.run_id = held.run_id
              and tasks.task_no = held.task_no
         )
-        select case when held.open and held.again then 'RETRY'
+        -- What is to be tried again ends with its run, when another result stops that.
+        select case when held.open and held.again
+                     and not bool_or(held.open and not held.again) over (partition by held.run_id) then 'RETRY'
                     when held.open then 'FAILED'
                     when held.token = held.named then 'ALREADY'
                     when exists (select from attempts

@@ -82,7 +82,7 @@ export class Narrator {
     } else if (answer === 'FAILED') {
       this.#log.error({ ...fields, from: 'RUNNING', to: 'FAILED' }, `RUNNING → FAILED: ${error}`);
     } else if (error !== undefined && answer !== 'LOST') {
-      const next = task.attempt < attempts ? '; trying again' : '';
+      const next = answer === 'RETRY' ? '; trying again' : '';
       this.#log.warn(fields, `attempt ${task.attempt} of ${attempts} failed: ${error}${next}`);
     } else {
       this.#log.warn(fields, 'the result is refused: the task was taken over meanwhile');

@@ -218,6 +218,31 @@ test('a task with two retries is tried three times, and every failed attempt is 
   assert.equal(await scene.status(), 'FAILED');
 });
 
+test('a task that has retries left fails with its run, and says why it did itself', async () => {
+  await using scene = await running({ a: [], b: [] }, { retries: { b: 2 } });
+  await scene.claim(2);
+  await scene.fail('a');
+
+  const answers = await scene.fail('b');
+
+  assert.deepEqual(answers, ['FAILED']);
+  assert.deepEqual((await scene.task('b')).error, { code: 'BROKEN', message: 'b broke' });
+  assert.deepEqual(await scene.attempts('b'), ['1 FAILED: b broke']);
+});
+
+test('of two that fail at once, one with retries left and one without, the run fails by the latter', async () => {
+  await using scene = await running({ again: [], last: [] }, { retries: { again: 1 } });
+  await scene.claim(2);
+
+  const answers = await scene.fail('again', 'last');
+
+  assert.deepEqual(answers, ['FAILED', 'FAILED']);
+  assert.equal(await scene.states(), 'again FAILED, last FAILED');
+  assert.deepEqual(await scene.sql('select failed_task_no, reason from sluice.runs where id = $run'), [
+    { failed_task_no: scene.number('last'), reason: 'last broke' },
+  ]);
+});
+
 test('a task without retries fails at its first failure', async () => {
   await using scene = await running({ a: [] });
 

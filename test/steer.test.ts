@@ -178,6 +178,22 @@ test('cancelling says who did it and when, and what has not begun will not', asy
   assert.deepEqual(await scene.claim(10), []);
 });
 
+test('a run that has to be waited for is cancelled after all that has happened in it meanwhile', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.claim(1);
+  await using hop = await scene.transaction();
+  await hop.sql('select from sluice.runs where id = $run for update');
+  const cancelling = engine.cancelRun(scene.run, 'ann@desk');
+  await scene.someoneWaitsForALock();
+
+  await hop.succeed('a');
+  await hop.commit();
+  await cancelling;
+
+  const moves = await scene.sql('select task, what from v_events where run = $run order by at');
+  assert.deepEqual(moves.at(-1), { task: null, what: 'CANCELLED' });
+});
+
 test('a run is not cancelled by a transaction that may not see all its tasks, and it says so', async () => {
   await using scene = await running({ a: [], b: ['a'] });
   await using session = await scene.transaction();

@@ -857,7 +857,7 @@ begin
   else
     if p_schema ? 'required' then
       for v_name in select jsonb_array_elements_text(p_schema -> 'required') loop
-        if not p_input ? v_name and not v_properties -> v_name ? 'default' then
+        if not p_input ? v_name and not coalesce(v_properties -> v_name ? 'default', false) then
           v_problems := v_problems || format('"%s" is missing', v_name);
         end if;
       end loop;
@@ -1419,7 +1419,7 @@ BEGIN ATOMIC
          END AS "case";
 END;
 
--- The outputs of tasks of a run, by their names; null when they have more than 32 MB together.
+-- The outputs of tasks of a run, by their names; null when they have more than 32 MB together. What is stored in 128 kB has not, as compression makes a 255th of it at the best.
 CREATE OR REPLACE FUNCTION sluice.outputs_of(p_run_id bigint, p_workflow_id bigint, p_task_nos integer[])
  RETURNS jsonb
  LANGUAGE sql
@@ -2567,7 +2567,7 @@ UNION ALL
 --   finished_at: When it reached SUCCESS or FAILED.
 --   output: What it hands to its children; a skipped task says {"skipped": why}.
 --   error: Why it failed: {"code", "message"}.
---   ready_at: When all its parents had succeeded; written by the guard. Null before, and when its output was taken over from an earlier run.
+--   ready_at: When all its parents had succeeded.
 create view sluice.open_tasks as
  SELECT run_id, workflow_id, task_no, waiting_for, is_sink, state, stopped, token, attempt, crashes, runner_id,
     started_at, finished_at, output, error, ready_at

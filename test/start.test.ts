@@ -260,6 +260,13 @@ for (const [what, input, problem] of [
   });
 }
 
+test('an input that is required is missed also where the schema says nothing else of it', async () => {
+  const workflow = await declared({ type: 'object', required: ['order'] });
+
+  await assert.rejects(start(workflow, {}), { code: 'WF004', message: /"order" is missing$/ });
+  await start(workflow, { order: 1 });
+});
+
 test('all that is wrong with an input is said at once', async () => {
   const workflow = await declared();
 

@@ -127,16 +127,19 @@ export class Presence {
     clearInterval(this.#heart);
     const { log } = this.#options;
     const runner = this.#runnerId;
+    const session = this.#session;
+    // A beat that is under way has nothing to say any more.
+    this.#session = undefined;
     if (runner === undefined) return;
     try {
-      const tasks = await this.#session?.signOff();
+      const tasks = await session?.signOff();
       if (typeof tasks !== 'number') throw new Error('the database is not there');
       log.info({ runner }, `runner ${runner} stopped${tasks ? `; ${tasks} tasks were given back` : ''}`);
     } catch (error) {
       const why = messageOf(error);
       log.warn({ runner }, `runner ${runner} could not sign off: ${why}; others take over what it ran`);
     }
-    await this.#session?.[Symbol.asyncDispose]();
+    await session?.[Symbol.asyncDispose]();
   }
 
   #drop(session: Session): void {

@@ -4,11 +4,12 @@ import { DatabaseConnector } from '../src/connectors/database.ts';
 import { openClient } from '../src/database/connect.ts';
 import { type Engine, openEngine } from '../src/engine.ts';
 import type { RunDetails } from '../src/inspect.ts';
-import { nameSession } from '../src/lives.ts';
+import { nameSession, sessionNameOf } from '../src/lives.ts';
 import type { Log } from '../src/log.ts';
+import { Presence } from '../src/presence.ts';
 import { Fleet } from './support/fleet.ts';
 import { COMMIT, TcpProxy } from './support/proxy.ts';
-import { fileDatabase } from './support/scene.ts';
+import { fileDatabase, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 import { TortureConnector } from './torture/connector.ts';
 
@@ -344,6 +345,39 @@ test('a disk that is full is one line, and the runner goes on when there is room
     runner.warnings[0] ?? '',
     /No space left on device. The server is out of disk.* Waiting for the database/,
   );
+});
+
+test('who leaves does not wait for the database any more, whatever becomes of his last beat', async () => {
+  const said: string[] = [];
+  const say = (_: unknown, phrase: string) => void said.push(phrase);
+  const presence = new Presence({
+    url: fleet.url,
+    log: { debug: () => {}, info: say, warn: say, error: say },
+    slots: 1,
+    runs: () => [],
+    onChange: () => {},
+    onPulse: () => {},
+    onTakenOver: () => 0,
+    onFailure: (error) => say({}, String(error)),
+  });
+  await presence.connect();
+  const { runnerId: id = 0 } = presence;
+  const holder = await openClient(fleet.url);
+  await holder.query(`begin; select from sluice.runners where id = ${id} for update`);
+  const beating = presence.beat();
+  await someoneWaitsForALock(1, fleet.pool);
+
+  const left = presence.leave();
+  await holder.query('select pg_terminate_backend(pid) from pg_stat_activity where application_name = $1', [
+    sessionNameOf(id),
+  ]);
+  await Promise.all([left, beating]);
+  await holder.end();
+  // Nobody else is there to take over.
+  await fleet.pool.query(`select sluice.end_runner($1, 'stopped')`, [id]);
+
+  assert.equal(said.length, 1, said.join('\n'));
+  assert.match(said[0] ?? '', /^runner \d+ could not sign off: .*; others take over what it ran$/);
 });
 
 test('a runner that is asked to stop while it cannot reach the database ends all the same', async () => {

@@ -291,11 +291,11 @@ export async function lockTable(table: string): Promise<AsyncDisposable> {
   return { [Symbol.asyncDispose]: unlock };
 }
 
-/** Resolves when as many sessions of this database wait for a lock. */
-export async function someoneWaitsForALock(count = 1): Promise<void> {
-  const { pool } = await fileDatabase();
+/** Resolves when as many sessions of this database, the file's if not given, wait for a lock. */
+export async function someoneWaitsForALock(count = 1, pool?: pg.Pool): Promise<void> {
+  const db = pool ?? (await fileDatabase()).pool;
   await until(async () => {
-    const { rows } = await pool.query(
+    const { rows } = await db.query(
       `select count(*)::integer as waiting from pg_stat_activity
         where datname = current_database() and wait_event_type = 'Lock'`,
     );

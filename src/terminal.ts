@@ -38,9 +38,9 @@ const COLOURS = { dim: 2, bold: 1, red: 31, green: 32, yellow: 33, blue: 34, cya
 export type Colour = keyof typeof COLOURS;
 export type Paint = (text: string, colour: Colour) => string;
 
-/** Colours text, or leaves it alone. */
+/** Colours text, each line by itself, or leaves it alone. */
 export function painter(enabled: boolean): Paint {
-  return (text, colour) => (enabled && text ? `\x1b[${COLOURS[colour]}m${text}\x1b[0m` : text);
+  return (text, colour) => (enabled ? text.replace(/.+/g, `\x1b[${COLOURS[colour]}m$&\x1b[0m`) : text);
 }
 
 /** The colour in which states and statuses are shown everywhere. */
@@ -170,7 +170,7 @@ export function withoutColour(text: string): string {
   return text.replace(COLOUR, '');
 }
 
-/** Broken into lines between words, and within words that are longer than a line. */
+/** Broken into lines between words, and within words that are longer than a line: colour is put on afterwards. */
 export function wrap(text: string, columns: number): string {
   const lines = [''];
   for (const word of text.split(' ')) {

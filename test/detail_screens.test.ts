@@ -4,6 +4,7 @@ import type { Reason, RunEvent } from '../src/explain.ts';
 import { eventsScreen } from '../src/screens/events.ts';
 import { outputsScreen, taskScreen } from '../src/screens/task.ts';
 import { whyScreen, whyTaskScreen } from '../src/screens/why.ts';
+import { painter, withoutColour } from '../src/terminal.ts';
 import { at, pipe, refused, run, screen, task, terminal, underWay } from './support/screens.ts';
 
 test('a task is shown with every attempt, its error and its output', () => {
@@ -31,6 +32,25 @@ test('a task is shown with every attempt, its error and its output', () => {
   );
   assert.equal(taskScreen(details, done, pipe), '{"total":"19350.25"}\n');
   assert.equal(outputsScreen(details, pipe), 'totals\t{"total":"19350.25"}\n');
+});
+
+test('an error is shown whole, in colour too, however long its words are', () => {
+  const message = `no such file: /${'long/'.repeat(30)}end`;
+  const failed = {
+    ...task('read', [], 'FAILED', [0, 0, 10]),
+    error: { code: 'FILE', message },
+    output: null,
+  };
+  const display = { ...terminal, paint: painter(true) };
+
+  const shown = taskScreen({ ...run([]), tasks: [failed], attempts: [] }, failed, display);
+
+  assert.ok(
+    withoutColour(shown)
+      .replaceAll('\n', '')
+      .includes(message.split(': ')[1] ?? ''),
+    shown,
+  );
 });
 
 test('everything that happened is a line each', () => {

@@ -361,6 +361,22 @@ test('while the database is away files wait, and a lost answer starts nothing tw
   await desk.untilRuns(2);
 });
 
+test('how a run ended is known also when the answer to its start got lost', async () => {
+  const { pool, url } = await fileDatabase();
+  await using proxy = await TcpProxy.open(url);
+  await using desk = await Desk.open();
+  const lost = proxy.cutOn('take_files', 'after');
+  await desk.drop('a.txt', order(1));
+
+  const taking = desk.once({ url: proxy.url, mostOpen: 10 });
+  await lost;
+  await desk.untilRuns(1);
+  await pool.query('select sluice.cancel_run(id) from sluice.runs where workflow = $1', [desk.workflow]);
+  const { completed, failed } = await taking;
+
+  assert.deepEqual([completed, failed], [0, 1]);
+});
+
 test('it stops also while it waits for the database', async () => {
   await using desk = await Desk.open();
   await desk.drop('a.txt', order(1));

@@ -129,6 +129,11 @@ test('text is cut by columns, and its colours end', () => {
   assert.equal(cut(painter(true)('abcdef', 'red'), 4), '\x1b[31mabc…\x1b[0m');
 });
 
+test('each line has its own colour', () => {
+  assert.equal(painter(true)('a\n\nb', 'red'), '\x1b[31ma\x1b[0m\n\n\x1b[31mb\x1b[0m');
+  assert.equal(painter(true)('', 'red'), '');
+});
+
 test('lines are broken between words, and within words that are too long', () => {
   assert.equal(wrap('one two three', 8), 'one two\nthree');
   assert.equal(wrap('a verylongword', 4), 'a\nvery\nlong\nword');

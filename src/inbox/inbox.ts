@@ -68,7 +68,10 @@ class Inbox {
   /** What is left alone: said once. */
   readonly #others = new Map<string, Other>();
   #absent = false;
-  #firstRun: string | undefined;
+  /** What was there before us. Of an answer that got lost, the next one says that it is known; it is ours all the same. */
+  #lastRun = 0n;
+  /** Our runs, if somebody will want to know how they have ended. */
+  readonly #runs = new Set<string>();
   #started = 0;
   #known = 0;
 
@@ -81,6 +84,7 @@ class Inbox {
     const { folder, once = false, mostOpen, settleMs, signal } = this.#options;
     using bell = new FolderBell(folder);
     try {
+      this.#lastRun = await this.#records.lastRun();
       while (!signal.aborted) {
         bell.answer();
         const began = performance.now();
@@ -198,10 +202,9 @@ class Inbox {
 
   #tell(path: string, run: string, isNew: boolean): void {
     const { log, once, workflow } = this.#options;
-    if (isNew) {
-      if (this.#firstRun === undefined || BigInt(run) < BigInt(this.#firstRun)) this.#firstRun = run;
-      this.#started++;
-    } else this.#known++;
+    if (once && BigInt(run) > this.#lastRun) this.#runs.add(run);
+    if (isNew) this.#started++;
+    else this.#known++;
     const line = isNew ? `${path} started run ${run} of ${workflow}` : `${path} is known: see run ${run}`;
     log[once ? 'debug' : 'info']({ file: path, run, is_new: isNew }, line);
   }
@@ -216,9 +219,9 @@ class Inbox {
   async #tally(): Promise<Tally> {
     const refused = [...this.#others.values()].filter(({ isHarmless }) => !isHarmless).length;
     const ended =
-      this.#firstRun === undefined || this.#options.signal.aborted
+      this.#runs.size === 0 || this.#options.signal.aborted
         ? { completed: 0, failed: 0 }
-        : await this.#records.ended(this.#firstRun);
+        : await this.#records.ended([...this.#runs]);
     return { started: this.#started, known: this.#known, refused, ...ended };
   }
 }

@@ -72,14 +72,20 @@ export class Records implements AsyncDisposable {
     }
   }
 
-  /** How runs of mails have ended, from this one on. */
-  async ended(firstRun: string): Promise<{ completed: number; failed: number }> {
+  /** All runs with a higher number are younger. */
+  async lastRun(): Promise<bigint> {
+    const { rows } = await this.#ask('select $1 as workflow, coalesce(max(id), 0) as id from sluice.runs');
+    return BigInt(rows[0].id);
+  }
+
+  /** How these runs have ended. */
+  async ended(runs: readonly string[]): Promise<{ completed: number; failed: number }> {
     const { rows } = await this.#ask(
       `select count(*) filter (where status = 'COMPLETED')::integer               as completed,
               count(*) filter (where status in ('FAILED', 'CANCELLED'))::integer as failed
          from sluice.runs
-        where workflow = $1 and id >= $2 and key like 'sha256 %'`,
-      [firstRun],
+        where workflow = $1 and id = any ($2)`,
+      [runs],
     );
     return rows[0];
   }

@@ -54,10 +54,8 @@ function runHead(run: RunOverview, display: Display): string {
   if (run.reruns.length > 0) facts.push(fact('rerun by', `run ${run.reruns.join(', ')}`));
   if (run.finished_at && run.status === 'CANCELLED')
     facts.push(fact('stopped', `${timestamp(run.finished_at)} UTC`));
-  const cause = wrap(printable(causeOf(run)), columns)
-    .split('\n')
-    .map((line) => paint(line, colourOf(run.status)));
-  return [runSentence(run, display), '', ...facts, ...(run.reason === null ? [] : ['', ...cause]), ''].join(
+  const cause = paint(wrap(printable(causeOf(run)), columns), colourOf(run.status));
+  return [runSentence(run, display), '', ...facts, ...(run.reason === null ? [] : ['', cause]), ''].join(
     '\n',
   );
 }

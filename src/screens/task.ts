@@ -23,8 +23,12 @@ export function taskScreen(run: RunDetails, task: TaskDetails, display: Display)
   if (task.after.length > 0) facts.push(`after ${task.after.join(', ')}`);
   if (task.skipped !== null) facts.push(`skipped: ${printable(task.skipped)}`);
   if (task.reused_from !== null) facts.push(`its output is taken over from run ${task.reused_from}`);
-  if (task.error) facts.push(paint(`${printable(task.error.code)}: ${printable(task.error.message)}`, 'red'));
-  const parts = [[head, ...facts.map((fact) => wrap(fact, display.width))].join('\n')];
+  const lines = facts.map((fact) => wrap(fact, display.width));
+  if (task.error)
+    lines.push(
+      paint(wrap(`${printable(task.error.code)}: ${printable(task.error.message)}`, display.width), 'red'),
+    );
+  const parts = [[head, ...lines].join('\n')];
   if (executions.length > 0) parts.push(table(executions, columns(display), display).trimEnd());
   if (task.state === 'SUCCESS') parts.push(`output:\n${printableJson(task.output, 2)}`);
   return `${parts.join('\n\n')}\n`;

@@ -10,7 +10,7 @@ create type sluice.task_state as enum ('PENDING', 'READY', 'RUNNING', 'SUCCESS',
 -- RUNNING → COMPLETED | FAILED | CANCELLED, and no other move.
 create type sluice.run_status as enum ('RUNNING', 'COMPLETED', 'FAILED', 'CANCELLED');
 
--- One row per version of a workflow; the newest is the one that runs are started of.
+-- One row per version of a workflow; runs are started from the newest.
 create table sluice.workflows (
   -- The version's key.
   id bigint generated always as identity not null,
@@ -1063,7 +1063,7 @@ begin
 end;
 $function$;
 
--- Deletes up to p_limit runs that ended longer ago, oldest first, with all they left; says how many.
+-- Deletes up to p_limit runs that ended longer ago than p_older_than, oldest first, with all they left; says how many.
 CREATE OR REPLACE FUNCTION sluice.prune(p_older_than interval, p_limit integer DEFAULT 1000)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1197,8 +1197,8 @@ BEGIN ATOMIC
              END)
              WHEN 'RUNNING'::text THEN ((('it runs on runner '::text || task.runner_id) || ' since '::text) || sluice.duration(EXTRACT(epoch FROM (clock_timestamp() - task.started_at))))
              WHEN 'NO_RUNNER'::text THEN 'it could run, but no runner is alive. Start one: npm run runner'::text
-             WHEN 'NO_FREE_SLOT'::text THEN (((('it could run, but all '::text || capacity.slots) || ' slots of '::text) || capacity.runners) || ' runners are taken'::text)
-             WHEN 'TO_BE_CLAIMED'::text THEN (('it could run, and '::text || capacity.free) || ' slots are free: it will be claimed in a moment'::text)
+             WHEN 'NO_FREE_SLOT'::text THEN (((('it could run, but all slots are taken (runners: '::text || capacity.runners) || ', slots: '::text) || capacity.slots) || ')'::text)
+             WHEN 'TO_BE_CLAIMED'::text THEN 'it could run, and a slot is free: it will be claimed in a moment'::text
              ELSE ('it waits for '::text || missing.names)
          END AS "case"
     FROM (((((sluice.run_tasks task
@@ -1562,7 +1562,7 @@ begin
 end;
 $function$;
 
--- Lets legal changes of runs pass; when one stops, what is READY will not run, and its runners are told. Raises WF011 when the transaction is not read committed.
+-- Lets legal changes of runs pass; when one stops, what is READY will not run, and its runners are told. Stopping one raises WF011 unless the transaction is read committed.
 CREATE OR REPLACE FUNCTION sluice.advance_runs()
  RETURNS trigger
  LANGUAGE plpgsql

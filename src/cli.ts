@@ -14,8 +14,8 @@ import { printable, printableLines } from './terminal.ts';
 
 /*
  * The commands. The only place that reads arguments and sets the exit code: 0 done, 1 the run failed, 2 the command was
- * wrong (nothing was done), 3 the database cannot be reached or used, 4 workflows or schema are not valid, 70 a bug, 130
- * somebody stopped waiting.
+ * wrong or was refused (nothing was done), 3 the database cannot be reached or used, 4 workflows or schema are not valid,
+ * 70 a bug, 130 somebody stopped waiting.
  */
 
 const program = new Command('npm run')

@@ -250,8 +250,8 @@ export class Engine implements AsyncDisposable {
   }
 
   /**
-   * What `look` sees, again and again until the signal aborts: at once when something moves, else four times a second.
-   * Waits out restarts of the database.
+   * What `look` sees, again and again until the signal aborts: at once when the doorbell rings, soon after a change, else four
+   * times a second. Waits out restarts of the database.
    */
   follow<T>(
     look: () => Promise<T>,

@@ -27,7 +27,7 @@ export class ConnectorError extends Error {
   }
 }
 
-/** A command was called wrongly: exit code 2, nothing was started. */
+/** A command was called wrongly or has to be refused: exit code 2, nothing was done. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

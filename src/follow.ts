@@ -16,7 +16,7 @@ const SLOW_MS = 250;
 const SHARE = 4;
 
 /**
- * Looks again and again: at once when a task has become READY or a run was stopped (both ring for the runners anyway),
+ * Looks again and again: at once when a task has become READY for whoever takes it or a run was stopped (these ring anyway),
  * soon after something has changed, and four times a second otherwise. The end of a run rings no bell, on purpose: NOTIFY
  * takes a global lock at commit, and every run would pay for those who watch. Outages are waited out.
  */

@@ -47,7 +47,7 @@ test('every mail that lies in the folder starts one run, whatever else lies ther
     (await desk.runs()).toSorted(),
     ['a.txt', 'b.EML', 'c d ✉ {x}.eml'].map((name) => desk.path(name)),
   );
-  assert.deepEqual(desk.said, ['info left alone: "order.pdf" starts no run: only .txt and .eml do.']);
+  assert.deepEqual(desk.said, ['info passed over: "order.pdf" starts no run: only .txt and .eml do.']);
 });
 
 test('mails that arrive start their runs as they come', async () => {

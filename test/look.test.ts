@@ -50,7 +50,10 @@ test('a READY task says that all slots are taken, or that it is about to be clai
 
   await scene.take('a');
 
-  assert.equal(await reasonOf(scene.run, 'b'), 'it could run, but all 1 slots of 1 runners are taken');
+  assert.equal(
+    await reasonOf(scene.run, 'b'),
+    'it could run, but all slots are taken (runners: 1, slots: 1)',
+  );
 });
 
 test('a task of a run that has stopped says which failure stopped it, or who', async () => {

@@ -353,6 +353,25 @@ test('a beat of one who was cut off spares those who fell silent with him, and t
   assert.deepEqual(second, { lost_runners: [scene.runner] });
 });
 
+test('whoever takes a task away ends the transaction that its runner left open, and no other', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(1);
+  const [lost, other] = await Promise.all([openClient(scene.db.url), openClient(scene.db.url)]);
+  const ended = new Promise<void>((resolve) => lost.once('end', resolve));
+  const name = 'select set_config($1, sluice.session_name($2, $3, $4), false)';
+  const { run_id, task_no, token } = await scene.claimOf('a');
+  await lost.query(name, ['application_name', run_id, task_no, token]);
+  await other.query(name, ['application_name', run_id, scene.number('b'), 1]);
+  await lost.query('begin; create table left_open ()');
+
+  await lose(scene);
+  await ended;
+
+  assert.equal((await other.query('select 1')).rowCount, 1);
+  await other.query('create table left_open ()');
+  await other.end();
+});
+
 test('a transaction that has reported its task, and so holds the run, may lie idle for 5 s only', async () => {
   await using scene = await running({ a: [] });
   await scene.claim(1);

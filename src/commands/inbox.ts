@@ -36,7 +36,7 @@ export function addInboxCommand(shell: Shell): void {
     .argument('<folder>', 'where mails arrive')
     .option(
       '--once',
-      'take what lies there, wait until it is done, and end; exits 1 if a run failed or a file was left alone',
+      'take what lies there, wait until it is done (not with --no-runner), and end; exits 1 if a run failed or a mail was left alone',
     )
     .option('--workflow <name>', 'the workflow to start; has to have an input "email"', 'po_demo')
     .option('--input <key=value>', 'further input of each run; may be repeated', collectInput, [])

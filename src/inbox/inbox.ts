@@ -213,7 +213,8 @@ class Inbox {
     const { name, problem, isHarmless = false } = other;
     if (this.#others.get(name)?.problem === problem) return;
     this.#others.set(name, other);
-    this.#options.log[isHarmless ? 'info' : 'warn']({ file: name }, `left alone: ${problem}`);
+    if (isHarmless) this.#options.log.info({ file: name }, `passed over: ${problem}`);
+    else this.#options.log.warn({ file: name }, `left alone: ${problem}`);
   }
 
   async #tally(): Promise<Tally> {

@@ -38,7 +38,7 @@ export function whyTaskScreen(reason: Reason, blockers: readonly Reason[], displ
   const lines = [reason, ...blockers];
   if (!display.isTerminal) return table(lines, COLUMNS, display);
   const say = ({ task, state, reason }: Reason) =>
-    `${task} (${display.paint(state, colourOf(state))}): ${printable(reason)}`;
-  const end = blockers.map((one) => wrap(`In the end it waits for ${say(one)}.`, display.width));
-  return `${[wrap(`${say(reason)}.`, display.width), ...end].join('\n')}\n`;
+    `${task} (${display.paint(state, colourOf(state))}): ${printable(reason).replace(/\.?$/, '.')}`;
+  const end = blockers.map((one) => wrap(`In the end it waits for ${say(one)}`, display.width));
+  return `${[wrap(say(reason), display.width), ...end].join('\n')}\n`;
 }

@@ -1,8 +1,8 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import * as z from 'zod';
 import { createPool, describeConnectionFailure, isAway } from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
 import { databaseUrlProblems } from './database/url.ts';
+import { Declarations } from './declarations.ts';
 import { codeOf, DefinitionError, UsageError } from './errors.ts';
 import {
   explain,
@@ -78,12 +78,12 @@ export class Engine implements AsyncDisposable {
   /** Those that run here, until they have stopped. */
   readonly #runners = new Map<Runner, Promise<void>>();
   readonly #disposal = new AbortController();
-  /** What workflows ask of inputs, as last seen. */
-  readonly #declared = new Map<string, { readonly workflowId: string; readonly input: z.ZodType }>();
+  readonly #declarations: Declarations;
 
   constructor(options: EngineOptions) {
     this.#options = options;
     this.#pool = createPool(options.connectionString, { name: 'engine', max: 4 });
+    this.#declarations = new Declarations(this.#pool);
   }
 
   /** Resolves when the database answers, or the signal aborts; says once that it waits. Other failures are thrown. */
@@ -157,7 +157,7 @@ export class Engine implements AsyncDisposable {
       } catch (error) {
         // Somebody has registered a new version meanwhile: what it asks of inputs counts.
         if (codeOf(error) !== 'WF010') throw error;
-        this.#declared.delete(workflow);
+        this.#declarations.forget(workflow);
       }
     }
   }
@@ -316,42 +316,9 @@ export class Engine implements AsyncDisposable {
     await this.#pool.end();
   }
 
-  /**
-   * Throws a UsageError unless all are what the workflow declares; gives the version that it looked at. The database itself
-   * checks names and types only.
-   */
-  async checkInputs(workflow: string, inputs: readonly JsonObject[]): Promise<string | undefined> {
-    for (const input of inputs) {
-      const unstorable = jsonProblem(input);
-      if (unstorable)
-        throw new UsageError(`BAD_INPUT the input of ${workflow} cannot be stored as JSON at ${unstorable}.`);
-    }
-    // A version that was looked up before may have been superseded: only its yes counts, and start_runs has the last word.
-    const known = this.#declared.get(workflow);
-    if (known && inputs.every((input) => known.input.safeParse(input).success)) return known.workflowId;
-    const declared = await this.#readDeclaration(workflow);
-    if (!declared) return undefined;
-    for (const [index, input] of inputs.entries()) {
-      const { error } = declared.input.safeParse(input);
-      if (!error) continue;
-      const which = inputs.length > 1 ? `input ${index + 1}` : 'the input';
-      const problems = error.issues.map(({ path, message }) =>
-        path.length > 0 ? `"${path.join('.')}": ${message}` : message,
-      );
-      throw new UsageError(
-        `BAD_INPUT ${which} of ${workflow} is not valid: ${problems.join('; ')}. Nothing was started.`,
-      );
-    }
-    return declared.workflowId;
-  }
-
-  async #readDeclaration(workflow: string) {
-    const found = await readDeclaration(this.#pool, workflow);
-    if (!found) return undefined;
-    const schema = found.input as Parameters<typeof z.fromJSONSchema>[0];
-    const declared = { workflowId: found.workflowId, input: z.fromJSONSchema(schema) };
-    this.#declared.set(workflow, declared);
-    return declared;
+  /** Throws a UsageError unless all are what the workflow declares; gives the version that it looked at. */
+  checkInputs(workflow: string, inputs: readonly JsonObject[]): Promise<string | undefined> {
+    return this.#declarations.check(workflow, inputs);
   }
 }
 

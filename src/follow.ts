@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { describeConnectionFailure, isAway } from './database/connect.ts';
-import { Doorbell, listen } from './doorbell.ts';
+import { Doorbell } from './doorbell.ts';
+import { listen } from './ear.ts';
 
 interface FollowSettings {
   readonly url: string;

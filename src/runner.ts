@@ -1,7 +1,8 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { createPool, isAway, isLocked } from './database/connect.ts';
-import { Doorbell, Ear } from './doorbell.ts';
+import { Doorbell } from './doorbell.ts';
+import { Ear } from './ear.ts';
 import { ConnectorError, codeOf, messageOf } from './errors.ts';
 import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
 import type { JsonObject } from './json.ts';

@@ -1,10 +1,10 @@
-import type { ClientBase, Pool, QueryResult } from 'pg';
+import type { ClientBase, Pool } from 'pg';
 import { ConnectorError, messageOf } from './errors.ts';
 import { beginningOf, type Json, type JsonObject } from './json.ts';
 import type { Condition } from './references.ts';
 
 /*
- * The statements of hops, of tasks' transactions and of starts. The first parameter is the connection, so that callers choose
+ * The statements of hops and of starts. The first parameter is the connection, so that callers choose
  * the transaction. Ids are text, as pg delivers a bigint; nobody calculates with them.
  */
 export type Connection = Pick<ClientBase | Pool, 'query'>;
@@ -114,66 +114,13 @@ export async function loadWorkflow(db: Connection, workflowId: string): Promise<
   };
 }
 
-/**
- * What DISCARD ALL does, which may not stand beside other statements; with a commit of its own, so that no rollback brings
- * anything back. Plans and prepared statements stay: ours are among them, and making them anew takes longer than all of this.
- */
-const CLEAN_SESSION = `
-  begin;
-  set session authorization default;
-  reset all;
-  close all;
-  unlisten *;
-  select pg_advisory_unlock_all();
-  discard temp;
-  discard sequences;
-  commit`;
-
-/** What we send ourselves takes milliseconds: a connection that does not answer is given up. */
-const SOON = { query_timeout: 30_000 };
-
-/**
- * Opens a transaction for a task's effects and its result; nothing of the one before it is left in the session. It may lie
- * idle for so long only. Gives when it began, as text: by that it is known from any other.
- */
-export async function beginTask(
-  db: Connection,
-  { run_id, task_no, token }: Claim,
-  { timeoutMs, idleMs }: { readonly timeoutMs: number; readonly idleMs: number },
-): Promise<string> {
-  const answers: unknown = await db.query({
-    ...SOON,
-    text: `${CLEAN_SESSION};
-           begin isolation level read committed read write;
-           set local idle_in_transaction_session_timeout = ${idleMs};
-           set local statement_timeout = ${timeoutMs};
-           select now()::text as began, set_config('application_name', sluice.session_name(${run_id}, ${task_no}, ${token}), true)`,
-  });
-  return (answers as QueryResult[]).at(-1)?.rows[0].began;
-}
-
-/** Ends a task's transaction; says how it ended. */
-export async function endTask(db: Connection, how: 'commit' | 'rollback'): Promise<string> {
-  const { command } = await db.query({ ...SOON, text: how });
-  return command;
-}
-
-/** Ends the session of a task's transaction. */
-export async function endTaskSession(db: Connection, { run_id, task_no, token }: Claim): Promise<void> {
-  await db.query({
-    ...SOON,
-    text: `select pg_terminate_backend(pid)
-             from pg_stat_activity
-            where application_name = sluice.session_name($1, $2, $3) and datname = current_database()
-              and pg_has_role(usesysid, 'MEMBER')`,
-    values: [run_id, task_no, token],
-  });
-}
-
 /** A ring by hand, to hear whether it arrives. */
 export async function ringDoorbell(db: Connection): Promise<void> {
   await db.query('notify task_ready');
 }
+
+const HOP =
+  'answer, run_id, task_no, token, attempt, workflow_id, started_at::text as run_created_at, input, outputs, took_ms, failure';
 
 /** All runs come after it. */
 export const FIRST_RUN = '0';
@@ -191,7 +138,7 @@ export async function reportAndClaim(
 ): Promise<Hop> {
   const { rows } = await db.query({
     name: 'report_and_claim',
-    text: `select answer, run_id, task_no, token, attempt, workflow_id, started_at::text as run_created_at, input, outputs, took_ms, failure
+    text: `select ${HOP}
              from sluice.report_and_claim($1, $2, $3, $4)`,
     values: [runnerId, JSON.stringify(results), slots, from],
   });
@@ -209,30 +156,12 @@ export async function startAndClaim(
 ): Promise<{ runId: string; hop: Hop }> {
   const { rows } = await db.query({
     name: 'start_and_claim',
-    text: `select answer, run_id, task_no, token, attempt, workflow_id, started_at::text as run_created_at, input, outputs, took_ms, failure
+    text: `select ${HOP}
              from sluice.start_and_claim($1, $2, $3, $4, $5)`,
     values: [runnerId, slots, workflow, JSON.stringify(input), checkedFor],
   });
   const [started, ...hop] = rows;
   return { runId: started.run_id, hop: sortRows(hop) };
-}
-
-/**
- * One result, in the transaction that began then: with it, whatever else the transaction did. Undefined, and nothing is
- * reported, when that has ended. From here on it holds a lock that everybody needs who moves something of the run, also to
- * take it over: a process that is stopped now is waited for briefly.
- */
-export async function report(db: Connection, began: string, result: Result): Promise<Hop | undefined> {
-  // Not by a setting: the task may have changed any.
-  const { rows } = await db.query({
-    ...SOON,
-    name: 'report',
-    text: `select own.is_open, hop.*
-             from (select now() = $2::timestamptz as is_open, set_config('idle_in_transaction_session_timeout', '5s', true)) as own
-             left join lateral sluice.report_and_claim(null, case when own.is_open then $1::jsonb else '[]' end, 0) as hop on true`,
-    values: [JSON.stringify([result]), began],
-  });
-  return rows[0].is_open ? sortRows(rows.filter(({ answer }) => answer !== null)) : undefined;
 }
 
 /** Gives back all tasks that the runner holds but these; says how many. It costs none of them an attempt. */
@@ -266,7 +195,8 @@ function storable(read: () => unknown): string {
   }
 }
 
-function sortRows(rows: readonly Record<string, unknown>[]): Hop {
+/** Rows of a hop, by what they say. */
+export function sortRows(rows: readonly Record<string, unknown>[]): Hop {
   const claimed: unknown[] = [];
   const answers: unknown[] = [];
   const finished: unknown[] = [];

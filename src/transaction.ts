@@ -2,7 +2,8 @@ import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from './connector.ts';
 import { isAway, isConflict, isDeadlock } from './database/connect.ts';
 import { ConnectorError, codeOf } from './errors.ts';
-import { beginTask, type Claim, endTask, endTaskSession, type Hop, type Result, report } from './store.ts';
+import type { Claim, Hop, Result } from './store.ts';
+import { beginTask, endTask, endTaskSession, report } from './task_session.ts';
 import { duration } from './terminal.ts';
 
 /** How long a transaction may lie idle: one that a stopped process left open holds up whoever needs its rows. */

@@ -168,7 +168,7 @@ test('no file imports itself in a circle', () => {
 });
 
 for (const [library, file] of [
-  ['pg-listen', 'doorbell.ts'],
+  ['pg-listen', 'ear.ts'],
   ['tslog', 'log.ts'],
   ['leven', 'errors.ts'],
 ] as const) {

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, beforeEach, test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
-import { beginTask, report } from '../src/store.ts';
+import { beginTask, report } from '../src/task_session.ts';
 import { fileDatabase, registerRunner, running, type Scene, serverIsUpForAWhile } from './support/scene.ts';
 
 before(serverIsUpForAWhile);

@@ -1,7 +1,7 @@
 import { appendFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { parseArgs } from 'node:util';
+import { Command, InvalidArgumentError } from 'commander';
 import { table } from './figures.ts';
 import { torture } from './torture.ts';
 
@@ -9,21 +9,14 @@ import { torture } from './torture.ts';
  * `npm run torture -- --minutes 20 --seed 1`: random workflows on a cluster of its own, while runners are killed, stopped
  * and replaced, connections cut, answers swallowed and Postgres restarted. Exits 1 when anything was lost or done twice.
  */
-const { values } = parseArgs({
-  options: {
-    minutes: { type: 'string', default: '20' },
-    seed: { type: 'string', default: String(1 + (Date.now() % 1_000_000)) },
-    runners: { type: 'string', default: '4' },
-    slots: { type: 'string', default: '8' },
-  },
-});
-const given = Object.entries(values).map(([name, value]) => [name, Number(value)] as const);
-const wrong = given.find(([, value]) => !(value > 0));
-if (wrong) {
-  console.error(`--${wrong[0]} has to be a number above zero.`);
-  process.exit(2);
-}
-const { minutes, seed, runners, slots } = Object.fromEntries(given) as Record<keyof typeof values, number>;
+const { minutes, seed, runners, slots } = new Command('npm run torture --')
+  .description('Kills, stops and cuts off whatever runs random workflows, and looks what became of them.')
+  .option('--minutes <count>', 'for how long', aboveZero, 20)
+  .option('--seed <number>', 'where chance begins', aboveZero, 1 + (Date.now() % 1_000_000))
+  .option('--runners <count>', 'how many processes run tasks', aboveZero, 4)
+  .option('--slots <count>', 'how many tasks each runs at once', aboveZero, 8)
+  .parse()
+  .opts<Record<'minutes' | 'seed' | 'runners' | 'slots', number>>();
 const log = join(tmpdir(), `sluice-torture-${seed}-${process.pid}.log`);
 const say = (line: string) => console.log(`${new Date().toISOString().slice(11, 19)}  ${line}`);
 say(`what the runners log is in ${log}`);
@@ -39,3 +32,8 @@ console.log(
   problems.length === 0 ? '\nNothing was lost, stuck or done twice.' : `\n${problems.length} problems.`,
 );
 process.exitCode = problems.length === 0 ? 0 : 1;
+
+function aboveZero(text: string): number {
+  if (!(Number(text) > 0)) throw new InvalidArgumentError('It has to be a number above zero.');
+  return Number(text);
+}

@@ -102,7 +102,10 @@ test('who orders is a company’s domain or, at a public service, one address, h
 
   assert.equal(await keyOf('Jo@Buyer.Example'), await keyOf('al@buyer.example'));
   assert.equal(await keyOf('Jo@GMail.com'), await keyOf('jo@gmail.com'));
-  assert.notEqual(await keyOf('jo@gmail.com'), await keyOf('al@gmail.com'));
+  for (const domain of ['gmail.com', 'yahoo.co.uk', 'live.com.au', 'live.de', 'web.de', 'me.com'])
+    assert.notEqual(await keyOf(`jo@${domain}`), await keyOf(`al@${domain}`), domain);
+  for (const domain of ['web.acme.com', 'live.acme.co.uk', 'me.acme.de'])
+    assert.equal(await keyOf(`jo@${domain}`), await keyOf(`al@${domain}`), domain);
   assert.notEqual(await keyOf('jo@buyer.example'), await keyOf('jo@other.example'));
 });
 

@@ -2,9 +2,9 @@ import { createHash } from 'node:crypto';
 import type { EmailMessage } from '../mail/message.ts';
 import type { OrderFields } from './order.ts';
 
-/** Whoever has an address there is somebody else than the next one who has. */
+/** Whoever has an address there is somebody else than the next one who has. A company may have a `web.` or `live.` of its own. */
 const PUBLIC_SERVICES =
-  /^(gmail|googlemail|outlook|hotmail|live|yahoo|icloud|me|aol|gmx|web|proton|protonmail|t-online)\.[a-z.]+$/;
+  /^(?:(?:gmail|googlemail|icloud|me|protonmail)\.com|(?:web|t-online)\.de|proton\.me|protonmail\.ch|(?:outlook|hotmail|live|yahoo|aol|gmx)\.(?:com?\.)?[a-z]{2,3})$/;
 
 /** What makes an order the same order. */
 export type OrderIdentity = {

@@ -17,6 +17,16 @@ test('an amount that can be read in two ways is never read silently', () => {
   assert.deepEqual(codes('1,000.00'), []);
 });
 
+test('an amount with parts of a cent is doubted, for a sum is stored in cents', () => {
+  const said = (total: string) =>
+    extractOrder(mail(`PO Number: 1\nTotal: ${total}`)).warnings.map(({ message }) => message);
+
+  assert.deepEqual(said('$1234.5678'), [
+    'total "$1234.5678" was read as 1234.5678, but it has parts of a cent',
+  ]);
+  assert.deepEqual(said('$1234.5000'), []);
+});
+
 test('an amount that goes on is none: a magnitude, a mistyped digit, a range; and one that is multiplied is doubted', () => {
   const read = (total: string) => {
     const { fields, warnings } = extractOrder(mail(`PO Number: 1\nTotal: ${total}`));

@@ -153,6 +153,7 @@ function doubtOf(
   if (raw.includes('\ufffd')) return 'some of its characters could not be decoded';
   if (currency === undefined) return undefined; // no amount
   if (/\.\d{3}$/.test(value)) return 'its decimals could be thousands';
+  if (/\.\d{2,}[1-9]/.test(value)) return 'it has parts of a cent';
   if (!markUncertain) return undefined;
   const separator = /(?<![\d.,])\d{1,3}([.,])\d{3}(?![\d.,]*\d)/.exec(raw)?.[1];
   const isAnglo = separator === ',' && /\$|£|^(?:USD|CAD|AUD|GBP)$/.test(currency ?? '');

@@ -63,6 +63,11 @@ for (const [what, table, read] of [
     ['P-100 Rod of steel 10', 'P-200 Nut 15'],
   ],
   [
+    'words in the column of the items are one, beside a code',
+    'Item  SKU  Qty  Price  Total\nRod of steel  P-100  10  $5.00  $50.00\nItem  Part No.  Qty  Price  Total\nNut  N-7  15  $1.00  $15.00',
+    ['P-100 Rod of steel 10', 'N-7 Nut 15'],
+  ],
+  [
     'words behind the numbers are none',
     'SKU  Qty  Price  Total  Packing\nP-100  10  $5.00  $50.00  ten in a box\nP-200  15  $1.00  $15.00  loose',
     ['null P-100 10', 'null P-200 15'],
@@ -153,8 +158,44 @@ test('a number under a name that is not known is told, if a table lacks one', ()
     extractOrder(mail(`PO Number: 7\n${table}`)).warnings.map(({ code }) => code);
 
   assert.deepEqual(codes('Description  Qty  Price/100  Total\nRod  10  500.00  50.00'), ['COLUMN_UNKNOWN']);
+  assert.deepEqual(codes('Description  Qty  Price/100  Total\nRod  10  $500.00  $50.00'), ['COLUMN_UNKNOWN']);
+  assert.deepEqual(codes('Description  Qty  Unit  Total\nRod  10  4.50  50.00'), ['COLUMN_UNKNOWN']);
   assert.deepEqual(codes('Description  Weight  Qty  Price  Total\nRod  12  10  5.00  50.00'), []);
   assert.deepEqual(codes('Description  Qty  Price  VAT %\nRod  10  5.00  20'), []);
+});
+
+test('it is that number, if only with it quantity × price = total in every row', () => {
+  const read = (table: string) => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${table}`));
+    const rows = fields.line_items.map((row) => `${row.quantity} ${row.unit_price} ${row.total}`);
+    return [...rows, ...warnings.map(({ code }) => code)];
+  };
+
+  assert.deepEqual(
+    read('Description  Qty  U/P  Amount\nRod  10pcs  $5.00/pc  $50.00\nNut  3  $1.00  $3.00'),
+    ['10 5.00 50.00', '3 1.00 3.00'],
+  );
+  assert.deepEqual(read('Description  Qty  Unit  Total\nRod  10  5.00  50.00'), ['10 5.00 50.00']);
+  assert.deepEqual(read('Item  Price  Quantity  UOM  Ordered\nRod  5.00  10  EA  50.00'), ['10 5.00 50.00']);
+  assert.deepEqual(read('Description  Qty  U/P  Amount\nRod  10  5.00  50.00\nNut  3  1.00  4.00'), [
+    '10 null 50.00',
+    '3 null 4.00',
+    'COLUMN_UNKNOWN',
+  ]);
+  assert.deepEqual(read('Description  Qty  Net A  Net B  Total\nRod  10  5.00  5.00  50.00'), [
+    '10 null 50.00',
+    'COLUMN_UNKNOWN',
+  ]);
+});
+
+test('of two prices the one counts that is in the total of every row, else the first', () => {
+  const prices = (rows: string) =>
+    extractOrder(
+      mail(`PO Number: 7\nDescription  Qty  List Price  Net Price  Total\n${rows}`),
+    ).fields.line_items.map(({ unit_price }) => unit_price);
+
+  assert.deepEqual(prices('Rod  10  $9.00  $8.10  $81.00\nNut  5  $1.00  $1.00  $5.00'), ['8.10', '1.00']);
+  assert.deepEqual(prices('Rod  10  $9.00  $8.10  $81.00\nNut  5  $1.00  $0.90  $5.00'), ['9.00', '1.00']);
 });
 
 test('what could not be read in one table ends no other', () => {

@@ -12,7 +12,7 @@ export type Column = 'item' | 'description' | 'unit' | 'discount' | 'other' | Nu
 export type ColumnName = Column | 'goods' | 'maybe_quantity' | 'maybe_total';
 export type NumberColumn = (typeof NUMBER_COLUMNS)[number];
 
-const NUMBER_COLUMNS = ['quantity', 'unit_price', 'total'] as const;
+export const NUMBER_COLUMNS = ['quantity', 'unit_price', 'total'] as const;
 const NO = String.raw`(?:no\b\.?|numbers?|nr\b\.?|#|code|id)`;
 
 // Tried from the top: a longer name stands before the shorter one that it begins with.
@@ -66,7 +66,16 @@ export function readHeading(line: string): Heading | null {
 /** What one cell of a heading names; a word we do not know is some other column. */
 export function nameOf(cell: string): ColumnName {
   if (/[/&] ?desc(?:ription|\.)?$/i.test(cell)) return 'description'; // "Part Number / Description"
-  return CELLS.find(({ pattern }) => pattern.test(`${cell}  `))?.column ?? 'other';
+  return columnOf(cell) ?? 'other';
+}
+
+/** Whether a cell of a heading is a name that we know. */
+export function isKnown(cell: string): boolean {
+  return columnOf(cell) !== undefined;
+}
+
+function columnOf(cell: string): ColumnName | undefined {
+  return CELLS.find(({ pattern }) => pattern.test(`${cell}  `))?.column;
 }
 
 /**
@@ -90,36 +99,6 @@ export function columnsOf(called: readonly ColumnName[]): Column[] | null {
     if (name === 'description' || name === 'goods') return 'item';
     return isNumeric(name) && names.indexOf(name) < index ? 'other' : name;
   });
-}
-
-/**
- * The columns of a table whose first row is known: where a code had to serve as the description, and a column that we
- * do not know holds words before its numbers, these are the description.
- */
-export function withWords(columns: readonly Column[], row: string): readonly Column[] {
-  const cells = cellsOf(row).map(({ text }) => text);
-  const naming = columns.indexOf('description');
-  const numbers = columns.findIndex((column, index) => index > naming && isNumeric(column));
-  const wordy = columns.findIndex(
-    (column, index) =>
-      column === 'other' && index < numbers && /\p{L}{2}.* .*\p{L}{2}/u.test(cells[index] ?? ''),
-  );
-  const isCode = /^\S*\d\S*$/.test(cells[naming] ?? '');
-  if (cells.length !== columns.length || wordy < 0 || !isCode) return columns;
-  return columns.map((column, index) =>
-    index === wordy ? 'description' : index === naming ? 'item' : column,
-  );
-}
-
-/** Whether a table lacks one of its numbers, while its first row has a number under a name that we do not know. */
-export function lacksNumber(heading: string, columns: readonly Column[], row: string): boolean {
-  const [names, cells] = [cellsOf(heading), cellsOf(row)];
-  const isUnknown = (name: string) => CELLS.every(({ pattern }) => !pattern.test(`${name}  `));
-  return (
-    names.length === cells.length &&
-    NUMBER_COLUMNS.some((column) => !columns.includes(column)) &&
-    names.some(({ text }, index) => isUnknown(text) && /^[\d.,'’ ]+$/.test(cells[index]?.text ?? ''))
-  );
 }
 
 export function isNumeric(name: ColumnName): name is NumberColumn {

@@ -67,8 +67,8 @@ export function readCells(line: string, { columns, mark }: Shape): Row | null {
     return text === EMPTY ? null : text;
   };
   const number = (column: NumberColumn) => {
-    const text = cell(column)?.replace(column === 'quantity' ? UNIT_BEHIND : PER_UNIT, '');
-    return text === undefined ? null : readAmount(text, mark)?.value;
+    const text = cell(column);
+    return text === null ? null : numberIn(column, text, mark)?.value;
   };
   const [quantity, unit_price, total] = [number('quantity'), number('unit_price'), number('total')];
   if (quantity === undefined || unit_price === undefined || total === undefined) return null;
@@ -78,6 +78,11 @@ export function readCells(line: string, { columns, mark }: Shape): Row | null {
   const named =
     description === null ? { item: null, description: item ?? '' } : { item: bareItem(item), description };
   return { ...named, quantity, unit_price, total, discounted: columns.includes('discount') };
+}
+
+/** The number in a cell, without its unit. */
+export function numberIn(column: NumberColumn, text: string, mark: Mark): Amount | null {
+  return readAmount(text.replace(column === 'quantity' ? UNIT_BEHIND : PER_UNIT, ''), mark);
 }
 
 /**

@@ -1,14 +1,6 @@
 import { readBlocks } from './blocks.ts';
-import {
-  cellsOf,
-  type Heading,
-  isNumeric,
-  lacksNumber,
-  nameOf,
-  RULE,
-  readHeading,
-  withWords,
-} from './headings.ts';
+import { settleColumns } from './columns.ts';
+import { cellsOf, type Heading, isNumeric, nameOf, RULE, readHeading } from './headings.ts';
 import { EMPTY } from './layout.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -72,11 +64,11 @@ function readHeaded(lines: readonly Line[], mark: Mark, labelledAs: Labelling) {
   for (const [index, { number, text }] of lines.entries()) {
     const found = readHeading(text);
     if (found) {
-      const first = lines.slice(index + 1).find((line) => !RULE.test(line.text))?.text ?? '';
-      heading = { ...found, columns: withWords(found.columns, first) };
+      const { columns, lacksNumber } = settleColumns(text, found.columns, lines.slice(index + 1), mark);
+      heading = { ...found, columns };
       [begun, gap, missed] = ['', null, 0];
       used.set(number, text);
-      if (lacksNumber(text, found.columns, first)) unknown.push({ number, text });
+      if (lacksNumber) unknown.push({ number, text });
       const behind = text.slice(found.length);
       if (RULE.test(behind)) continue;
       const wrapped = wrappedLines(lines.slice(index + 1), labelledAs);

@@ -1,0 +1,114 @@
+import { toUnits } from './decimal.ts';
+import {
+  type Column,
+  cellsOf,
+  isKnown,
+  isNumeric,
+  NUMBER_COLUMNS,
+  nameOf,
+  RULE,
+  readHeading,
+} from './headings.ts';
+import type { Mark } from './money.ts';
+import type { Line } from './regions.ts';
+import { isProven, numberIn, readCells } from './rows.ts';
+
+/** What the columns of a table are, once its heading and its rows are known. */
+export interface Settled {
+  readonly columns: readonly Column[];
+  /** One of its numbers is missing, while there is one under a name that does not say which. */
+  readonly lacksNumber: boolean;
+}
+
+const ROWS = 100;
+
+/** Settles by the rows what the heading leaves open: which column holds the words, and which one a number. */
+export function settleColumns(
+  heading: string,
+  columns: readonly Column[],
+  below: readonly Line[],
+  mark: Mark,
+): Settled {
+  const names = cellsOf(heading).map(({ text }) => text);
+  const rows = rowsBelow(below, names.length);
+  const settled =
+    names.length === columns.length
+      ? withProof(names, withWords(columns, rows[0] ?? ''), rows, mark)
+      : columns;
+  return { columns: settled, lacksNumber: lacksNumber(names, settled, rows[0] ?? '', mark) };
+}
+
+/** The first lines below a heading that have as many cells, up to a blank line or the next heading. */
+function rowsBelow(below: readonly Line[], count: number): string[] {
+  const lines = below.slice(0, ROWS).map(({ text }) => text);
+  const start = lines.findIndex((text) => !RULE.test(text));
+  const end = lines.findIndex((text, at) => at > start && (text.trim() === '' || readHeading(text) !== null));
+  return lines
+    .slice(Math.max(start, 0), end < 0 ? undefined : end)
+    .filter((text) => cellsOf(text).length === count);
+}
+
+/**
+ * Where a code has to serve as the description, and another column holds words, these are the description: a column of codes,
+ * or one before the numbers that we do not know.
+ */
+function withWords(columns: readonly Column[], row: string): readonly Column[] {
+  const cells = cellsOf(row).map(({ text }) => text);
+  const naming = columns.indexOf('description');
+  const numbers = columns.findIndex((column, index) => index > naming && isNumeric(column));
+  const wordy = columns.findIndex((column, index) => {
+    const isOpen = column === 'item' || (column === 'other' && index < numbers);
+    return isOpen && WORDS[column].test(cells[index] ?? '');
+  });
+  const isCode = /^\S*\d\S*$/.test(cells[naming] ?? '');
+  if (wordy < 0 || !isCode) return columns;
+  return columns.map((column, index) =>
+    index === wordy ? 'description' : index === naming ? 'item' : column,
+  );
+}
+
+const WORDS = { item: /\p{L}{2}\S* .*\p{L}|^\p{L}{3,}$/u, other: /\p{L}{2}.* .*\p{L}{2}/u };
+
+/**
+ * Takes a column for the number that is missing, or for the price in place of the first one of two, if it is the only one
+ * with which quantity × price = total in every row.
+ */
+function withProof(
+  names: readonly string[],
+  columns: readonly Column[],
+  rows: readonly string[],
+  mark: Mark,
+): readonly Column[] {
+  const missing = NUMBER_COLUMNS.filter((column) => !columns.includes(column));
+  const wanted = missing[0] ?? 'unit_price';
+  const priced = rows.filter((row) => {
+    const read = readCells(row, { columns, mark });
+    return read && NUMBER_COLUMNS.every((column) => read[column] !== null || column === wanted);
+  });
+  const holds = (attempt: readonly Column[]) => {
+    const read = priced.flatMap((row) => readCells(row, { columns: attempt, mark }) ?? []);
+    return (
+      read.length === priced.length &&
+      read.every(isProven) &&
+      read.some(({ total }) => total !== null && toUnits(total) !== 0n)
+    );
+  };
+  if (missing.length > 1 || (missing.length === 0 && holds(columns))) return columns;
+  const attempts = columns.flatMap((column, index) => {
+    const isOpen = missing.length > 0 ? column === 'other' || column === 'unit' : column === 'other';
+    if (!isOpen || (missing.length === 0 && nameOf(names[index] ?? '') !== wanted)) return [];
+    return [columns.map((other, at) => (at === index ? wanted : other === wanted ? 'other' : other))];
+  });
+  const proven = attempts.filter(holds);
+  return proven.length === 1 ? (proven[0] ?? columns) : columns;
+}
+
+/** Whether a table lacks one of its numbers, while its first row has one under a name that does not say which. */
+function lacksNumber(names: readonly string[], columns: readonly Column[], row: string, mark: Mark): boolean {
+  if (NUMBER_COLUMNS.every((column) => columns.includes(column))) return false;
+  const cells = cellsOf(row).map(({ text }) => text);
+  return names.some((name, index) => {
+    const number = numberIn('unit_price', cells[index] ?? '', mark);
+    return number !== null && (nameOf(name) === 'unit' ? number.isMoney : !isKnown(name));
+  });
+}

@@ -273,6 +273,33 @@ Item 2\n  Description: Nut\n  Qty: 5\n  Price: $1.00\n  Line Total: $5.00`;
   }
 });
 
+test('a title above each item is its description, if that is only known by a code', () => {
+  const read = (text: string) => {
+    const { fields, warnings } = extractOrder(
+      mail(`PO Number: 7\nShip to: Acme, 2 Lane, York\n${text}\nTotal: $23.00`),
+    );
+    return [
+      ...fields.line_items.map(({ item, description }) => `${item} ${description}`),
+      fields.ship_to === 'Acme, 2 Lane, York' && warnings.length === 0,
+    ];
+  };
+  const cells = 'SKU: R-10\nQuantity: 10\nUnit price: $2.00\nLine total: $20.00';
+  const nut = 'SKU: N-7\nQuantity: 3\nUnit price: $1.00\nLine total: $3.00';
+
+  assert.deepEqual(read(`Rod, matte white\n${cells}\nNut 3 x 12\n${nut}`), [
+    'R-10 Rod, matte white',
+    'N-7 Nut 3 x 12',
+    true,
+  ]);
+  assert.deepEqual(read(`1. Rod, 3 m\n${cells}\n\n2. Nut\n${nut}`), ['R-10 Rod, 3 m', 'N-7 Nut', true]);
+  assert.deepEqual(read(`\nGoods as agreed\n${cells}\n\n${nut}`), ['null R-10', 'null N-7', true]);
+  assert.deepEqual(
+    read(`\nPlease send these\n${cells.replace('10', '7').replace('20.00', '23.00')}`)[0],
+    'null R-7',
+  );
+  assert.deepEqual(read(`\nLine 1\n${cells}\nLine 2\n${nut}`), ['null R-10', 'null N-7', true]);
+});
+
 test('a total below the only item is its own if the product says so, and the order’s if there is no other', () => {
   const totals = (below: string) => {
     const { fields, warnings } = extractOrder(

@@ -1,7 +1,8 @@
 import { type ColumnName, cellsOf, columnsOf, nameOf } from './headings.ts';
+import { SENTENCE } from './layout.ts';
 import type { Mark } from './money.ts';
 import type { Line } from './regions.ts';
-import { productHolds, type Row, readCells } from './rows.ts';
+import { hasMoney, productHolds, type Row, readCells } from './rows.ts';
 
 /** A cell with the name of its column beside it. */
 interface Cell {
@@ -12,20 +13,33 @@ interface Cell {
   readonly plainTotal: boolean;
 }
 
+interface Block {
+  readonly row: Row;
+  readonly cells: readonly Cell[];
+  /** What stands on the line above it. */
+  readonly title: Line | null;
+}
+
 const NEXT_CELL = /(?:[,;]\s{1,3}|(?<=\S)\s{2,})(?=[^:,;\s]{1,20}(?: [^:,;\s]{1,20}){0,3}\s?:)/;
 const CELL = /^[\s*•·-]*([^:]{1,30}?)\s?:\s*(\S.*)$/;
-const NUMBERED = /^\s*(?:line )?item #?(\d{1,3})\s*[:.]?\s*$/i;
+const CODE = /^(?=\S*\d|[^\p{Ll}]*$)\S+$/u;
+const NUMBERED = /^\s*(?:line item|item|line|pos(?:ition)?\.?) #?(\d{1,3})\s*[:.]?\s*$/i;
 
 /** Rows turned on their side: `Item: …`, `Qty: …`, `Unit price: …`, below each other or on one line. */
 export function readBlocks(
   lines: readonly Line[],
   mark: Mark,
+  labelledAs: (line: string) => unknown,
 ): { readonly rows: readonly Row[]; readonly used: ReadonlyMap<number, string> } {
-  const blocks: { row: Row; cells: readonly Cell[] }[] = [];
+  const blocks: Block[] = [];
   let cells: Cell[] = [];
+  const titleAbove = (block: readonly Cell[]) => {
+    const above = block[0] && lines[lines.indexOf(block[0].line) - 1];
+    return above && !labelledAs(above.text) ? titleIn(above, mark) : null;
+  };
   const close = () => {
     const row = readBlock(cells, mark);
-    if (row) blocks.push({ row, cells });
+    if (row) blocks.push({ row, cells, title: titleAbove(cells) });
     cells = [];
   };
   for (const line of lines) {
@@ -40,14 +54,44 @@ export function readBlocks(
   }
   close();
 
+  const titled = withTitles(blocks);
   // The total of the only item may be that of the order, too.
-  const inRows = blocks
+  const inRows = titled
     .flatMap((block) => block.cells)
     .filter((cell) => blocks.length > 1 || !cell.plainTotal);
   return {
-    rows: blocks.map(({ row }) => row),
-    used: new Map(inRows.map(({ line }) => [line.number, line.text])),
+    rows: titled.map(({ row }) => row),
+    used: new Map(
+      [...inRows.map(({ line }) => line), ...titled.flatMap(({ title }) => title ?? [])].map((line) => [
+        line.number,
+        line.text,
+      ]),
+    ),
   };
+}
+
+/** Where every block knows its goods by a code only, and has a title, this is their description. */
+function withTitles(blocks: readonly Block[]): readonly Block[] {
+  const isTitled = ({ row, cells, title }: Block) =>
+    title &&
+    row.item === null &&
+    CODE.test(row.description) &&
+    cells.every(({ column }) => column !== 'description' && column !== 'goods');
+  const areTitled = blocks.every(isTitled);
+  return blocks.map((block) => {
+    const { row, title } = block;
+    if (!areTitled || !title) return { ...block, title: null };
+    return { ...block, row: { ...row, item: row.description, description: title.text } };
+  });
+}
+
+/** The line above a block, without its number, if it holds words and no more. */
+function titleIn({ number, text }: Line, mark: Mark): Line | null {
+  const title = text.trim().replace(/^\d{1,3}[.)]\s+/, '');
+  const isWords = /\p{L}{2}/u.test(title) && title.length <= 100 && !/:|[.!?]$/.test(title);
+  return isWords && !NUMBERED.test(text) && !SENTENCE.test(title) && !hasMoney(title, mark)
+    ? { number, text: title }
+    : null;
 }
 
 function readBlock(cells: readonly Cell[], mark: Mark): Row | null {

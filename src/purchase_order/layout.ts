@@ -10,7 +10,7 @@ export interface Labelled {
 
 const ADDRESS_LINES = 8;
 /** What stands in a mail between its values: a greeting, what is ordered, or six words and more up to a full stop. */
-const SENTENCE =
+export const SENTENCE =
   /^\s*(?:(?:many )?thanks?|thank you|(?:(?:best|kind) )?regards|sincerely|cheers|yours|hello|hi|dear|please|we (?:need|require|want|will|would|are|have|can|expect)|qty|quantity)(?![\p{L}\p{N}-])|\bplease[.!]?$|^\s*(?:[-*•]|\d+\s?x)\s|^\s*(?:\S+\s+){5,40}\S+[.!?]$/iu;
 /** "Priority: high", which begins something else, unless it is a part of an address. */
 const ENTRY = /^\p{L}[^:\d]{1,30}(?:\d{4})?:\s+\S/u;

@@ -41,7 +41,7 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
     rows.push(row);
     used.set(number, text);
   }
-  const blocks = used.size === 0 ? readBlocks(lines, mark) : null;
+  const blocks = used.size === 0 ? readBlocks(lines, mark, labelledAs) : null;
   rows.push(...(blocks?.rows ?? []));
   for (const [number, text] of blocks?.used ?? []) used.set(number, text);
   const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];

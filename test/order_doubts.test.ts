@@ -24,6 +24,18 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number    Vendor     Plant    Due Date\nA-100        Foo Ltd    Leeds    2025-07-15',
     fields: { po_number: 'A-100', vendor: 'Foo Ltd', due_date: '2025-07-15' },
   },
+  'so does one label alone, if there are digits below them only': {
+    text: 'PO Number: A-1\n\nBudget   Terms    Memo\n5/2024   Net 30   Pilot build',
+    fields: { payment_terms: 'Net 30' },
+  },
+  'what stands beside a date’s label and is none is the next column, if a day stands below': {
+    text: 'PURCHASE ORDER   Purchase Order Date     Acme Ltd\n                 3 Jul 2025              PO Box 1190\nFoo Ltd          Delivery Date           Leeds\n                 17 Jul 2025\n\nTotal: $5.00',
+    fields: { order_date: '2025-07-03', due_date: '2025-07-17' },
+  },
+  'with a colon, it is no column': {
+    text: 'PO Number: A-1\nDue Date:   as soon as you can\n17 Jul 2025',
+    fields: { due_date: null },
+  },
   'an empty cell between pipes moves nothing': {
     text: '| PO Number | Due Date | Order Date |\n|---|---|---|\n| A-100 |  | 2025-06-02 |',
     fields: { po_number: 'A-100', due_date: null, order_date: '2025-06-02' },

@@ -69,7 +69,8 @@ export function readDocument(region: Region, source: string): Document {
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
       const { rank, strong, qualified, outdated, label, addendum } = found;
-      for (const [field, raw] of partsOf(found, valueText(labelled, index, found))) {
+      const isDay = (day: string) => readValue('due_date', day, style) !== null;
+      for (const [field, raw] of partsOf(found, valueText(labelled, index, found, isDay))) {
         const value = readValue(field, raw, style, label);
         if (value)
           statements.push({

@@ -110,7 +110,12 @@ export function isNaming(column: Column): boolean {
   return column === 'description' || column === 'item';
 }
 
-/** The parts of a line that two spaces or more keep apart, and where each begins. */
-export function cellsOf(line: string): { readonly text: string; readonly start: number }[] {
+/** A part of a line that two spaces or more keep apart from others, and where it begins. */
+export interface Cell {
+  readonly text: string;
+  readonly start: number;
+}
+
+export function cellsOf(line: string): Cell[] {
   return Array.from(line.matchAll(/\S+(?: \S+)*/g), (match) => ({ text: match[0], start: match.index }));
 }

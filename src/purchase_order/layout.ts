@@ -1,5 +1,5 @@
-import { cellsOf, RULE, readHeading } from './headings.ts';
-import { cellOf, type Found, isMoneyField } from './labels.ts';
+import { type Cell, cellsOf, RULE, readHeading } from './headings.ts';
+import { cellOf, type Found, isDateField, isMoneyField } from './labels.ts';
 import type { Line } from './regions.ts';
 
 /** The lines of a document, and the labels found in each. */
@@ -37,8 +37,16 @@ export function withPlainColumns(line: string): string {
     .trimEnd();
 }
 
-/** The text of a value: beside its label, else below it in the same column; an address goes on below. */
-export function valueText(lines: readonly Labelled[], index: number, label: Found): string {
+/**
+ * The text of a value: beside its label, else below it in the same column; an address goes on below. What stands beside a
+ * date's label and is none is the next column, if a day stands below.
+ */
+export function valueText(
+  lines: readonly Labelled[],
+  index: number,
+  label: Found,
+  isDay: (text: string) => boolean,
+): string {
   const inGrid = cellInGrid(lines, index, label);
   if (label.field === 'ship_to') {
     const first = inGrid === undefined ? cellOf(label.value) : '';
@@ -46,23 +54,35 @@ export function valueText(lines: readonly Labelled[], index: number, label: Foun
   }
   if (inGrid !== undefined) return inGrid;
   const beside = isMoneyField(label.field) ? label.value : cellOf(label.value);
-  if (beside !== '' || !label.strong) return beside;
+  const isOther = isDateField(label.field) && !label.colon && !isDay(beside);
+  if (!label.strong || (beside !== '' && !isOther)) return beside;
   // Above the name of a supplier, its number may stand.
   const names = below(lines, index, label, '', label.field === 'vendor' ? 2 : 1);
-  return names.find((text) => label.field !== 'vendor' || /\p{L}/u.test(text)) ?? '';
+  const fits = (text: string) =>
+    beside === '' ? label.field !== 'vendor' || /\p{L}/u.test(text) : isDay(text);
+  return names.find(fits) ?? beside;
 }
 
 /**
  * The cell below a label in a row of labels, some of which we may not know: the next line has as many cells, and no label.
+ * One label alone is in such a row if there are digits only below it.
  */
 function cellInGrid(lines: readonly Labelled[], index: number, label: Found): string | undefined {
   const { line, labels } = lines[index] ?? { line: { text: '' }, labels: [] };
   const values = lines.slice(index + 1, index + 4).find((next) => !RULE.test(next.line.text));
-  if (labels.length < 2 || labels.some(({ colon }) => colon) || !values) return undefined;
+  if (labels.some(({ colon }) => colon) || !values) return undefined;
   if (values.labels.length > 0 || readHeading(values.line.text)) return undefined;
   const [heads, cells] = [cellsOf(line.text), cellsOf(values.line.text)];
   const column = heads.findIndex(({ start }) => start === label.start);
+  if (labels.length < 2 && (label.field === 'ship_to' || label.field === 'vendor' || !isAbove(heads, cells)))
+    return undefined;
   return heads.length > 2 && heads.length === cells.length ? cells[column]?.text : undefined;
+}
+
+function isAbove(heads: readonly Cell[], cells: readonly Cell[]): boolean {
+  const hasDigit = ({ text }: Cell) => /\d/.test(text);
+  const areAligned = heads.every(({ start }, index) => start === cells[index]?.start);
+  return areAligned && !heads.some(hasDigit) && cells.filter(hasDigit).length > 1;
 }
 
 /** A value and what stands below it in its column, up to a blank line, a label, a heading or a rule. */
@@ -92,7 +112,7 @@ function below(
     // Below a label alone on its line, a block may stand anywhere.
     if (isFirst && heads.length === 1 && cells.length === 1) left = Math.min(left, cells[0]?.start ?? 0);
     const mine =
-      isFirst && labels.length > 1 && cells.length === labels.length
+      isFirst && labels.length > 1 && cells.length === labels.length && cells.length === heads.length
         ? cells.slice(column, column + 1)
         : cells.filter(({ start }) => start >= left - SLACK && (!right || start < right.start - SLACK));
     const [first, last] = [mine[0], mine.at(-1)];

@@ -103,6 +103,21 @@ for (const [what, table, read] of [
     ['1 Rod Zinc plated, grade 8.8 10', '2 Nut 15'],
   ],
   [
+    'sizes under a row are no row, if they end left of its numbers',
+    'LN  DESCRIPTION                 QTY   UNIT COST   EXTENSION\n 1  ROD                          10       5.000       50.00\n    SIZE  50 X 110 X 27 MM\n 2  NUT                          15       1.000       15.00',
+    ['1 ROD SIZE 50 X 110 X 27 MM 10', '2 NUT 15'],
+  ],
+  [
+    'a unit under a quantity is no part of the description',
+    '#   Description         Qty   Rate    Amount\n1   Rod                 10    $5.00   $50.00\n    Compact, 1.89 kg    kg\n2   Nut                 15    $1.00   $15.00\n                        ea',
+    ['1 Rod Compact, 1.89 kg 10', '2 Nut 15'],
+  ],
+  [
+    'the last row has a second line, if each one before has',
+    'ACTIVITY   QTY  RATE    AMOUNT\nRods       10   $5.00   $50.00\nSteel, 3 m\nNuts       15   $1.00   $15.00\nBrass\n\nMany thanks',
+    ['null Rods Steel, 3 m 10', 'null Nuts Brass 15'],
+  ],
+  [
     'goods without a description are known by their code',
     'LN  SKU  REV  QTY  RATE  EXTENDED\n01  P-100  A  10  $5.00  $50.00\nActivity  Qty  Rate  Amount\nAssembly  3  $5.00  $15.00',
     ['01 P-100 10', 'null Assembly 3'],

@@ -1,10 +1,19 @@
 import { readBlocks } from './blocks.ts';
 import { settleColumns } from './columns.ts';
-import { cellsOf, type Heading, isNumeric, nameOf, RULE, readHeading } from './headings.ts';
+import { type Cell, cellsOf, type Heading, isNumeric, nameOf, RULE, readHeading } from './headings.ts';
 import { EMPTY } from './layout.ts';
-import { CURRENCY, type Mark } from './money.ts';
+import { CURRENCY, type Mark, MEASURE } from './money.ts';
 import type { Line } from './regions.ts';
-import { hasMoney, isProven, type Row, readCells, readListed, readRows, readRun } from './rows.ts';
+import {
+  hasMoney,
+  isProven,
+  type Row,
+  readCells,
+  readListed,
+  readRows,
+  readRun,
+  type Shape,
+} from './rows.ts';
 
 /** The item tables of a document. */
 export interface Tables {
@@ -25,7 +34,8 @@ export interface Tables {
 const STARTS_ROW = /^\s*\d{1,4}[.)]?\s+\S/;
 /** After so many lines that are no rows it is no table. */
 const UNREAD_LINES = 20;
-const PRICE = /\p{Sc}|\d[.,]\d\d(?!\d)/u;
+/** "$5", "5.00", and not "1.89 kg" */
+const PRICE = new RegExp(String.raw`\p{Sc}|\d[.,]\d\d(?!\d|\s?${MEASURE}(?![\p{L}\p{N}]))`, 'iu');
 const PAGE_FOOT =
   /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|(?:continued|page (?:sub-?)?total|(?:carr(?:y|ied)|brought) forward).{0,40}|\d+\s*\/\s*\d+)\s*$/i;
 
@@ -48,113 +58,183 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
   return { ...others, rows, used: new Set(used.keys()), currencies };
 }
 
-/** The tables that have headings. What is used comes with its text, as far as that may hold a currency. */
-function readHeaded(lines: readonly Line[], mark: Mark, labelledAs: Labelling) {
-  const rows: Row[] = [];
-  const used = new Map<number, string>();
-  const rest: Line[] = [];
-  const unread: Line[] = [];
-  const unknown: Line[] = [];
-  let heading: Heading | null = null;
-  let missed = 0; // lines that are no rows
-  let grouped = false; // there are names of groups between the rows
-  let begun = ''; // a row that goes on on the next line
-  let gap: 'blank' | 'note' | 'end' | null = null; // what the last line was, if it was no row
+/** What has been read of the tables with headings. What is used comes with its text, as far as that may hold a currency. */
+interface Reading {
+  readonly rows: Row[];
+  readonly used: Map<number, string>;
+  readonly rest: Line[];
+  readonly unread: Line[];
+  readonly unknown: Line[];
+}
 
+/** The table whose rows are being read. */
+interface Table extends Shape {
+  /** Where its columns begin; empty if that is not known. */
+  readonly starts: readonly number[];
+  /** The number of its first row. */
+  readonly first: number;
+  /** The rows that went on on the next line. */
+  readonly long: Set<number>;
+  /** How many lines are no rows. */
+  missed: number;
+  /** There are names of groups between the rows. */
+  grouped: boolean;
+  /** A row that goes on on the next line. */
+  begun: string;
+  /** What the last line was, if it was no row. */
+  gap: 'blank' | 'note' | 'end' | null;
+}
+
+function readHeaded(lines: readonly Line[], mark: Mark, labelledAs: Labelling): Reading {
+  const reading: Reading = { rows: [], used: new Map(), rest: [], unread: [], unknown: [] };
+  let table: Table | null = null;
   for (const [index, { number, text }] of lines.entries()) {
-    const found = readHeading(text);
-    if (found) {
-      const { columns, lacksNumber } = settleColumns(text, found.columns, lines.slice(index + 1), mark);
-      heading = { ...found, columns };
-      [begun, gap, missed] = ['', null, 0];
-      used.set(number, text);
-      if (lacksNumber) unknown.push({ number, text });
-      const behind = text.slice(found.length);
-      if (RULE.test(behind)) continue;
-      const wrapped = wrappedLines(lines.slice(index + 1), labelledAs);
-      for (const line of wrapped) used.set(line.number, line.text);
-      const run = readRun([behind, ...wrapped.map((line) => line.text)].join(' '), {
-        columns: found.columns,
-        mark,
-      });
-      rows.push(...run.rows);
-      if (run.rest !== '') rest.push({ number, text: run.rest });
-      continue;
-    }
-    if (used.has(number)) continue;
-    const shape = { columns: heading?.columns ?? [], mark };
-    if (!heading || gap === 'end') {
-      // Something stood in between, but the table goes on.
-      const row = readCells(text, shape);
-      if (row && row.quantity !== null && row.unit_price !== null) {
-        if (isProven(row)) rows.push(row);
-        else unread.push({ number, text });
-        used.set(number, text);
-        gap = null;
-        continue;
-      }
-      const foreign = foreignTable(lines, index, mark);
-      for (const line of foreign) used.set(line.number, line.text);
-      unread.push(...foreign.slice(1));
-      continue;
-    }
-    if (text.trim() === '') {
-      gap ??= 'blank';
-      continue;
-    }
-    if (RULE.test(text) || PAGE_FOOT.test(text)) {
-      used.set(number, '');
-      continue;
-    }
+    const heading = readHeading(text);
+    if (heading) table = openTable(heading, lines, index, mark, labelledAs, reading);
+    else if (reading.used.has(number)) continue;
+    else if (!table || table.gap === 'end' || table.missed >= UNREAD_LINES) {
+      readBehind(table, lines, index, mark, reading);
+    } else readBelow(table, lines, index, labelledAs, reading);
+  }
+  return reading;
+}
 
-    const read = readRows(`${begun}${text}`, shape) ?? readRows(text, shape);
-    const label = labelledAs(text);
-    const isLikely = !label && (gap !== 'note' || readCells(text, shape) !== null);
-    if (read && (isLikely || read.every(isProven))) {
-      rows.push(...read);
-      used.set(number, text);
-      [begun, gap] = ['', null];
-      continue;
-    }
-    if (label || gap) {
-      const isNote: boolean = label === 'note' || (gap === 'note' && /^\s{2}/.test(text));
-      [begun, gap] = ['', isNote ? 'note' : 'end'];
-      continue;
-    }
-    const words = cellsOf(text).flatMap((cell) => (cell.text === EMPTY ? [] : cell.text));
-    const isWrapped = words.length === 1 && /^\s{2}/.test(text) && !PRICE.test(text); // "grade 8.8"
-    if ((hasMoney(text, mark) && !isWrapped) || words.length > 2) {
-      unread.push({ number, text });
-      used.set(number, '');
-      missed += 1;
-      if (missed >= UNREAD_LINES) heading = null;
-      continue;
-    }
+/** Begins with the heading; in a run-together table the rows follow on its line. */
+function openTable(
+  heading: Heading,
+  lines: readonly Line[],
+  index: number,
+  mark: Mark,
+  labelledAs: Labelling,
+  { rows, used, rest, unknown }: Reading,
+): Table {
+  const { number, text } = lines[index] ?? { number: 0, text: '' };
+  const below = lines.slice(index + 1);
+  const { columns, lacksNumber } = settleColumns(text, heading.columns, below, mark);
+  const cells = cellsOf(text);
+  const starts = cells.length === columns.length ? cells.map(({ start }) => start) : [];
+  used.set(number, text);
+  if (lacksNumber) unknown.push({ number, text });
+  const behind = text.slice(heading.length);
+  if (!RULE.test(behind)) {
+    const wrapped = wrappedLines(below, labelledAs);
+    for (const line of wrapped) used.set(line.number, line.text);
+    const run = readRun([behind, ...wrapped.map((line) => line.text)].join(' '), {
+      columns: heading.columns,
+      mark,
+    });
+    rows.push(...run.rows);
+    if (run.rest !== '') rest.push({ number, text: run.rest });
+  }
+  const state = { missed: 0, grouped: false, begun: '', gap: null };
+  return { columns, mark, starts, first: rows.length, long: new Set(), ...state };
+}
 
-    // Words alone: the beginning of a row that goes on below, or more of the description above.
-    const next = lines[index + 1]?.text ?? '';
-    const last = rows.at(-1);
-    const nextIsRow = readRows(next, shape) !== null;
-    // Before the first row; later in a table that has begun with one, or where numbers stand, not descriptions.
-    const isGroup: boolean =
-      nextIsRow && (!last || ((grouped || heading.columns[0] === 'item') && /^\p{Lu}/u.test(text)));
-    grouped ||= isGroup;
-    if (
-      STARTS_ROW.test(text) &&
-      !(STARTS_ROW.test(next) && nextIsRow) &&
-      readRows(`${text}  ${next}`, shape)
-    ) {
-      begun = `${text}  `;
-    } else if (last && !isGroup && goesOn(text, nextIsRow || labelledAs(next) !== null)) {
-      rows[rows.length - 1] = { ...last, description: `${last.description} ${words.join(' ')}` };
-    } else if (!isGroup) {
-      gap = 'end';
-      continue;
-    }
+/** Something stood behind the last row; a table may go on, and another one begin that we do not know. */
+function readBehind(
+  table: Table | null,
+  lines: readonly Line[],
+  index: number,
+  mark: Mark,
+  { rows, used, unread }: Reading,
+): void {
+  const { number, text } = lines[index] ?? { number: 0, text: '' };
+  const row = table && table.missed < UNREAD_LINES ? readCells(text, table) : null;
+  if (table && row && row.quantity !== null && row.unit_price !== null) {
+    if (isProven(row)) rows.push(row);
+    else unread.push({ number, text });
+    used.set(number, text);
+    table.gap = null;
+    return;
+  }
+  const foreign = foreignTable(lines, index, mark);
+  for (const line of foreign) used.set(line.number, line.text);
+  unread.push(...foreign.slice(1));
+}
+
+/** A line of a table: a row, a gap, more of a description, or nothing that belongs to it. */
+function readBelow(
+  table: Table,
+  lines: readonly Line[],
+  index: number,
+  labelledAs: Labelling,
+  { rows, used, unread }: Reading,
+): void {
+  const { number, text } = lines[index] ?? { number: 0, text: '' };
+  if (text.trim() === '') {
+    table.gap ??= 'blank';
+    return;
+  }
+  if (RULE.test(text) || PAGE_FOOT.test(text)) {
     used.set(number, '');
+    return;
   }
 
-  return { rows, used, rest, unread, unknown };
+  const read = readRows(`${table.begun}${text}`, table) ?? readRows(text, table);
+  const label = labelledAs(text);
+  const isLikely =
+    !label && (readCells(text, table) !== null || (table.gap !== 'note' && reachesNumbers(text, table)));
+  if (read && (isLikely || read.every(isProven))) {
+    rows.push(...read);
+    used.set(number, text);
+    [table.begun, table.gap] = ['', null];
+    return;
+  }
+  if (label || table.gap) {
+    const isNote = label === 'note' || (table.gap === 'note' && /^\s{2}/.test(text));
+    [table.begun, table.gap] = ['', isNote ? 'note' : 'end'];
+    return;
+  }
+  const words = wordsIn(text, table);
+  const isWrapped = words.length === 1 && /^\s{2}/.test(text) && !PRICE.test(text); // "grade 8.8"
+  if ((hasMoney(text, table.mark) && !isWrapped) || words.length > 2) {
+    unread.push({ number, text });
+    used.set(number, '');
+    table.missed += 1;
+    return;
+  }
+
+  // Words alone: the beginning of a row that goes on below, or more of the description above.
+  const next = lines[index + 1]?.text ?? '';
+  const last = rows.at(-1);
+  const nextIsRow = readRows(next, table) !== null;
+  // Before the first row; later in a table that has begun with one, or where numbers stand, not descriptions.
+  const isGroup =
+    nextIsRow && (!last || ((table.grouped || table.columns[0] === 'item') && /^\p{Lu}/u.test(text)));
+  table.grouped ||= isGroup;
+  const tableGoesOn = nextIsRow || labelledAs(next) !== null || areLong(rows.length - 1, table);
+  if (STARTS_ROW.test(text) && !(STARTS_ROW.test(next) && nextIsRow) && readRows(`${text}  ${next}`, table)) {
+    table.begun = `${text}  `;
+  } else if (last && !isGroup && goesOn(text, tableGoesOn)) {
+    rows[rows.length - 1] = { ...last, description: [last.description, ...words].join(' ') };
+    table.long.add(rows.length - 1);
+  } else if (!isGroup) {
+    table.gap = 'end';
+    return;
+  }
+  used.set(number, '');
+}
+
+/** Whether a line is as long as one that holds numbers: what ends left of their columns is more of a description. */
+function reachesNumbers(text: string, { columns, starts }: Table): boolean {
+  const first = columns.findIndex(isNumeric);
+  return first < columns.indexOf('description') || text.trimEnd().length > (starts[first] ?? 0);
+}
+
+/** The cells of a line that may be more of a description, and not of the unit in a column of numbers behind it. */
+function wordsIn(text: string, { columns, starts }: Table): string[] {
+  const naming = columns.indexOf('description');
+  const isUnit = (cell: Cell) => {
+    const column = starts.findLastIndex((start) => start <= cell.start);
+    const isOfNumber = isNumeric(columns[column] ?? 'other') || columns[column] === 'unit';
+    return column > naming && isOfNumber && /^\p{L}{1,10}\.?$/u.test(cell.text);
+  };
+  return cellsOf(text).flatMap((cell) => (cell.text === EMPTY || isUnit(cell) ? [] : cell.text));
+}
+
+/** Whether each row before the last one of a table went on on a second line. */
+function areLong(last: number, { first, long }: Table): boolean {
+  return last > first && Array.from({ length: last - first }).every((_, index) => long.has(first + index));
 }
 
 /**

@@ -28,6 +28,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\n\nBudget   Terms    Memo\n5/2024   Net 30   Pilot build',
     fields: { payment_terms: 'Net 30' },
   },
+  'where all items go counts as much as where to deliver them, and comes first': {
+    text: `${HEAD}\nShip All Items To   Bill To    Deliver To\nAcme                Acme AP    R. Roe\n2 Lane              PO Box 9   Lab 4`,
+    fields: { ship_to: 'Acme, 2 Lane' },
+  },
   'what stands beside a date’s label and is none is the next column, if a day stands below': {
     text: 'PURCHASE ORDER   Purchase Order Date     Acme Ltd\n                 3 Jul 2025              PO Box 1190\nFoo Ltd          Delivery Date           Leeds\n                 17 Jul 2025\n\nTotal: $5.00',
     fields: { order_date: '2025-07-03', due_date: '2025-07-17' },

@@ -158,6 +158,14 @@ test('what a PDF says that names no order is doubted', () => {
   );
 });
 
+test('a PDF that names the order counts before one that does not', () => {
+  const attachments = [pdf('Liability. Total: $500,000.00'), pdf('PO Number: A-1\nTotal: $7.00')];
+
+  const { fields } = extractOrder({ ...mail('See attached.'), attachments });
+
+  assert.equal(fields.total, '7.00');
+});
+
 test('an order that is only quoted is read, and a person is asked', () => {
   const text =
     'Thanks, received.\n\nOn Wed, Jun 4, 2025 at 9:00 AM Bob <bob@x.example>\nwrote:\n> PO Number: 5521\n> Total: $9.00';

@@ -11,12 +11,13 @@ export type Mail = Pick<EmailMessage, 'subject' | 'text' | 'html_used' | 'attach
 export type Warn = (code: string, field: string | null, message: string) => void;
 
 /**
- * The documents of an email that speak of its order, the most trusted first: the own message, attached PDFs,
- * and only if none of these has an order, the first message below that has one.
+ * The documents of an email that speak of its order, the most trusted first: the own message, attachments that name an
+ * order, those that name none, and only if none of these has an order, the first message below that has one.
  */
 export function chooseDocuments(mail: Mail, warn: Warn): Document[] {
   const [own, ...below] = cutRegions(mail.text, mail.subject);
-  const documents = own ? [readDocument(own, mail.html_used ? 'html' : 'body')] : [];
+  const body = own ? [readDocument(own, mail.html_used ? 'html' : 'body')] : [];
+  const attached: Document[] = [];
   for (const attachment of mail.attachments) {
     if (attachment.error) warn('ATTACHMENT_UNREADABLE', null, attachmentProblem(attachment));
     if (attachment.text === null) continue;
@@ -25,12 +26,15 @@ export function chooseDocuments(mail: Mail, warn: Warn): Document[] {
       `attachment ${attachment.name ?? attachment.index + 1}`,
     );
     const number = numberOf(document);
-    const known = documents.map(numberOf).find((other) => other !== undefined);
+    const known = [...body, ...attached].map(numberOf).find((other) => other !== undefined);
     if (number && known && !isSameNumber(number, known)) {
       const message = `${shown(document.source)} is about order ${shown(number)}, not ${shown(known)}, and was left out`;
       warn('OTHER_ORDER', 'po_number', message);
-    } else if (document.tables.rows.length > 0 || hasOrder(document)) documents.push(document);
+    } else if (document.tables.rows.length > 0 || hasOrder(document)) attached.push(document);
   }
+  // Terms and quotations speak of amounts, too.
+  const isUnnamed = (document: Document) => Number(numberOf(document) === undefined);
+  const documents = [...body, ...attached.sort((a, b) => isUnnamed(a) - isUnnamed(b))];
   if (documents.some(hasOrder)) return documents;
 
   const forwarded = below

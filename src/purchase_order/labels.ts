@@ -36,7 +36,7 @@ const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|be
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['po_number',     `${WHOSE}${PO} ?${NUMBER}(?: ?#)?(?: ?(?:\\/|&|and) ?date)?`, `${WHOSE}${PO}`, `${WHOSE}order ?${NUMBER}`, 'order'],
   ['vendor',        '(?:vendor|supplier|seller)(?:[ -]name)?|sold by|purchased? from'],
-  ['ship_to',       'ship(?:ping|ped)?[ -]?to(?: address)?|shipping address|deliver(?:ed|y)?[ -]to|delivery (?:address|location)|deliver to address', 'consignee|destination'],
+  ['ship_to',       'ship(?:ping|ped)?(?: all)?(?: items)?[ -]?to(?: address)?|shipping address|deliver(?:ed|y)?[ -]to|delivery (?:address|location)|deliver to address', 'consignee|destination'],
   ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} date|date (?:of order|ordered)|ordered`, 'issued?(?: date| on)?|date issued', String.raw`(?<!\p{L} )date`],
   ['due_date',      'due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
                     '(?:required|needed|need|receive)[ -]by(?:[ -]date)?|required[ -](?:date|on|delivery(?: date)?)|need(?:ed)?[ -](?:date|on)|req\\.? date|date (?:required|needed)|requested (?:by|date|(?:delivery|receipt)(?: date)?)|must arrive by|required',

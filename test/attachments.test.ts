@@ -207,7 +207,9 @@ test('an attachment that is not read is said to be, and is a reason for attentio
     'attachment "order.xlsx" is not read: only PDFs, plain text and messages are; ask for a PDF',
   ];
 
-  const complete = await given('PO Number: 1\nVendor: Foo\nDue Date: 2025-06-30\nTotal: $5.00');
+  const order = 'PO Number: 1\nVendor: Foo\nDue Date: 2025-06-30\nTotal: $5.00';
+  const complete = await given(`${order}\n\nDescription  Qty  Price  Total\nRod  1  $5.00  $5.00`);
+  const withoutItems = await given(order);
   const incomplete = await given('PO Number: 1\nVendor: Foo\nplease see the attached table');
 
   assert.deepEqual(
@@ -215,10 +217,11 @@ test('an attachment that is not read is said to be, and is a reason for attentio
     messages,
   );
   assert.deepEqual(extractOrder(complete).warnings, []);
-  assert.deepEqual(
-    extractOrder(incomplete).warnings.map(({ message }) => message),
-    messages,
-  );
+  for (const email of [withoutItems, incomplete])
+    assert.deepEqual(
+      extractOrder(email).warnings.map(({ message }) => message),
+      messages,
+    );
 });
 
 test('an attached text is read like a PDF, in whatever encoding; one that is no text is told', async () => {

@@ -103,6 +103,21 @@ for (const [what, table, read] of [
     ['1 Rod Zinc plated, grade 8.8 10', '2 Nut 15'],
   ],
   [
+    'columns may be drawn with the lines of a box',
+    '┌────┬───────┬────┬──────┬───────┐\n│ No │ Name  │Qty │ Price│ Total │\n├────┼───────┼────┼──────┼───────┤\n│  1 │ Rod   │ 10 │ 5.00 │ 50.00 │\n│  2 │ Nut   │ 15 │ 1.00 │ 15.00 │\n└────┴───────┴────┴──────┴───────┘',
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
+    'columns may be kept apart by commas, which quotes protect',
+    'SKU,Description,Qty,Unit Price,Amount\nR-1,"Rod 3/8"", zinc",10,5.00,50.00\nN-7,Nut,"15",1.00,"15.00"',
+    ['R-1 Rod 3/8", zinc 10', 'N-7 Nut 15'],
+  ],
+  [
+    'or by semicolons',
+    'SKU; Description; Qty; Unit Price; Amount\nR-1; Rod 3/8", zinc; 10; $5.00; $50.00\nN-7; Nut; 15; $1.00; $15.00\n',
+    ['R-1 Rod 3/8", zinc 10', 'N-7 Nut 15'],
+  ],
+  [
     'sizes under a row are no row, if they end left of its numbers',
     'LN  DESCRIPTION                 QTY   UNIT COST   EXTENSION\n 1  ROD                          10       5.000       50.00\n    SIZE  50 X 110 X 27 MM\n 2  NUT                          15       1.000       15.00',
     ['1 ROD SIZE 50 X 110 X 27 MM 10', '2 NUT 15'],
@@ -250,12 +265,15 @@ test('a table of which no row can be read is told', () => {
   );
 });
 
-test('so are lines that end with amounts, where no table has a heading', () => {
+test('so are lines that end with amounts, where no table has a heading, and a heading without prices', () => {
   const codes = (text: string) =>
     extractOrder(mail(`PO Number: 7\n${text}\nTotal: $25.00`)).warnings.map(({ code }) => code);
 
   assert.deepEqual(codes('Rod    10 pcs   $2.00   $20.00\nNut     5 pcs   $1.00    $5.00'), ['ROWS_UNREAD']);
   assert.deepEqual(codes('1) Rod, 10 pcs x 2.00 USD = 20.00 USD\n2) Nut, 5 pcs = 5.00 USD'), ['ROWS_UNREAD']);
+  assert.deepEqual(codes('Item #  Description  Qty  UOM\nJS-114  Wax  12  pail'), ['ROWS_UNREAD']);
+  assert.deepEqual(codes('Item; Description; Qty; UOM\nJS-114; Wax; 12; pail'), ['ROWS_UNREAD']);
+  assert.deepEqual(codes('Please send rods, nuts, a quantity of caps, and washers'), []);
   assert.deepEqual(codes('Subtotal: $25.00\nWe paid $12.50 last year, or $20.00,\nas you know.'), []);
 });
 

@@ -1,5 +1,6 @@
 import { beginningOf } from '../json.ts';
 import { looksLikeDate, slashOrder } from './dates.ts';
+import { looksLikeHeading } from './headings.ts';
 import {
   cellOf,
   type DateField,
@@ -9,7 +10,7 @@ import {
   isMoneyField,
   type LabelField,
 } from './labels.ts';
-import { type Labelled, valueText, withPlainColumns } from './layout.ts';
+import { type Labelled, valueText, withPlainColumns, withSeparatedColumns } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Region } from './regions.ts';
 import { hasMoney } from './rows.ts';
@@ -34,8 +35,8 @@ export interface Document {
   readonly text: string;
   readonly statements: readonly Statement[];
   readonly tables: Tables;
-  /** How many lines without a label end with an amount, as those of items do. */
-  readonly priced: number;
+  /** It names columns of items, or has several lines without a label that end with an amount, as those of items do. */
+  readonly seemsToHaveItems: boolean;
   /** Values written like dates that are no day of the calendar. */
   readonly impossible: readonly { readonly field: DateField; readonly raw: string }[];
   /** Nothing tells whether a point or a comma is the decimal mark. */
@@ -44,7 +45,9 @@ export interface Document {
 
 /** Reads everything that a document states: labelled values, and the rows of its item tables. */
 export function readDocument(region: Region, source: string): Document {
-  const lines = region.lines.map(({ number, text }) => ({ number, text: withPlainColumns(text) }));
+  const lines = withSeparatedColumns(
+    region.lines.map(({ number, text }) => ({ number, text: withPlainColumns(text) })),
+  );
   const text = lines.map((line) => line.text).join('\n');
   const { mark, certain } = decimalMark(text);
   const style = { mark, order: slashOrder(text) };
@@ -90,7 +93,8 @@ export function readDocument(region: Region, source: string): Document {
     }
   }
   const priced = labelled.filter(({ line, labels }) => labels.length === 0 && isPriced(line.text, mark));
-  return { source, text, statements, tables, priced: priced.length, impossible, markUncertain: !certain };
+  const seemsToHaveItems = priced.length > 1 || outside.some((line) => looksLikeHeading(line.text));
+  return { source, text, statements, tables, seemsToHaveItems, impossible, markUncertain: !certain };
 }
 
 /** Whether a line says how much of something costs what: two numbers, the last one an amount. */

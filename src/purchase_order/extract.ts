@@ -160,9 +160,9 @@ function doubtOf(
   return separator && !isAnglo ? 'its separator could be a decimal mark' : undefined;
 }
 
-/** What was left out when the mail was read; whole attachments only matter if something is missing. */
+/** What was left out when the mail was read; whole attachments only matter if something is missing, or all items are. */
 function leftOut(mail: Mail, fields: OrderFields): OrderWarning[] {
-  const isIncomplete = REQUIRED.some((field) => fields[field] === null);
+  const isIncomplete = fields.line_items.length === 0 || REQUIRED.some((field) => fields[field] === null);
   return mail.warnings
     .filter(({ code }) => /_CUT$/.test(code) || (isIncomplete && code === 'ATTACHMENT_NOT_READ'))
     .map(({ code, message }) => ({ code, field: null, message }));
@@ -171,7 +171,7 @@ function leftOut(mail: Mail, fields: OrderFields): OrderWarning[] {
 /** What is there but could not be read, and a mail that is no order. */
 function findGaps(documents: readonly Document[], fields: OrderFields): OrderWarning[] {
   const hasItems = fields.line_items.length > 0;
-  const gaps = documents.flatMap(({ source, impossible, tables, priced }) => [
+  const gaps = documents.flatMap(({ source, impossible, tables, seemsToHaveItems }) => [
     ...impossible
       .filter(({ field }) => fields[field] === null)
       .map(({ field, raw }) => ({
@@ -179,7 +179,8 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
         field,
         message: `${field} ${shown(raw)} is no day of the calendar`,
       })),
-    ...((tables.used.size > 0 || (priced > 1 && !hasItems)) && tables.rows.length + tables.unread.length === 0
+    ...((tables.used.size > 0 || (seemsToHaveItems && !hasItems)) &&
+    tables.rows.length + tables.unread.length === 0
       ? [
           {
             code: 'ROWS_UNREAD',

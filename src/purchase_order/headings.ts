@@ -63,6 +63,15 @@ export function readHeading(line: string): Heading | null {
   return { columns: /\p{L}/u.test(behind) ? [...columns, 'other'] : columns, length: line.length };
 }
 
+/** Whether a line names columns of items, be they too few for a table that we read, or kept apart by other signs. */
+export function looksLikeHeading(line: string): boolean {
+  const names = line.split(/\s{2,}|[,;]/, 20).map((name) => nameOf(name.trim()));
+  const known = names.filter((name) => name !== 'other');
+  return known.length > 2 && known.includes('quantity') && known.some((name) => NAMING.has(name));
+}
+
+const NAMING: ReadonlySet<ColumnName> = new Set(['description', 'goods', 'item'] as const);
+
 /** What one cell of a heading names; a word we do not know is some other column. */
 export function nameOf(cell: string): ColumnName {
   if (/[/&] ?desc(?:ription|\.)?$/i.test(cell)) return 'description'; // "Part Number / Description"

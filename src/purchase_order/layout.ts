@@ -30,11 +30,39 @@ export const EMPTY = '–';
 /** Columns however they are drawn: tabs, pipes and dot leaders become gaps, marks of emphasis go. */
 export function withPlainColumns(line: string): string {
   return line
+    .replace(/[│┃║]/g, '|')
+    .replace(/[\u2500-\u257f]/g, '-')
     .replace(/(?<=\|)[ ]*(?=\|)/g, ` ${EMPTY} `)
     .replace(/\t|\s*\|\s*|\s?\.{4,}\s?/g, '   ')
     .replace(/(?<![\p{L}\p{N}])(?:\*\*|__)(?=\S)|(?<=\S)(?:\*\*|__)(?![\p{L}\p{N}])/gu, '')
     .replace(/(?<![\p{L}\p{N}*])\*(?=\S)([^*]{1,200})(?<=\S)\*(?![\p{L}\p{N}*])/gu, '$1')
     .trimEnd();
+}
+
+const SEPARATED = [
+  /(?<=^|,) ?(?:"((?:[^"]|""){0,500})"(?=,|$)|([^,]*))/g,
+  /(?<=^|;) ?(?:"((?:[^"]|""){0,500})"(?=;|$)|([^;]*))/g,
+];
+
+/** Values separated by commas or semicolons become columns: lines below a heading of them that have as many. */
+export function withSeparatedColumns(lines: readonly Line[]): Line[] {
+  let form: RegExp | undefined;
+  let count = 0;
+  return lines.map((line) => {
+    const heading = SEPARATED.find((each) => readHeading(inColumns(fieldsOf(line.text, each))));
+    if (heading && !readHeading(line.text)) [form, count] = [heading, fieldsOf(line.text, heading).length];
+    const fields = form ? fieldsOf(line.text, form) : [];
+    if (fields.length !== count) form = undefined;
+    return form ? { ...line, text: inColumns(fields) } : line;
+  });
+}
+
+function fieldsOf(line: string, form: RegExp): string[] {
+  return Array.from(line.matchAll(form), ([, quoted, bare]) => quoted?.replaceAll('""', '"') ?? bare ?? '');
+}
+
+function inColumns(fields: readonly string[]): string {
+  return fields.map((field) => field.trim().replace(/\s+/g, ' ') || EMPTY).join('   ');
 }
 
 /**

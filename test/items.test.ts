@@ -118,6 +118,21 @@ for (const [what, table, read] of [
     ['R-1 Rod 3/8", zinc 10', 'N-7 Nut 15'],
   ],
   [
+    'any word is a unit in a column for units, and an amount may stand behind the total',
+    'Description     Qty  Unit  Price   Net     VAT\nRod, mixed      10   sqm   £5.00   £50.00 £10.00\nNut             15   no.   £1.00   £15.00  £3.00',
+    ['null Rod, mixed 10', 'null Nut 15'],
+  ],
+  [
+    'a unit may stand in brackets, and a subtotal be that of the row',
+    'Line #  Part # / Description  Qty (Unit)  Unit Price  Subtotal\n1  Rod  10 (EA)  $5.00 USD  $50.00 USD\n2  Nut  15 (EA)  $1.00 USD  $15.00 USD',
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
+    'sizes may have columns of their own before the sum of them, and codes many names',
+    'Style  Colour  S  M  Total qty  Price ex VAT  Amount excl. VAT\nRod crew  Navy  4  6  10  £5.00  £50.00\nISBN  Title  Qty  Price  Total\n9780000000012  Nut  15  £1.00  £15.00',
+    ['null Rod crew 10', '9780000000012 Nut 15'],
+  ],
+  [
     'sizes under a row are no row, if they end left of its numbers',
     'LN  DESCRIPTION                 QTY   UNIT COST   EXTENSION\n 1  ROD                          10       5.000       50.00\n    SIZE  50 X 110 X 27 MM\n 2  NUT                          15       1.000       15.00',
     ['1 ROD SIZE 50 X 110 X 27 MM 10', '2 NUT 15'],
@@ -129,7 +144,7 @@ for (const [what, table, read] of [
   ],
   [
     'the last row has a second line, if each one before has',
-    'ACTIVITY   QTY  RATE    AMOUNT\nRods       10   $5.00   $50.00\nSteel, 3 m\nNuts       15   $1.00   $15.00\nBrass\n\nMany thanks',
+    'ACTIVITY   QTY  RATE    AMOUNT\nRods       10   $5.00   $50.00\nSteel, 3 m\nNuts       15   $1.00   $15.00\nBrass\nSent on: Monday\n\nMany thanks',
     ['null Rods Steel, 3 m 10', 'null Nuts Brass 15'],
   ],
   [

@@ -22,15 +22,15 @@ const PO = String.raw`(?:l?p\.?\s?\/?o\b\.?|purchase[ -]order)`;
 const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|#)`;
 
 const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |your |our )?`;
-const TAX = '(?:tax(?:es)?|vat|gst|hst)';
+export const TAX = '(?:tax(?:es)?|vat|gst|hst)';
 const CARRIAGE = '(?:shipping|freight|postage|carriage|delivery)';
 const SUM = '(?:amount|value|price)';
 /** "CIF Yokohama" */
 const INCOTERM = String.raw`(?:exw|fca|fas|fob|cfr|cif|cpt|cip|dap|dpu|ddp)(?: \p{L}{4,30})?`;
 /** An amount behind words that may be said of anything, as in "Net 30". */
 const PRICED = String.raw`(?=[^\p{L}]{0,40}(?:[A-Z]{3})?[^\p{L}]{0,20}\d[.,]\d\d(?!\d))`;
-const WITH = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|after)(?: of)?`;
-const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|before|not ${WITH})(?: of)?`;
+export const WITH = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|after)(?: of)?`;
+export const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|before|not ${WITH})(?: of)?`;
 
 // biome-ignore format: a table
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [

@@ -30,7 +30,8 @@ const ROW_WORDS = 60;
 const LINE_WORDS = 2_000;
 const UNIT = new RegExp(String.raw`^(?:${MEASURE}|in|x|@|at)\.?$`, 'i');
 const PER_UNIT = /\s?(?:\/|per |@)\s?\p{L}{1,10}\.?$|\s(?:each|ea)\.?$/iu;
-const UNIT_BEHIND = /(?<=\d)\s*\p{L}{1,10}[23]?\.?$/u;
+const UNIT_BEHIND = /(?<=\d)\s*(?:\p{L}{1,10}[23]?\.?|\(\p{L}{1,10}\))$/u;
+const UNIT_WORD = /^\p{L}{1,10}[23]?\.?$/u;
 const ITEM = /^#?(?=\S*\d)[\p{L}\p{N}][\p{L}\p{N}._/-]{0,29}[.)]?$/u;
 
 /** The rows of one line: its cells, or several rows run together, or one that ends with its last numbers. */
@@ -131,7 +132,7 @@ function tokensOf(line: string, mark: Mark): Token[] {
  * One row, whose last token is its last number. The numbers are chosen from the right; in an `exact` row such
  * that quantity × unit price = total, which decides where a description full of numbers ends.
  */
-function readRow(row: readonly Token[], { columns }: Shape, exact: boolean): Row | null {
+function readRow(row: readonly Token[], { columns, mark }: Shape, exact: boolean): Row | null {
   const order = columns.filter(isNumeric);
   const numbers = row.flatMap(({ amount }, index) => (amount ? [index] : []));
   const positions = numbers.length > 6 ? [...numbers.slice(0, 2), ...numbers.slice(-4)] : numbers;
@@ -144,7 +145,11 @@ function readRow(row: readonly Token[], { columns }: Shape, exact: boolean): Row
     const read = toRow(row, choice, columns, order);
     if (read && (!exact || productHolds(read))) return read;
   }
-  return null;
+  // The last number may stand in a column behind the total.
+  const behind = columns.at(-1) === 'other' ? numbers.at(-2) : undefined;
+  if (!exact || behind === undefined) return null;
+  const shorter = readRow(row.slice(0, behind + 1), { columns: columns.slice(0, -1), mark }, true);
+  return shorter && isProven(shorter) ? shorter : null;
 }
 
 /** Every way to choose so many positions, the last one always among them, the rightmost first. */
@@ -169,7 +174,8 @@ function fits(
     const inside = columns.slice(columns.indexOf(order[index] ?? column) + 1, columns.indexOf(column));
     if (inside.some(isNaming)) return between.length > 0;
     if (inside.includes('other') || inside.includes('discount')) return between.length <= 4;
-    return between.length <= 2 && between.every(({ text, amount }) => amount === null && UNIT.test(text));
+    const unit = inside.includes('unit') ? UNIT_WORD : UNIT;
+    return between.length <= 2 && between.every(({ text, amount }) => amount === null && unit.test(text));
   });
 }
 

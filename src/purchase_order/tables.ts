@@ -202,7 +202,7 @@ function readBelow(
   const isGroup =
     nextIsRow && (!last || ((table.grouped || table.columns[0] === 'item') && /^\p{Lu}/u.test(text)));
   table.grouped ||= isGroup;
-  const tableGoesOn = nextIsRow || labelledAs(next) !== null || areLong(rows.length - 1, table);
+  const tableGoesOn = nextIsRow || labelledAs(next) !== null || isSecondLine(text, rows.length - 1, table);
   if (STARTS_ROW.test(text) && !(STARTS_ROW.test(next) && nextIsRow) && readRows(`${text}  ${next}`, table)) {
     table.begun = `${text}  `;
   } else if (last && !isGroup && goesOn(text, tableGoesOn)) {
@@ -232,9 +232,10 @@ function wordsIn(text: string, { columns, starts }: Table): string[] {
   return cellsOf(text).flatMap((cell) => (cell.text === EMPTY || isUnit(cell) ? [] : cell.text));
 }
 
-/** Whether each row before the last one of a table went on on a second line. */
-function areLong(last: number, { first, long }: Table): boolean {
-  return last > first && Array.from({ length: last - first }).every((_, index) => long.has(first + index));
+/** Whether a line may belong to the last row of a table, because each row before it went on on a second line. */
+function isSecondLine(text: string, last: number, { first, long }: Table): boolean {
+  if (last <= first || /:\s/.test(text)) return false;
+  return Array.from({ length: last - first }).every((_, index) => long.has(first + index));
 }
 
 /**

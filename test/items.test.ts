@@ -133,6 +133,11 @@ for (const [what, table, read] of [
     ['null Rod crew 10', '9780000000012 Nut 15'],
   ],
   [
+    'a first column that is not known says what is ordered, beside all three numbers',
+    'Task  Hours  Rate  Amount\nDrawing  10  $5.00  $50.00\nReview, senior  15  $1.00  $15.00',
+    ['null Drawing 10', 'null Review, senior 15'],
+  ],
+  [
     'sizes under a row are no row, if they end left of its numbers',
     'LN  DESCRIPTION                 QTY   UNIT COST   EXTENSION\n 1  ROD                          10       5.000       50.00\n    SIZE  50 X 110 X 27 MM\n 2  NUT                          15       1.000       15.00',
     ['1 ROD SIZE 50 X 110 X 27 MM 10', '2 NUT 15'],
@@ -290,6 +295,20 @@ test('so are lines that end with amounts, where no table has a heading, and a he
   assert.deepEqual(codes('Item; Description; Qty; UOM\nJS-114; Wax; 12; pail'), ['ROWS_UNREAD']);
   assert.deepEqual(codes('Please send rods, nuts, a quantity of caps, and washers'), []);
   assert.deepEqual(codes('Subtotal: $25.00\nWe paid $12.50 last year, or $20.00,\nas you know.'), []);
+});
+
+test('items may be lines of a list, if their products are right', () => {
+  const read = (list: string) =>
+    extractOrder(mail(`PO Number: 7\n${list}`)).fields.line_items.map(
+      ({ description, quantity }) => `${description} ${quantity}`,
+    );
+
+  assert.deepEqual(read('- 10 x Rod @ $5.00 = $50.00'), ['Rod 10']);
+  assert.deepEqual(read('• 4 ea - seal, 1-3/4" - $212.50 each - $850.00\n2 - Nut - M8 - $1.00 - $2.00'), [
+    'seal, 1-3/4" 4',
+    'Nut - M8 2',
+  ]);
+  assert.deepEqual(read('• 4 ea - seal - $212.50 each - $840.00'), []);
 });
 
 test('items may be given as lines of label and value, with or without blank lines, numbers and totals', () => {

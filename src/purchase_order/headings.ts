@@ -45,7 +45,7 @@ export const RULE = /^[\s|+=_*.:-]*$/;
 /** Reads the column names that a line begins with; null when they make no heading of an item table. */
 export function readHeading(line: string): Heading | null {
   const spaced = cellsOf(line).map((cell) => cell.text);
-  const inCells = spaced.length >= 3 ? columnsOf(spaced.map(nameOf)) : null;
+  const inCells = spaced.length >= 3 ? columnsOf(withGoods(spaced)) : null;
   if (inCells) return { columns: inCells, length: line.length };
 
   const run: ColumnName[] = [];
@@ -62,6 +62,18 @@ export function readHeading(line: string): Heading | null {
   const behind = line.slice(length);
   if (!columns || /\d/.test(behind)) return columns && { columns, length };
   return { columns: /\p{L}/u.test(behind) ? [...columns, 'other'] : columns, length: line.length };
+}
+
+/** The names of columns; beside all three numbers, a single one that we do not know says what is ordered if it is the first. */
+function withGoods(cells: readonly string[]): ColumnName[] {
+  const [first, ...others] = cells.map(nameOf);
+  const isGoods =
+    first === 'other' &&
+    !isKnown(cells[0] ?? '') &&
+    !/\b(?:date|day|week|month|year|period)\b/i.test(cells[0] ?? '') &&
+    others.every(isNumeric) &&
+    NUMBER_COLUMNS.every((column) => others.includes(column));
+  return isGoods ? ['goods', ...others] : [first ?? 'other', ...others];
 }
 
 /** Whether a line names columns of items, be they too few for a table that we read, or kept apart by other signs. */

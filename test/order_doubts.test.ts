@@ -175,6 +175,31 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nSubtotal: 1.234,50 Euro\nTotal (EUR): 1.234,50`,
     fields: { total: '1234.50', currency: 'EUR' },
   },
+  'else it is the only one that any amount carries': {
+    text: `${HEAD}\nOrdered   1,234.50 USD\nTotal: 1,234.50`,
+    fields: { total: '1234.50', currency: 'USD' },
+  },
+  'and none if there are two': {
+    text: `${HEAD}\nWe paid USD 5.00 or EUR 4.00.\nTotal: 1,234.50`,
+    fields: { currency: null },
+  },
+  'what tax is called and how high it is, a rate of discount and a minus of any kind are no other matter': {
+    text: `${HEAD}\nUntaxed Amount   $100.00\nLess 5% discount   −$5.00\nIGST @ 18%   $18.00\nTotal (inc GST) AUD   $113.00`,
+    fields: { subtotal: '100.00', tax: '18.00', total: '113.00', currency: 'AUD' },
+  },
+  'a discount may bear its rate behind its name': {
+    text: `${HEAD}\nSubtotal   $100.00\nWholesale discount (5%)   -$5.00\nTotal   $95.00`,
+    fields: { subtotal: '100.00', total: '95.00' },
+  },
+  'two taxes are told, and not added': {
+    text: `${HEAD}\nSubtotal   $100.00\nGST 5%   $5.00\nPST 7%   $7.00\nTotal   $112.00`,
+    fields: { tax: '7.00', total: '112.00' },
+    warnings: ['SEVERAL_VALUES tax', 'TOTAL_MISMATCH total'],
+  },
+  'a rate behind "terms" belongs to them': {
+    text: `${HEAD}\nTERMS  2% 10 NET 30`,
+    fields: { payment_terms: '2% 10 NET 30' },
+  },
   'sums may be larger than what is read': {
     text: `${HEAD}\nSubtotal: $900,000,000,000.00\nTax: $200,000,000,000.00\nTotal: $5.00`,
     fields: { total: '5.00' },

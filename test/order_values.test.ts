@@ -236,8 +236,18 @@ test('an order number keeps every sign of it; with one that is in no number, it 
 });
 
 test('a due date has many names', () => {
-  for (const label of ['Required', 'Requested receipt date', 'Delivery time', 'Deliver by', 'Need by date'])
-    assert.equal(extractOrder(mail(`${label}: 2025-07-15`)).fields.due_date, '2025-07-15', label);
+  for (const label of [
+    'Required',
+    'Requested receipt date',
+    'Delivery time',
+    'Deliver by',
+    'Need by date',
+    'Estimated Delivery Date',
+    'Expected receipt',
+    'Promise Date',
+  ])
+    for (const behind of [': ', '   '])
+      assert.equal(extractOrder(mail(`${label}${behind}2025-07-15`)).fields.due_date, '2025-07-15', label);
 });
 
 test('a value with characters that could not be decoded is in doubt', () => {

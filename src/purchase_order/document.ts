@@ -113,7 +113,7 @@ function partsOf({ field, label }: Found, raw: string): readonly (readonly [Labe
   ];
 }
 
-/** The currencies that the amounts of a document carry, those of its tables first. */
-export function currenciesIn({ tables, statements }: Document): string[] {
+/** The currencies that the amounts of the order carry, those of its tables first. */
+export function orderCurrencies({ tables, statements }: Document): string[] {
   return [...tables.currencies, ...statements.flatMap(({ currency }) => currency ?? [])];
 }

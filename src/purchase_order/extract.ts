@@ -1,8 +1,8 @@
 import { shown } from '../mail/message.ts';
 import { chooseDocuments, contradict, type Mail, numberOf, pick, type Warn } from './choose.ts';
-import { currenciesIn, type Document, type Statement } from './document.ts';
+import { type Document, orderCurrencies, type Statement } from './document.ts';
 import { type LabelField, MONEY_FIELDS } from './labels.ts';
-import { asMoney, currencyOf } from './money.ts';
+import { asMoney, currenciesIn, currencyOf } from './money.ts';
 import {
   type Extraction,
   type LineItem,
@@ -94,17 +94,10 @@ export function extractOrder(mail: Mail): Extraction {
     const message = `po_number is ${known} in the ${found.po_number?.source}, but ${inSubject.value} in the subject`;
     warn('VALUES_DIFFER', 'po_number', message);
   }
-  const priced = documents.find((document) => currenciesIn(document).length > 0);
-  const text = documents.map((document) => document.text).join('\n');
-  const currency = priced ? currencyOf(currenciesIn(priced), text) : null;
-  if (currency !== null && priced && !values.has('currency')) {
-    values.set('currency', currency);
-    found.currency = {
-      source: priced.source,
-      line: null,
-      label: null,
-      raw: currenciesIn(priced)[0] ?? '',
-    };
+  const currency = values.has('currency') ? null : findCurrency(documents);
+  if (currency) {
+    values.set('currency', currency.value);
+    found.currency = currency.origin;
   }
 
   const fields: OrderFields = {
@@ -131,6 +124,20 @@ export function extractOrder(mail: Mail): Extraction {
       ...findMismatches(sums()),
     ],
   };
+}
+
+/** The currency that the amounts of the order carry, else the only one that any amount does. */
+function findCurrency(
+  documents: readonly Document[],
+): { readonly value: string; readonly origin: Origin } | null {
+  const text = documents.map((document) => document.text).join('\n');
+  const all = currenciesIn(text);
+  const priced = documents.find((document) => orderCurrencies(document).length > 0);
+  const source = priced ?? documents.find((document) => currenciesIn(document.text).length > 0);
+  const signs = priced ? orderCurrencies(priced) : new Set(all).size === 1 ? all : [];
+  const value = currencyOf(signs, text);
+  if (value === null || !source) return null;
+  return { value, origin: { source: source.source, line: null, label: null, raw: signs[0] ?? '' } };
 }
 
 function lineItem({ item, description, quantity, unit_price, total }: Row): LineItem {

@@ -22,7 +22,7 @@ const PO = String.raw`(?:l?p\.?\s?\/?o\b\.?|purchase[ -]order)`;
 const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|#)`;
 
 const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |your |our )?`;
-export const TAX = '(?:tax(?:es)?|vat|gst|hst)';
+export const TAX = '(?:tax(?:es)?|vat|[cis]?gst|[hpq]st)';
 const CARRIAGE = '(?:shipping|freight|postage|carriage|delivery)';
 const SUM = '(?:amount|value|price)';
 /** "CIF Yokohama" */
@@ -40,13 +40,13 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} date|date (?:of order|ordered)|ordered`, 'issued?(?: date| on)?|date issued', String.raw`(?<!\p{L} )date`],
   ['due_date',      'due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
                     '(?:required|needed|need|receive)[ -]by(?:[ -]date)?|required[ -](?:date|on|delivery(?: date)?)|need(?:ed)?[ -](?:date|on)|req\\.? date|date (?:required|needed)|requested (?:by|date|(?:delivery|receipt)(?: date)?)|must arrive by|required',
-                    'deliver(?:y|ed)?[ -](?:date|time|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival)(?: date)?|eta|delivery'],
+                    '(?:est(?:imated|\\.)? )?deliver(?:y|ed)?[ -](?:date|time|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival|receipt)(?: date)?|promised?(?: delivery)?[ -]date|eta|delivery'],
   ['payment_terms', 'payment[ -]terms?|terms? of payment|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
-  ['subtotal',      `sub[ -]?total(?: ${BEFORE} ${TAX})?|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total(?: net)?(?: ${SUM})?,? ${BEFORE} ${TAX}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}`],
-  ['tax',           '(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:tax(?:es)?|vat|gst(?: ?\\/ ?hst)?|hst|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?'],
+  ['subtotal',      `sub[ -]?total(?: ${BEFORE} ${TAX})?|untaxed amount|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total(?: net)?(?: ${SUM})?,? ${BEFORE} ${TAX}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}`],
+  ['tax',           `(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
   ['shipping',      `(?:plus )?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b`],
-  ['discount',      '(?:less |trade |volume |order |total )?(?:discount|rebate)'],
+  ['discount',      '(?:less |trade |volume |order |total |wholesale |quantity |special |dealer )?(?:\\d{1,2}(?:[.,]\\d{1,2})?\\s?% )?(?:discount|rebate)'],
   ['total',         `grand total|order total|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|total(?: ${SUM})? ${WITH} (?:${TAX}|${CARRIAGE})|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, '(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
@@ -93,9 +93,15 @@ export interface Found {
 /** Words that say nothing of the label behind them. */
 const ARTICLE =
   /(?<![\p{L}\p{N}])(?<!\b(?:for|of|to)\s)(?:the|our|your|this|my|its|which|new|revised|updated|final|correct|and|with|under|see|is|please|note|as|a|est\.?)\s$/iu;
-const ADDENDUM = String.raw`(?<addendum>\s?\([^()\n]{0,40}\)|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|\s{1,3}(?:in\s)?[A-Z]{3}(?=\s*:|\s{2}))?`;
-const AFTER = new RegExp(
-  String.raw`^${ADDENDUM}(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,
+const CODE = String.raw`\s{1,3}(?:in\s)?[A-Z]{3}(?=\s*:|\s{2})`;
+const behindLabel = (addendum: string) =>
+  new RegExp(
+    String.raw`^(?<addendum>${addendum})?(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,
+  );
+const AFTER = behindLabel(String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|${CODE}`);
+/** Only what is money has a rate: in "Terms 2% 10 Net 30" it is a part of the value. */
+const AFTER_MONEY = behindLabel(
+  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|${CODE}`,
 );
 
 /** What may stand before the first label of a line: a bullet, a number, a rate. */
@@ -118,7 +124,9 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
   const all = candidates(line);
   for (const first of all) {
     if (first.start < from) continue;
-    const after = AFTER.exec(line.slice(first.end));
+    const after = (first.field === null || isMoneyField(first.field) ? AFTER_MONEY : AFTER).exec(
+      line.slice(first.end),
+    );
     const colon = after?.groups?.colon !== undefined;
     const valueStart = first.end + (after?.[0].length ?? 0);
     const rest = line.slice(valueStart);

@@ -30,6 +30,7 @@ export const EMPTY = '–';
 /** Columns however they are drawn: tabs, pipes and dot leaders become gaps, marks of emphasis go. */
 export function withPlainColumns(line: string): string {
   return line
+    .replace(/\u2212(?=\s?[\p{Sc}\d])/gu, '-')
     .replace(/[│┃║]/g, '|')
     .replace(/[\u2500-\u257f]/g, '-')
     .replace(/(?<=\|)[ ]*(?=\|)/g, ` ${EMPTY} `)

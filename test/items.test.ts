@@ -68,6 +68,11 @@ for (const [what, table, read] of [
     ['P-100 Rod of steel 10', 'N-7 Nut 15'],
   ],
   [
+    'words in the column of the items of the first row only are none',
+    'Item  Description  Qty  Price  Total\nLABOR  2h  10  $5.00  $50.00\nN-7  Nut  15  $1.00  $15.00',
+    ['LABOR 2h 10', 'N-7 Nut 15'],
+  ],
+  [
     'words behind the numbers are none',
     'SKU  Qty  Price  Total  Packing\nP-100  10  $5.00  $50.00  ten in a box\nP-200  15  $1.00  $15.00  loose',
     ['null P-100 10', 'null P-200 15'],
@@ -364,6 +369,7 @@ test('a title above each item is its description, if that is only known by a cod
     read(`\nPlease send these\n${cells.replace('10', '7').replace('20.00', '23.00')}`)[0],
     'null R-7',
   );
+  assert.deepEqual(read(`1 Lane\n${cells.replace('10', '7').replace('20.00', '23.00')}`)[0], 'null R-7');
   assert.deepEqual(read(`\nLine 1\n${cells}\nLine 2\n${nut}`), ['null R-10', 'null N-7', true]);
 });
 

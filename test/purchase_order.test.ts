@@ -230,6 +230,9 @@ test('hostile text does not take for ever', () => {
     'Item Description Qty Unit Price Total ',
     'Item: 1   ',
     'Qty: 1, ',
+    '",',
+    '1 - ',
+    'SKU; Item; Qty; Price; ',
   ];
   for (const bit of bits) {
     for (const line of [bit.repeat(2_000), bit.repeat(20)]) {

@@ -1,4 +1,4 @@
-import { type ColumnName, cellsOf, columnsOf, nameOf } from './headings.ts';
+import { CODE, type ColumnName, cellsOf, columnsOf, nameOf } from './headings.ts';
 import { SENTENCE } from './layout.ts';
 import type { Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -18,11 +18,12 @@ interface Block {
   readonly cells: readonly Cell[];
   /** What stands on the line above it. */
   readonly title: Line | null;
+  /** Above that, there is a blank line. */
+  readonly isApart: boolean;
 }
 
 const NEXT_CELL = /(?:[,;]\s{1,3}|(?<=\S)\s{2,})(?=[^:,;\s]{1,20}(?: [^:,;\s]{1,20}){0,3}\s?:)/;
 const CELL = /^[\s*•·-]*([^:]{1,30}?)\s?:\s*(\S.*)$/;
-const CODE = /^(?=\S*\d|[^\p{Ll}]*$)\S+$/u;
 const NUMBERED = /^\s*(?:line item|item|line|pos(?:ition)?\.?) #?(\d{1,3})\s*[:.]?\s*$/i;
 
 /** Rows turned on their side: `Item: …`, `Qty: …`, `Unit price: …`, below each other or on one line. */
@@ -34,12 +35,14 @@ export function readBlocks(
   const blocks: Block[] = [];
   let cells: Cell[] = [];
   const titleAbove = (block: readonly Cell[]) => {
-    const above = block[0] && lines[lines.indexOf(block[0].line) - 1];
-    return above && !labelledAs(above.text) ? titleIn(above, mark) : null;
+    const index = block[0] ? lines.indexOf(block[0].line) - 1 : -1;
+    const above = lines[index];
+    const title = above && !labelledAs(above.text) ? titleIn(above, mark) : null;
+    return { title, isApart: (lines[index - 1]?.text ?? '').trim() === '' };
   };
   const close = () => {
     const row = readBlock(cells, mark);
-    if (row) blocks.push({ row, cells, title: titleAbove(cells) });
+    if (row) blocks.push({ row, cells, ...titleAbove(cells) });
     cells = [];
   };
   for (const line of lines) {
@@ -70,14 +73,17 @@ export function readBlocks(
   };
 }
 
-/** Where every block knows its goods by a code only, and has a title, this is their description. */
+/**
+ * Where every block knows its goods by a code only, and has a title, this is their description. Above a single block, the
+ * last line of an address may stand.
+ */
 function withTitles(blocks: readonly Block[]): readonly Block[] {
   const isTitled = ({ row, cells, title }: Block) =>
     title &&
     row.item === null &&
     CODE.test(row.description) &&
     cells.every(({ column }) => column !== 'description' && column !== 'goods');
-  const areTitled = blocks.every(isTitled);
+  const areTitled = blocks.every(isTitled) && blocks.some(({ isApart }) => isApart || blocks.length > 1);
   return blocks.map((block) => {
     const { row, title } = block;
     if (!areTitled || !title) return { ...block, title: null };

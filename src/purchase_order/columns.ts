@@ -1,5 +1,6 @@
 import { toUnits } from './decimal.ts';
 import {
+  CODE,
   type Column,
   cellsOf,
   isKnown,
@@ -30,12 +31,13 @@ export function settleColumns(
   mark: Mark,
 ): Settled {
   const names = cellsOf(heading).map(({ text }) => text);
-  const rows = rowsBelow(below, names.length);
-  const settled =
-    names.length === columns.length
-      ? withProof(names, withWords(columns, rows[0] ?? ''), rows, mark)
-      : columns;
-  return { columns: settled, lacksNumber: lacksNumber(names, settled, rows[0] ?? '', mark) };
+  const lines = rowsBelow(below, names.length);
+  const rows = lines.filter((line) => {
+    const row = readCells(line, { columns, mark });
+    return row && columns.filter(isNumeric).every((column) => row[column] !== null);
+  });
+  const settled = withProof(names, withWords(columns, rows), rows, mark);
+  return { columns: settled, lacksNumber: lacksNumber(names, settled, lines[0] ?? '', mark) };
 }
 
 /** The first lines below a heading that have as many cells, up to a blank line or the next heading. */
@@ -49,19 +51,19 @@ function rowsBelow(below: readonly Line[], count: number): string[] {
 }
 
 /**
- * Where a code has to serve as the description, and another column holds words, these are the description: a column of codes,
- * or one before the numbers that we do not know.
+ * Where codes have to serve as the description, and another column begins with words, these are the description: a column
+ * that is called one of codes, or one before the numbers that we do not know.
  */
-function withWords(columns: readonly Column[], row: string): readonly Column[] {
-  const cells = cellsOf(row).map(({ text }) => text);
+function withWords(columns: readonly Column[], rows: readonly string[]): readonly Column[] {
+  const [cells = [], ...others] = rows.map((row) => cellsOf(row).map(({ text }) => text));
   const naming = columns.indexOf('description');
   const numbers = columns.findIndex((column, index) => index > naming && isNumeric(column));
   const wordy = columns.findIndex((column, index) => {
     const isOpen = column === 'item' || (column === 'other' && index < numbers);
     return isOpen && WORDS[column].test(cells[index] ?? '');
   });
-  const isCode = /^\S*\d\S*$/.test(cells[naming] ?? '');
-  if (wordy < 0 || !isCode) return columns;
+  const areCodes = [cells, ...others].every((row) => CODE.test(row[naming] ?? ''));
+  if (wordy < 0 || !areCodes) return columns;
   return columns.map((column, index) =>
     index === wordy ? 'description' : index === naming ? 'item' : column,
   );
@@ -81,26 +83,24 @@ function withProof(
 ): readonly Column[] {
   const missing = NUMBER_COLUMNS.filter((column) => !columns.includes(column));
   const wanted = missing[0] ?? 'unit_price';
-  const priced = rows.filter((row) => {
-    const read = readCells(row, { columns, mark });
-    return read && NUMBER_COLUMNS.every((column) => read[column] !== null || column === wanted);
-  });
   const holds = (attempt: readonly Column[]) => {
-    const read = priced.flatMap((row) => readCells(row, { columns: attempt, mark }) ?? []);
+    const read = rows.map((row) => readCells(row, { columns: attempt, mark }));
     return (
-      read.length === priced.length &&
-      read.every(isProven) &&
-      read.some(({ total }) => total !== null && toUnits(total) !== 0n)
+      read.every((row) => row && isProven(row)) && read.some((row) => row?.total && toUnits(row.total) !== 0n)
     );
   };
   if (missing.length > 1 || (missing.length === 0 && holds(columns))) return columns;
-  const attempts = columns.flatMap((column, index) => {
-    const isOpen = missing.length > 0 ? column === 'other' || column === 'unit' : column === 'other';
-    if (!isOpen || (missing.length === 0 && nameOf(names[index] ?? '') !== wanted)) return [];
-    return [columns.map((other, at) => (at === index ? wanted : other === wanted ? 'other' : other))];
-  });
-  const proven = attempts.filter(holds);
-  return proven.length === 1 ? (proven[0] ?? columns) : columns;
+  const isOpen = (column: Column, index: number) =>
+    missing.length > 0
+      ? column === 'other' || column === 'unit'
+      : column === 'other' && nameOf(names[index] ?? '') === wanted;
+  const attempts = columns.map((column, index) =>
+    isOpen(column, index)
+      ? columns.map((other, at) => (at === index ? wanted : other === wanted ? 'other' : other))
+      : columns,
+  );
+  const [proven, another] = attempts.filter((attempt) => attempt !== columns && holds(attempt));
+  return proven && !another ? proven : columns;
 }
 
 /** Whether a table lacks one of its numbers, while its first row has one under a name that does not say which. */

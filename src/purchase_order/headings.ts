@@ -24,7 +24,7 @@ const NAMES: readonly (readonly [ColumnName, string])[] = [
   ['quantity',    String.raw`(?:order(?:ed)? |new |total |req(?:uired|\.)? )?(?:q'?ty\b\.?|quantity|quant\b\.?)(?: (?:ord(?:ered)?|req(?:uired)?)\b\.?)?|pcs\b\.?|hours`],
   ['maybe_quantity', `ordered|units(?! of)`],
   ['unit',        String.raw`u\/?o?\/?m\b|units?(?: of measure)?|measure|pack(?: size)?`],
-  ['item',        String.raw`(?:item|line|part|product|article|material|catalog(?:ue)?|stock|vendor part) ?${NO}|(?:s|sr|sl)\b\.? ?no\b\.?|[sp]\/n|art\.?[- ]?nr\b\.?|line item|pos(?:ition)?\b\.?|sku|isbn|upc|ean|style|model|ln\b\.?|sr\b\.?|line|${NO}|item(?= {2,}| +(?:desc|article|product|part|name|details|goods|sku|qty|quantity|code))|ref\b\.?`],
+  ['item',        String.raw`(?:item|line|part|product|article|material|catalog(?:ue)?|stock|vendor part) ?${NO}|(?:s|sr|sl)\b\.? ?no\b\.?|[sp]\/n|art\.?[- ]?nr\b\.?|line item|pos(?:ition)?\b\.?|sku|(?:isbn|upc|ean|style|model|sr\b\.?)(?= {2,})|ln\b\.?|line|${NO}|item(?= {2,}| +(?:desc|article|product|part|name|details|goods|sku|qty|quantity|code))|ref\b\.?`],
   ['description', `(?:(?:item|product|goods|article|part|material|service) ?(?:&|and|\\/)? ?)?desc(?:ription|\\b\\.?)(?: of (?:goods|items?|work|services?))?|details|particulars|name`],
   ['goods',       `(?:item|article|product|part|material|service|goods) (?:name|title)|title|items?|article|product(?: ?\\/ ?service)?|part|material|services?|goods|activity`],
   ['maybe_total', `(?:net|gross|sum)(?! ?(?:price|cost|weight|wt))`],
@@ -39,6 +39,8 @@ const CELLS = NAMES.map(([column, words]) => ({
   pattern: new RegExp(String.raw`^(?:${words})${SUFFIX}[\s:.]*$`, 'iu'),
 }));
 
+/** What goods are known by if not by words. */
+export const CODE = /^(?=\S*\d|[^\p{Ll}]*$)\S+$/u;
 /** A line that is drawn, and says nothing. */
 export const RULE = /^[\s|+=_*.:-]*$/;
 

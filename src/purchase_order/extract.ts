@@ -35,29 +35,32 @@ export function extractOrder(mail: Mail): Extraction {
   const warn: Warn = (code, field, message) => {
     warnings.push({ code, field, message });
   };
-  const sayDoubt = (field: LabelField, raw: string, value: string, doubt: string) =>
-    warn('VALUE_AMBIGUOUS', field, `${field} ${shown(raw)} was read as ${value}, but ${doubt}`);
   const documents = chooseDocuments(mail, warn);
   const values = new Map<string, string>();
   const found: Record<string, Origin> = {};
 
+  const state = (field: LabelField, value: string, origin: Origin, doubt?: string) => {
+    const known = values.get(field);
+    if (known === undefined) {
+      values.set(field, value);
+      found[field] = origin;
+      const message = `${field} ${shown(origin.raw)} was read as ${value}, but ${doubt}`;
+      if (doubt) warn('VALUE_AMBIGUOUS', field, message);
+    } else if (contradict(field, known, value)) {
+      const message = `${field} is ${known} in the ${found[field]?.source}, but ${value} in the ${origin.source}`;
+      warn('VALUES_DIFFER', field, message);
+    }
+  };
   const take = (field: LabelField, expected: string | null = null) => {
     for (const document of documents) {
       const statement = pick(document, field, expected, warn);
       if (!statement) continue;
       const { value, line, label, raw } = statement;
-      const known = values.get(field);
-      if (known === undefined) {
-        values.set(field, value);
-        found[field] = { source: document.source, line, label, raw };
-        const isForeign =
-          values.has('po_number') && document !== documents[0] && numberOf(document) === undefined;
-        const doubt = isForeign ? `the ${document.source} names no order` : doubtOf(document, statement);
-        if (doubt) sayDoubt(field, raw, value, doubt);
-      } else if (contradict(field, known, value)) {
-        const message = `${field} is ${known} in the ${found[field]?.source}, but ${value} in the ${document.source}`;
-        warn('VALUES_DIFFER', field, message);
-      }
+      const { source } = document;
+      const isForeign =
+        values.has('po_number') && document !== documents[0] && numberOf(document) === undefined;
+      const doubt = isForeign ? `the ${source} names no order` : doubtOf(document, statement);
+      state(field, value, { source, line, label, raw }, doubt);
     }
   };
 
@@ -84,21 +87,12 @@ export function extractOrder(mail: Mail): Extraction {
   }
 
   const inSubject = mail.subject === null ? null : orderNumberInSubject(mail.subject);
-  const known = values.get('po_number');
-  if (inSubject && known === undefined) {
-    const { value, doubt } = inSubject;
-    values.set('po_number', value);
-    found.po_number = { source: 'subject', line: null, label: null, raw: value };
-    if (doubt) sayDoubt('po_number', mail.subject ?? '', value, doubt);
-  } else if (inSubject && known !== undefined && contradict('po_number', known, inSubject.value)) {
-    const message = `po_number is ${known} in the ${found.po_number?.source}, but ${inSubject.value} in the subject`;
-    warn('VALUES_DIFFER', 'po_number', message);
+  if (inSubject) {
+    const origin = { source: 'subject', line: null, label: null, raw: mail.subject ?? '' };
+    state('po_number', inSubject.value, origin, inSubject.doubt);
   }
   const currency = values.has('currency') ? null : findCurrency(documents);
-  if (currency) {
-    values.set('currency', currency.value);
-    found.currency = currency.origin;
-  }
+  if (currency) state('currency', currency.value, currency.origin);
 
   const fields: OrderFields = {
     po_number: value('po_number'),

@@ -153,8 +153,13 @@ for (const [what, table, read] of [
     ['1 Rod Compact, 1.89 kg 10', '2 Nut 15'],
   ],
   [
+    'words that stand in no column are more of a description',
+    'Item   Description   Qty   Price    Total\n1      Rod           10    $5.00    $50.00\n       polished, long     zinc\n2      Nut           15    $1.00    $15.00',
+    ['1 Rod polished, long zinc 10', '2 Nut 15'],
+  ],
+  [
     'the last row has a second line, if each one before has',
-    'ACTIVITY   QTY  RATE    AMOUNT\nRods       10   $5.00   $50.00\nSteel, 3 m\nNuts       15   $1.00   $15.00\nBrass\nSent on: Monday\n\nMany thanks',
+    'ACTIVITY   QTY  RATE    AMOUNT\nRods       10   $5.00   $50.00\nSteel, 3 m\nNuts       15   $1.00   $15.00\nBrass\nThanks, Jo\n',
     ['null Rods Steel, 3 m 10', 'null Nuts Brass 15'],
   ],
   [
@@ -369,6 +374,7 @@ test('a title above each item is its description, if that is only known by a cod
     read(`\nPlease send these\n${cells.replace('10', '7').replace('20.00', '23.00')}`)[0],
     'null R-7',
   );
+  assert.deepEqual(read(`\n1. Rod\n${cells.replace('10', '7').replace('20.00', '23.00')}`)[0], 'R-7 Rod');
   assert.deepEqual(read(`1 Lane\n${cells.replace('10', '7').replace('20.00', '23.00')}`)[0], 'null R-7');
   assert.deepEqual(read(`\nLine 1\n${cells}\nLine 2\n${nut}`), ['null R-10', 'null N-7', true]);
 });

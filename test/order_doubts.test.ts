@@ -36,6 +36,15 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PURCHASE ORDER   Purchase Order Date     Acme Ltd\n                 3 Jul 2025              PO Box 1190\nFoo Ltd          Delivery Date           Leeds\n                 17 Jul 2025\n\nTotal: $5.00',
     fields: { order_date: '2025-07-03', due_date: '2025-07-17' },
   },
+  'several days below it are those of a table': {
+    text: 'PO Number: A-1\n\nDate         Hours   Work\n2025-07-01   10      Drawing\n2025-07-02   5       Drawing',
+    fields: { order_date: null },
+  },
+  'so is one below a name of columns of items': {
+    text: 'PO Number: A-1\n\nDelivery Date   Description   Qty\n2025-07-01      Rod           10',
+    fields: { due_date: null },
+    warnings: ['ROWS_UNREAD line_items'],
+  },
   'with a colon, it is no column': {
     text: 'PO Number: A-1\nDue Date:   as soon as you can\n17 Jul 2025',
     fields: { due_date: null },
@@ -175,12 +184,12 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nSubtotal: 1.234,50 Euro\nTotal (EUR): 1.234,50`,
     fields: { total: '1234.50', currency: 'EUR' },
   },
-  'else it is the only one that any amount carries': {
+  'else it is that of the total, where this stands once more': {
     text: `${HEAD}\nOrdered   1,234.50 USD\nTotal: 1,234.50`,
     fields: { total: '1234.50', currency: 'USD' },
   },
-  'and none if there are two': {
-    text: `${HEAD}\nWe paid USD 5.00 or EUR 4.00.\nTotal: 1,234.50`,
+  'and not that of another amount': {
+    text: `${HEAD}\nWe paid EUR 4.00.\nTotal: 1,234.50`,
     fields: { currency: null },
   },
   'what tax is called and how high it is, a rate of discount and a minus of any kind are no other matter': {

@@ -17,9 +17,12 @@ interface Block {
   readonly row: Row;
   readonly cells: readonly Cell[];
   /** What stands on the line above it. */
-  readonly title: Line | null;
-  /** Above that, there is a blank line. */
-  readonly isApart: boolean;
+  readonly title: Title | null;
+}
+
+interface Title extends Line {
+  /** It begins with a number. */
+  readonly isNumbered: boolean;
 }
 
 const NEXT_CELL = /(?:[,;]\s{1,3}|(?<=\S)\s{2,})(?=[^:,;\s]{1,20}(?: [^:,;\s]{1,20}){0,3}\s?:)/;
@@ -37,12 +40,11 @@ export function readBlocks(
   const titleAbove = (block: readonly Cell[]) => {
     const index = block[0] ? lines.indexOf(block[0].line) - 1 : -1;
     const above = lines[index];
-    const title = above && !labelledAs(above.text) ? titleIn(above, mark) : null;
-    return { title, isApart: (lines[index - 1]?.text ?? '').trim() === '' };
+    return above && !labelledAs(above.text) ? titleIn(above, mark) : null;
   };
   const close = () => {
     const row = readBlock(cells, mark);
-    if (row) blocks.push({ row, cells, ...titleAbove(cells) });
+    if (row) blocks.push({ row, cells, title: titleAbove(cells) });
     cells = [];
   };
   for (const line of lines) {
@@ -74,8 +76,8 @@ export function readBlocks(
 }
 
 /**
- * Where every block knows its goods by a code only, and has a title, this is their description. Above a single block, the
- * last line of an address may stand.
+ * Where every block knows its goods by a code only, and has a title, this is their description. Above a single
+ * block, anything may stand that has no number.
  */
 function withTitles(blocks: readonly Block[]): readonly Block[] {
   const isTitled = ({ row, cells, title }: Block) =>
@@ -83,7 +85,7 @@ function withTitles(blocks: readonly Block[]): readonly Block[] {
     row.item === null &&
     CODE.test(row.description) &&
     cells.every(({ column }) => column !== 'description' && column !== 'goods');
-  const areTitled = blocks.every(isTitled) && blocks.some(({ isApart }) => isApart || blocks.length > 1);
+  const areTitled = blocks.every(isTitled) && (blocks.length > 1 || blocks[0]?.title?.isNumbered);
   return blocks.map((block) => {
     const { row, title } = block;
     if (!areTitled || !title) return { ...block, title: null };
@@ -92,11 +94,11 @@ function withTitles(blocks: readonly Block[]): readonly Block[] {
 }
 
 /** The line above a block, without its number, if it holds words and no more. */
-function titleIn({ number, text }: Line, mark: Mark): Line | null {
+function titleIn({ number, text }: Line, mark: Mark): Title | null {
   const title = text.trim().replace(/^\d{1,3}[.)]\s+/, '');
   const isWords = /\p{L}{2}/u.test(title) && title.length <= 100 && !/:|[.!?]$/.test(title);
   return isWords && !NUMBERED.test(text) && !SENTENCE.test(title) && !hasMoney(title, mark)
-    ? { number, text: title }
+    ? { number, text: title, isNumbered: title !== text.trim() }
     : null;
 }
 

@@ -1,5 +1,5 @@
 import { beginningOf } from '../json.ts';
-import { looksLikeDate, slashOrder } from './dates.ts';
+import { looksLikeDate, readDate, slashOrder } from './dates.ts';
 import { looksLikeHeading } from './headings.ts';
 import {
   cellOf,
@@ -39,6 +39,7 @@ export interface Document {
   readonly seemsToHaveItems: boolean;
   /** Values written like dates that are no day of the calendar. */
   readonly impossible: readonly { readonly field: DateField; readonly raw: string }[];
+  readonly mark: Mark;
   /** Nothing tells whether a point or a comma is the decimal mark. */
   readonly markUncertain: boolean;
 }
@@ -51,6 +52,7 @@ export function readDocument(region: Region, source: string): Document {
   const text = lines.map((line) => line.text).join('\n');
   const { mark, certain } = decimalMark(text);
   const style = { mark, order: slashOrder(text) };
+  const readDay = (day: string) => readDate(day, style.order);
   const labelsOf = (line: string) => findLabels(line, (field, value) => isPlainly(field, value, style));
   const labelledAs = (line: string) => {
     const labels = labelsOf(line).filter(({ strong }) => strong);
@@ -72,8 +74,7 @@ export function readDocument(region: Region, source: string): Document {
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
       const { rank, strong, qualified, outdated, label, addendum } = found;
-      const isDay = (day: string) => readValue('due_date', day, style) !== null;
-      for (const [field, raw] of partsOf(found, valueText(labelled, index, found, isDay))) {
+      for (const [field, raw] of partsOf(found, valueText(labelled, index, found, readDay))) {
         const value = readValue(field, raw, style, label);
         if (value)
           statements.push({
@@ -94,7 +95,7 @@ export function readDocument(region: Region, source: string): Document {
   }
   const priced = labelled.filter(({ line, labels }) => labels.length === 0 && isPriced(line.text, mark));
   const seemsToHaveItems = priced.length > 1 || outside.some((line) => looksLikeHeading(line.text));
-  return { source, text, statements, tables, seemsToHaveItems, impossible, markUncertain: !certain };
+  return { source, text, statements, tables, seemsToHaveItems, impossible, mark, markUncertain: !certain };
 }
 
 /** Whether a line says how much of something costs what: two numbers, the last one an amount. */

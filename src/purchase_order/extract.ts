@@ -2,7 +2,7 @@ import { shown } from '../mail/message.ts';
 import { chooseDocuments, contradict, type Mail, numberOf, pick, type Warn } from './choose.ts';
 import { type Document, orderCurrencies, type Statement } from './document.ts';
 import { type LabelField, MONEY_FIELDS } from './labels.ts';
-import { asMoney, currenciesIn, currencyOf } from './money.ts';
+import { amountsIn, asMoney, currencyOf } from './money.ts';
 import {
   type Extraction,
   type LineItem,
@@ -11,7 +11,7 @@ import {
   type Origin,
   REQUIRED,
 } from './order.ts';
-import { expectedTotal, findMismatches, type Sums, sumOfRows } from './reconcile.ts';
+import { expectedTotal, findMismatches, type Sums, same, sumOfRows } from './reconcile.ts';
 import type { Row } from './rows.ts';
 import { orderNumberInSubject } from './values.ts';
 
@@ -91,7 +91,7 @@ export function extractOrder(mail: Mail): Extraction {
     const origin = { source: 'subject', line: null, label: null, raw: mail.subject ?? '' };
     state('po_number', inSubject.value, origin, inSubject.doubt);
   }
-  const currency = values.has('currency') ? null : findCurrency(documents);
+  const currency = values.has('currency') ? null : findCurrency(documents, value('total'));
   if (currency) state('currency', currency.value, currency.origin);
 
   const fields: OrderFields = {
@@ -120,18 +120,24 @@ export function extractOrder(mail: Mail): Extraction {
   };
 }
 
-/** The currency that the amounts of the order carry, else the only one that any amount does. */
+/** The currency that the amounts of the order carry, else that of the total where it stands in the text once more. */
 function findCurrency(
   documents: readonly Document[],
+  total: string | null,
 ): { readonly value: string; readonly origin: Origin } | null {
   const text = documents.map((document) => document.text).join('\n');
-  const all = currenciesIn(text);
-  const priced = documents.find((document) => orderCurrencies(document).length > 0);
-  const source = priced ?? documents.find((document) => currenciesIn(document.text).length > 0);
-  const signs = priced ? orderCurrencies(priced) : new Set(all).size === 1 ? all : [];
-  const value = currencyOf(signs, text);
-  if (value === null || !source) return null;
-  return { value, origin: { source: source.source, line: null, label: null, raw: signs[0] ?? '' } };
+  const ofTotal = ({ text, mark }: Document) =>
+    amountsIn(text, mark).flatMap(({ value, currency }) =>
+      currency !== null && total !== null && same(value, total) ? currency : [],
+    );
+  for (const currenciesIn of [orderCurrencies, ofTotal]) {
+    for (const document of documents) {
+      const [raw = '', ...others] = currenciesIn(document);
+      const value = raw === '' ? null : currencyOf([raw, ...others], text);
+      if (value !== null) return { value, origin: { source: document.source, line: null, label: null, raw } };
+    }
+  }
+  return null;
 }
 
 function lineItem({ item, description, quantity, unit_price, total }: Row): LineItem {

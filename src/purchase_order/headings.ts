@@ -80,9 +80,11 @@ function withGoods(cells: readonly string[]): ColumnName[] {
 
 /** Whether a line names columns of items, be they too few for a table that we read, or kept apart by other signs. */
 export function looksLikeHeading(line: string): boolean {
-  const names = line.split(/\s{2,}|[,;]/, 20).map((name) => nameOf(name.trim()));
-  const known = names.filter((name) => name !== 'other');
-  return known.length > 2 && known.includes('quantity') && known.some((name) => NAMING.has(name));
+  const known = line.split(/\s{2,}|[,;]/, 20).filter((name) => isKnown(name.trim()));
+  const names = known.map((name) => nameOf(name.trim()));
+  const isTable =
+    names.some((name) => NAMING.has(name)) || NUMBER_COLUMNS.every((name) => names.includes(name));
+  return names.length > 2 && names.includes('quantity') && isTable;
 }
 
 const NAMING: ReadonlySet<ColumnName> = new Set(['description', 'goods', 'item'] as const);

@@ -1,4 +1,5 @@
-import { type Cell, cellsOf, RULE, readHeading } from './headings.ts';
+import type { DateReading } from './dates.ts';
+import { type Cell, cellsOf, looksLikeHeading, RULE, readHeading } from './headings.ts';
 import { cellOf, type Found, isDateField, isMoneyField } from './labels.ts';
 import type { Line } from './regions.ts';
 
@@ -66,15 +67,12 @@ function inColumns(fields: readonly string[]): string {
   return fields.map((field) => field.trim().replace(/\s+/g, ' ') || EMPTY).join('   ');
 }
 
-/**
- * The text of a value: beside its label, else below it in the same column; an address goes on below. What stands beside a
- * date's label and is none is the next column, if a day stands below.
- */
+/** The text of a value: beside its label, else below it in the same column; an address goes on below. */
 export function valueText(
   lines: readonly Labelled[],
   index: number,
   label: Found,
-  isDay: (text: string) => boolean,
+  readDay: (text: string) => DateReading | null,
 ): string {
   const inGrid = cellInGrid(lines, index, label);
   if (label.field === 'ship_to') {
@@ -83,13 +81,26 @@ export function valueText(
   }
   if (inGrid !== undefined) return inGrid;
   const beside = isMoneyField(label.field) ? label.value : cellOf(label.value);
-  const isOther = isDateField(label.field) && !label.colon && !isDay(beside);
-  if (!label.strong || (beside !== '' && !isOther)) return beside;
+  if (!label.strong) return beside;
+  if (beside !== '')
+    return isDateField(label.field) ? dayBelow(lines, index, label, beside, readDay) : beside;
   // Above the name of a supplier, its number may stand.
   const names = below(lines, index, label, '', label.field === 'vendor' ? 2 : 1);
-  const fits = (text: string) =>
-    beside === '' ? label.field !== 'vendor' || /\p{L}/u.test(text) : isDay(text);
-  return names.find(fits) ?? beside;
+  return names.find((text) => label.field !== 'vendor' || /\p{L}/u.test(text)) ?? '';
+}
+
+/** What stands beside a date's label, unless it is the next column, and a day stands below; several are those of a table. */
+function dayBelow(
+  lines: readonly Labelled[],
+  index: number,
+  label: Found,
+  beside: string,
+  readDay: (text: string) => DateReading | null,
+): string {
+  if (label.colon || readDay(beside) || looksLikeHeading(lines[index]?.line.text ?? '')) return beside;
+  const [day, another] = below(lines, index, label, '', 2);
+  const isDay = (text = '') => readDay(text)?.rest === '';
+  return day && isDay(day) && !isDay(another) ? day : beside;
 }
 
 /**
@@ -98,20 +109,24 @@ export function valueText(
  */
 function cellInGrid(lines: readonly Labelled[], index: number, label: Found): string | undefined {
   const { line, labels } = lines[index] ?? { line: { text: '' }, labels: [] };
-  const values = lines.slice(index + 1, index + 4).find((next) => !RULE.test(next.line.text));
+  const below = lines.slice(index + 1, index + 4);
+  const first = below.findIndex((next) => !RULE.test(next.line.text));
+  const [values, next] = first < 0 ? [] : below.slice(first);
   if (labels.some(({ colon }) => colon) || !values) return undefined;
   if (values.labels.length > 0 || readHeading(values.line.text)) return undefined;
   const [heads, cells] = [cellsOf(line.text), cellsOf(values.line.text)];
   const column = heads.findIndex(({ start }) => start === label.start);
-  if (labels.length < 2 && (label.field === 'ship_to' || label.field === 'vendor' || !isAbove(heads, cells)))
-    return undefined;
+  const isAddress = label.field === 'ship_to' || label.field === 'vendor';
+  const isTable = looksLikeHeading(line.text) || cellsOf(next?.line.text ?? '').length === heads.length;
+  if (labels.length < 2 && (isAddress || isTable || !areNames(heads, cells))) return undefined;
   return heads.length > 2 && heads.length === cells.length ? cells[column]?.text : undefined;
 }
 
-function isAbove(heads: readonly Cell[], cells: readonly Cell[]): boolean {
+/** Whether cells are the names of those below: these have digits, and begin where the names do. */
+function areNames(names: readonly Cell[], below: readonly Cell[]): boolean {
   const hasDigit = ({ text }: Cell) => /\d/.test(text);
-  const areAligned = heads.every(({ start }, index) => start === cells[index]?.start);
-  return areAligned && !heads.some(hasDigit) && cells.filter(hasDigit).length > 1;
+  const areAligned = names.every(({ start }, index) => start === below[index]?.start);
+  return areAligned && !names.some(hasDigit) && below.filter(hasDigit).length > 1;
 }
 
 /** A value and what stands below it in its column, up to a blank line, a label, a heading or a rule. */

@@ -118,11 +118,6 @@ const PRICED = new RegExp(
   'g',
 );
 
-/** The currencies that the amounts in a text carry, wherever they stand. */
-export function currenciesIn(text: string): string[] {
-  return text.match(PRICED)?.flatMap((amount) => new RegExp(CURRENCY).exec(amount)?.[0] ?? []) ?? [];
-}
-
 function vote(text: string): { readonly mark: Mark; readonly certain: boolean } {
   const comma = count(text, /(?<![\d.,])\d{1,3}(?:[.'’ ]\d{3})*,(?:\d{2}|-)(?![\d.,]\d|\d)/g);
   const point = count(text, /(?<![\d.,])\d{1,3}(?:[,'’ ]\d{2,3})*(?:\.\d{2}|\/-)(?![\d.,]\d|\d)/g);

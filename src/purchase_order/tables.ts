@@ -1,7 +1,7 @@
 import { readBlocks } from './blocks.ts';
 import { settleColumns } from './columns.ts';
 import { type Cell, cellsOf, type Heading, isNumeric, nameOf, RULE, readHeading } from './headings.ts';
-import { EMPTY } from './layout.ts';
+import { EMPTY, SENTENCE } from './layout.ts';
 import { CURRENCY, type Mark, MEASURE } from './money.ts';
 import type { Line } from './regions.ts';
 import {
@@ -73,6 +73,8 @@ interface Table extends Shape {
   readonly starts: readonly number[];
   /** The number of its first row. */
   readonly first: number;
+  /** It has a row that reaches the columns of its numbers. */
+  aligned: boolean;
   /** The rows that went on on the next line. */
   readonly long: Set<number>;
   /** How many lines are no rows. */
@@ -126,7 +128,7 @@ function openTable(
     rows.push(...run.rows);
     if (run.rest !== '') rest.push({ number, text: run.rest });
   }
-  const state = { missed: 0, grouped: false, begun: '', gap: null };
+  const state = { aligned: false, missed: 0, grouped: false, begun: '', gap: null };
   return { columns, mark, starts, first: rows.length, long: new Set(), ...state };
 }
 
@@ -173,10 +175,13 @@ function readBelow(
   const read = readRows(`${table.begun}${text}`, table) ?? readRows(text, table);
   const label = labelledAs(text);
   const isLikely =
-    !label && (readCells(text, table) !== null || (table.gap !== 'note' && reachesNumbers(text, table)));
+    !label &&
+    (readCells(text, table) !== null ||
+      (table.gap !== 'note' && (!table.aligned || reachesNumbers(text, table))));
   if (read && (isLikely || read.every(isProven))) {
     rows.push(...read);
     used.set(number, text);
+    table.aligned ||= reachesNumbers(text, table);
     [table.begun, table.gap] = ['', null];
     return;
   }
@@ -225,7 +230,7 @@ function reachesNumbers(text: string, { columns, starts }: Table): boolean {
 function wordsIn(text: string, { columns, starts }: Table): string[] {
   const naming = columns.indexOf('description');
   const isUnit = (cell: Cell) => {
-    const column = starts.findLastIndex((start) => start <= cell.start);
+    const column = starts.indexOf(cell.start);
     const isOfNumber = isNumeric(columns[column] ?? 'other') || columns[column] === 'unit';
     return column > naming && isOfNumber && /^\p{L}{1,10}\.?$/u.test(cell.text);
   };
@@ -234,7 +239,7 @@ function wordsIn(text: string, { columns, starts }: Table): string[] {
 
 /** Whether a line may belong to the last row of a table, because each row before it went on on a second line. */
 function isSecondLine(text: string, last: number, { first, long }: Table): boolean {
-  if (last <= first || /:\s/.test(text)) return false;
+  if (last <= first || long.has(last) || /:\s/.test(text) || SENTENCE.test(text)) return false;
   return Array.from({ length: last - first }).every((_, index) => long.has(first + index));
 }
 

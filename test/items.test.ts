@@ -68,6 +68,11 @@ for (const [what, table, read] of [
     ['P-100 Rod of steel 10', 'N-7 Nut 15'],
   ],
   [
+    'a word in capitals may be a code',
+    'SKU  Product  Qty  Price  Total\nROD  LONG  10  $5.00  $50.00\nNUT  M8  15  $1.00  $15.00',
+    ['ROD LONG 10', 'NUT M8 15'],
+  ],
+  [
     'words in the column of the items of the first row only are none',
     'Item  Description  Qty  Price  Total\nLABOR  2h  10  $5.00  $50.00\nN-7  Nut  15  $1.00  $15.00',
     ['LABOR 2h 10', 'N-7 Nut 15'],

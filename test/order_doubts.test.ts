@@ -32,6 +32,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nShip All Items To   Bill To    Deliver To\nAcme                Acme AP    R. Roe\n2 Lane              PO Box 9   Lab 4`,
     fields: { ship_to: 'Acme, 2 Lane' },
   },
+  'a day that is estimated or promised counts only if no other is named': {
+    text: 'PO Number: A-1\nEst. delivery date: 2025-07-12\nDelivery date: 2025-07-15',
+    fields: { due_date: '2025-07-15' },
+  },
   'what stands beside a date’s label and is none is the next column, if a day stands below': {
     text: 'PURCHASE ORDER   Purchase Order Date     Acme Ltd\n                 3 Jul 2025              PO Box 1190\nFoo Ltd          Delivery Date           Leeds\n                 17 Jul 2025\n\nTotal: $5.00',
     fields: { order_date: '2025-07-03', due_date: '2025-07-17' },

@@ -60,7 +60,7 @@ function withWords(columns: readonly Column[], rows: readonly string[]): readonl
   const numbers = columns.findIndex((column, index) => index > naming && isNumeric(column));
   const wordy = columns.findIndex((column, index) => {
     const isOpen = column === 'item' || (column === 'other' && index < numbers);
-    return isOpen && WORDS[column].test(cells[index] ?? '');
+    return isOpen && WORDS[column].test(cells[index] ?? '') && !CODE.test(cells[index] ?? '');
   });
   const areCodes = [cells, ...others].every((row) => CODE.test(row[naming] ?? ''));
   if (wordy < 0 || !areCodes) return columns;
@@ -69,7 +69,7 @@ function withWords(columns: readonly Column[], rows: readonly string[]): readonl
   );
 }
 
-const WORDS = { item: /\p{L}{2}\S* .*\p{L}|^\p{L}{3,}$/u, other: /\p{L}{2}.* .*\p{L}{2}/u };
+const WORDS = { item: /\p{L}{2}/u, other: /\p{L}{2}.* .*\p{L}{2}/u };
 
 /**
  * Takes a column for the number that is missing, or for the price in place of the first one of two, if it is the only one

@@ -44,7 +44,7 @@ export type Labelling = (text: string) => 'sum' | 'note' | null;
 
 /** Finds the items: in tables with headings, else in lines that say everything by themselves, else in blocks. */
 export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Labelling): Tables {
-  const { rows, used, ...others } = readHeaded(lines, mark, labelledAs);
+  const { rows, used, ...others } = readHeaded({ lines, mark, labelledAs });
   for (const { number, text } of used.size === 0 ? lines : []) {
     const row = readListed(text, mark);
     if (!row) continue;
@@ -67,6 +67,13 @@ interface Reading {
   readonly unknown: Line[];
 }
 
+/** What is read, and how. */
+interface Source {
+  readonly lines: readonly Line[];
+  readonly mark: Mark;
+  readonly labelledAs: Labelling;
+}
+
 /** The table whose rows are being read. */
 interface Table extends Shape {
   /** Where its columns begin; empty if that is not known. */
@@ -87,16 +94,16 @@ interface Table extends Shape {
   gap: 'blank' | 'note' | 'end' | null;
 }
 
-function readHeaded(lines: readonly Line[], mark: Mark, labelledAs: Labelling): Reading {
+function readHeaded(source: Source): Reading {
   const reading: Reading = { rows: [], used: new Map(), rest: [], unread: [], unknown: [] };
   let table: Table | null = null;
-  for (const [index, { number, text }] of lines.entries()) {
+  for (const [index, { number, text }] of source.lines.entries()) {
     const heading = readHeading(text);
-    if (heading) table = openTable(heading, lines, index, mark, labelledAs, reading);
+    if (heading) table = openTable(heading, source, index, reading);
     else if (reading.used.has(number)) continue;
     else if (!table || table.gap === 'end' || table.missed >= UNREAD_LINES) {
-      readBehind(table, lines, index, mark, reading);
-    } else readBelow(table, lines, index, labelledAs, reading);
+      readBehind(table, source, index, reading);
+    } else readBelow(table, source, index, reading);
   }
   return reading;
 }
@@ -104,10 +111,8 @@ function readHeaded(lines: readonly Line[], mark: Mark, labelledAs: Labelling): 
 /** Begins with the heading; in a run-together table the rows follow on its line. */
 function openTable(
   heading: Heading,
-  lines: readonly Line[],
+  { lines, mark, labelledAs }: Source,
   index: number,
-  mark: Mark,
-  labelledAs: Labelling,
   { rows, used, rest, unknown }: Reading,
 ): Table {
   const { number, text } = lines[index] ?? { number: 0, text: '' };
@@ -135,9 +140,8 @@ function openTable(
 /** Something stood behind the last row; a table may go on, and another one begin that we do not know. */
 function readBehind(
   table: Table | null,
-  lines: readonly Line[],
+  { lines, mark }: Source,
   index: number,
-  mark: Mark,
   { rows, used, unread }: Reading,
 ): void {
   const { number, text } = lines[index] ?? { number: 0, text: '' };
@@ -157,9 +161,8 @@ function readBehind(
 /** A line of a table: a row, a gap, more of a description, or nothing that belongs to it. */
 function readBelow(
   table: Table,
-  lines: readonly Line[],
+  { lines, labelledAs }: Source,
   index: number,
-  labelledAs: Labelling,
   { rows, used, unread }: Reading,
 ): void {
   const { number, text } = lines[index] ?? { number: 0, text: '' };

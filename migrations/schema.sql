@@ -947,15 +947,12 @@ begin
       and activity.application_name <> all (v_kept);
 
   with held as (
-    select tasks.run_id, tasks.task_no, tasks.token, tasks.attempt, tasks.started_at,
-           p_outcome = 'LOST' and tasks.crashes + 1 >= v_poison as poison
-      from tasks
-     where tasks.waiting_for = 0
-       and tasks.finished_at is null
-       and not tasks.stopped
-       and tasks.runner_id = p_runner_id
-       and session_name(tasks.run_id, tasks.task_no, tasks.token) <> all (v_kept)
-     order by tasks.run_id, tasks.task_no
+    select open_tasks.run_id, open_tasks.task_no, open_tasks.token, open_tasks.attempt, open_tasks.started_at,
+           p_outcome = 'LOST' and open_tasks.crashes + 1 >= v_poison as poison
+      from open_tasks
+     where open_tasks.runner_id = p_runner_id
+       and session_name(open_tasks.run_id, open_tasks.task_no, open_tasks.token) <> all (v_kept)
+     order by open_tasks.run_id, open_tasks.task_no
        for no key update
   ), recorded as (
     insert into attempts (run_id, task_no, token, attempt, outcome, runner_id, started_at, ended_at, error)
@@ -988,10 +985,8 @@ BEGIN ATOMIC
     FROM (sluice.runners
       CROSS JOIN LATERAL ( SELECT (clock_timestamp() - GREATEST(runners.beat_at, pg_postmaster_start_time())) AS "time") silent)
    WHERE ((runners.ended_at IS NULL) AND (runners.beat_at < (dead_runners.p_cut_off_since - '00:00:01.5'::interval)) AND ((silent."time" > (COALESCE(NULLIF(current_setting('sluice.silence'::text, true), ''::text), '15 s'::text))::interval) OR (((silent."time" < '00:00:00'::interval) OR (silent."time" > '00:00:01.5'::interval)) AND (NOT (EXISTS ( SELECT
-            FROM pg_locks
-           WHERE ((pg_locks.locktype = 'advisory'::text) AND (pg_locks.database = ( SELECT pg_database.oid
-                    FROM pg_database
-                   WHERE (pg_database.datname = current_database()))) AND ((pg_locks.classid)::bigint = ((sluice.runner_lock())::bigint & '4294967295'::bigint)) AND ((pg_locks.objid)::bigint = runners.id) AND (pg_locks.objsubid = 2))))))));
+            FROM sluice.runner_locks
+           WHERE (runner_locks.runner_id = runners.id)))))));
 END;
 
 -- Ends a runner as stopped or lost and releases its tasks.
@@ -2597,3 +2592,13 @@ create view sluice.active_runs as
            FROM sluice.runs
           WHERE runs.id = open.run_id AND runs.status = 'RUNNING'::sluice.run_status
          OFFSET 0) run;
+
+-- The advisory locks by which runners are known to live.
+--   runner_id: The runner, by its identity.
+--   pid: The session that holds the lock.
+create view sluice.runner_locks as
+ SELECT objid::bigint AS runner_id, pid
+   FROM pg_locks
+  WHERE locktype = 'advisory'::text AND granted AND database = (( SELECT pg_database.oid
+           FROM pg_database
+          WHERE pg_database.datname = current_database())) AND classid::bigint = (sluice.runner_lock()::bigint & '4294967295'::bigint) AND objsubid = 2;

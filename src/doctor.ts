@@ -180,15 +180,10 @@ const checks: readonly Check[] = [
   },
   {
     name: 'No lock is held by a runner that has ended',
-    sql: `select pg_locks.objid::bigint as runner_id, pg_locks.pid as session, runners.host, runners.pid, runners.ending, runners.ended_at
-            from pg_locks
-            left join sluice.runners on runners.id = pg_locks.objid::bigint
-           where pg_locks.locktype = 'advisory'
-             and pg_locks.objsubid = 2
-             and pg_locks.granted
-             and pg_locks.classid::bigint = sluice.runner_lock()::bigint & 4294967295
-             and pg_locks.database = (select oid from pg_database where datname = current_database())
-             and (runners.id is null or runners.ended_at is not null)`,
+    sql: `select locks.runner_id, locks.pid as session, runners.host, runners.pid, runners.ending, runners.ended_at
+            from sluice.runner_locks as locks
+            left join sluice.runners on runners.id = locks.runner_id
+           where runners.id is null or runners.ended_at is not null`,
   },
 ];
 

@@ -12,7 +12,7 @@ import {
 } from 'node:fs';
 import { mkdir, readdir } from 'node:fs/promises';
 import { createServer } from 'node:net';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { after, test } from 'node:test';
 import pg from 'pg';
 import { canReach, serverAccount, unprivileged } from '../src/database/account.ts';
@@ -107,7 +107,8 @@ test('starts at the same moment of a database that was stopped all succeed', asy
 
 test('a start that was killed half-way through making the database harms no later one', async () => {
   await using fresh = createFolder();
-  const killed = fresh.startElsewhere();
+  // What it leaves among the temporary files goes with the folder.
+  const killed = fresh.startElsewhere({ env: { TMPDIR: dirname(fresh.path) } });
   const half = await folderWith(fresh.path, /^new-/, 'data/base/1');
 
   process.kill(-Number(killed.pid), 'SIGKILL');

@@ -294,6 +294,14 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nVendor:\n100482\nFoo Ltd\n1 Road',
     fields: { vendor: 'Foo Ltd' },
   },
+  'it may also stand beside the label': {
+    text: 'PO Number: A-1\nVendor: 100482\n        Foo Ltd\n        1 Road\nDue Date: 2025-10-31',
+    fields: { vendor: 'Foo Ltd' },
+  },
+  'a number is all that is known of a supplier without a name': {
+    text: 'PO Number: A-1\nVendor: 100482\nDue Date: 2025-10-31',
+    fields: { vendor: '100482' },
+  },
   'the date of something else is not that of the order': {
     text: 'PO Number: A-1\nEvent date: 2025-07-19\nCancel by date: 2025-07-01',
     fields: { order_date: null, due_date: null },

@@ -82,11 +82,11 @@ export function valueText(
   if (inGrid !== undefined) return inGrid;
   const beside = isMoneyField(label.field) ? label.value : cellOf(label.value);
   if (!label.strong) return beside;
-  if (beside !== '')
-    return isDateField(label.field) ? dayBelow(lines, index, label, beside, readDay) : beside;
+  if (isDateField(label.field) && beside !== '') return dayBelow(lines, index, label, beside, readDay);
   // Above the name of a supplier, its number may stand.
-  const names = below(lines, index, label, '', label.field === 'vendor' ? 2 : 1);
-  return names.find((text) => label.field !== 'vendor' || /\p{L}/u.test(text)) ?? '';
+  const fits = (text: string) => label.field !== 'vendor' || /\p{L}/u.test(text);
+  if (beside !== '' && fits(beside)) return beside;
+  return below(lines, index, label, '', label.field === 'vendor' ? 2 : 1).find(fits) ?? beside;
 }
 
 /** What stands beside a date's label, unless it is the next column, and a day stands below; several are those of a table. */

@@ -91,8 +91,9 @@ export class Presence {
     try {
       const { runs, log, onPulse } = this.#options;
       const pulse = await session.beat(runs());
-      if (this.#session !== session) return;
-      if (!pulse.alive) return this.#loseIdentity(session);
+      // Whoever leaves still tells what his last beat took over.
+      if (this.#session !== session && !this.#left) return;
+      if (!pulse.alive) return this.#left ? undefined : this.#loseIdentity(session);
       this.#trouble.over();
       for (const id of pulse.lost_runners)
         log.warn({ lost_runner: id }, `runner ${id} is dead; its tasks are taken over`);

@@ -123,7 +123,9 @@ export class TaskTransaction {
       }
       // Of the task's own statements only a deadlock: who asks with NOWAIT wants to know, and triggers raise 40001, too.
       const isInTheWay = this.#closed ? isConflict(error) : isDeadlock(error);
-      if (wasIdle || isAway(error) || isInTheWay) this.trouble ??= error;
+      // Whether it may write was seen when it began: since then, it is the task that has made it read-only.
+      const isAwayNow = isAway(error) && (this.#closed || codeOf(error) !== '25006');
+      if (wasIdle || isAwayNow || isInTheWay) this.trouble ??= error;
       throw error;
     }
   }

@@ -737,6 +737,8 @@ test('a statement with too few values fails its task', async () => {
 
 for (const [what, code] of [
   ['cannot reach another server', '08001'],
+  ['is ended by another server', '57P01'],
+  ['writes where it may only read', '25006'],
   ['is told by a trigger that it clashes with something', '40001'],
 ] as const) {
   test(`a task whose statement ${what} has failed, each time`, async () => {

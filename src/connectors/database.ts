@@ -246,7 +246,7 @@ function toJson(stored: Record<string, unknown>): { [key: string]: Json } {
   return Object.fromEntries(Object.entries(stored).map(([name, value]) => [name, asJson(value)]));
 }
 
-/** As Postgres takes it again. JSON has no moments, no bytes, no NaN and nothing infinite: these are text. */
+/** JSON has no moments (to the millisecond), no bytes, no NaN and nothing infinite: these are text, as Postgres takes it. */
 function asJson(value: unknown): Json {
   if (value instanceof Date) return value.toISOString();
   if (Buffer.isBuffer(value)) return `\\x${value.toString('hex')}`;

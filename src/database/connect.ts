@@ -138,9 +138,8 @@ function clientConfig(url: string, { name, queryTimeoutMs }: ConnectOptions): pg
   };
 }
 
-const LOST = /^57P0[123]/;
 /** Not a message that breaks the protocol (08P01), as a statement with too few values: that is so every time. */
-const CUT = /^08(?!P01)/;
+const LOST = /^(08(?!P01)|57P0[123])/;
 const LOST_NETWORK =
   /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN)$/;
 const LOST_MESSAGE =
@@ -153,8 +152,7 @@ const LOST_MESSAGE =
 export function isConnectionFailure(error: unknown): boolean {
   return causes(error).some(
     (one) =>
-      LOST.test(codeOf(one)) ||
-      (CUT.test(codeOf(one)) && !isOfStatement(one)) ||
+      (LOST.test(codeOf(one)) && !isOfStatement(one)) ||
       LOST_NETWORK.test(codeOf(one)) ||
       LOST_MESSAGE.test(messageOf(one)) ||
       // The socket file of a server that is not running.
@@ -164,7 +162,7 @@ export function isConnectionFailure(error: unknown): boolean {
 
 /** The server is there to say it: what a statement could not reach is another one, as by postgres_fdw or dblink. */
 function isOfStatement(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.severity !== 'FATAL';
+  return error instanceof pg.DatabaseError && error.severity === 'ERROR';
 }
 
 const REFUSED = /^(28|3D000|42501)|CERT|SIGNATURE/;

@@ -251,6 +251,40 @@ test('it is that number, if only with it quantity × price = total in every row'
     '10 null 50.00',
     'COLUMN_UNKNOWN',
   ]);
+  // By chance, or not.
+  assert.deepEqual(read('Description  Qty  Price  Weight kg\nRod  2  4  8'), [
+    '2 4.00 null',
+    'COLUMN_UNKNOWN',
+  ]);
+  // What has so many columns is no table of items.
+  const wide = `Description  Qty  Unit${'  UM'.repeat(20)}  Total\nRod  10  $5.00${'  1'.repeat(20)}  $50.00`;
+  assert.deepEqual(read(wide), ['10 null 50.00', 'COLUMN_UNKNOWN']);
+});
+
+test('the currency is that of the total, whatever other columns carry', () => {
+  const table =
+    'Description  Qty  Price USD  Price EUR  Total\nRod  2  $40.00  €36.00  €72.00\nTotal: €72.00';
+
+  const { fields } = extractOrder(mail(`PO Number: 7\n${table}`));
+
+  assert.deepEqual([fields.currency, fields.line_items[0]?.unit_price], ['EUR', '36.00']);
+});
+
+test('rows separated by commas may have others between them, and end at a label', () => {
+  const rows = '1,Rod,2,4.00,8.00\n\nFasteners\n2,Nut,3,1.00,3.00\n3,Cap,1,000,4.00,4,000.00';
+  const text = `PO Number: 7\nItem,Description,Qty,Price,Total\n${rows}\nShip to: Acme, 1 Road, York, A, B`;
+
+  const { fields, warnings } = extractOrder(mail(text));
+
+  assert.equal(fields.ship_to, 'Acme, 1 Road, York, A, B');
+  assert.deepEqual(
+    fields.line_items.slice(0, 2).map(({ description, total }) => `${description} ${total}`),
+    ['Rod 8.00', 'Nut 3.00'],
+  );
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['ROW_MISMATCH'],
+  );
 });
 
 test('of two prices the one counts that is in the total of every row, else the first', () => {
@@ -319,11 +353,12 @@ test('items may be lines of a list, if their products are right', () => {
     );
 
   assert.deepEqual(read('- 10 x Rod @ $5.00 = $50.00'), ['Rod 10']);
-  assert.deepEqual(read('• 4 ea - seal, 1-3/4" - $212.50 each - $850.00\n2 - Nut - M8 - $1.00 - $2.00'), [
+  assert.deepEqual(read('• 4 ea - seal, 1-3/4" - $212.50 each - $850.00\n2 pcs - Nut - M8 - $1.00 - $2.00'), [
     'seal, 1-3/4" 4',
     'Nut - M8 2',
   ]);
   assert.deepEqual(read('• 4 ea - seal - $212.50 each - $840.00'), []);
+  assert.deepEqual(read('Deliveries:\n5 - Aug - 3 - 15\nPayment:\n1 - on order - $30.00 - $30.00'), []);
 });
 
 test('items may be given as lines of label and value, with or without blank lines, numbers and totals', () => {

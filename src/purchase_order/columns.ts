@@ -22,6 +22,8 @@ export interface Settled {
 }
 
 const ROWS = 100;
+/** A table with more is none in which a number can be missing. */
+const MOST_COLUMNS = 20;
 
 /** Settles by the rows what the heading leaves open: which column holds the words, and which one a number. */
 export function settleColumns(
@@ -73,7 +75,8 @@ const WORDS = { item: /\p{L}{2}/u, other: /\p{L}{2}.* .*\p{L}{2}/u };
 
 /**
  * Takes a column for the number that is missing, or for the price in place of the first one of two, if it is the only one
- * with which quantity × price = total in every row.
+ * with which quantity × price = total in every row. Where one is missing, one row may hold by chance: then it has to be
+ * printed as money.
  */
 function withProof(
   names: readonly string[],
@@ -84,12 +87,20 @@ function withProof(
   const missing = NUMBER_COLUMNS.filter((column) => !columns.includes(column));
   const wanted = missing[0] ?? 'unit_price';
   const holds = (attempt: readonly Column[]) => {
-    const read = rows.map((row) => readCells(row, { columns: attempt, mark }));
-    return (
-      read.every((row) => row && isProven(row)) && read.some((row) => row?.total && toUnits(row.total) !== 0n)
-    );
+    const totals = new Set<string>();
+    for (const line of rows) {
+      const row = readCells(line, { columns: attempt, mark });
+      if (!row || !isProven(row)) return false;
+      if (row.total && toUnits(row.total) !== 0n) totals.add(`${row.quantity} ${row.total}`);
+    }
+    return totals.size > 1 || (totals.size === 1 && (missing.length === 0 || isMoney(attempt)));
   };
-  if (missing.length > 1 || (missing.length === 0 && holds(columns))) return columns;
+  const isMoney = (attempt: readonly Column[]) => {
+    const cell = cellsOf(rows[0] ?? '')[attempt.indexOf(wanted)]?.text ?? '';
+    return wanted !== 'quantity' && numberIn(wanted, cell, mark)?.isMoney === true;
+  };
+  if (missing.length > 1 || columns.length > MOST_COLUMNS || (missing.length === 0 && holds(columns)))
+    return columns;
   const isOpen = (column: Column, index: number) =>
     missing.length > 0
       ? column === 'other' || column === 'unit'

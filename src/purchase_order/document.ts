@@ -114,7 +114,10 @@ function partsOf({ field, label }: Found, raw: string): readonly (readonly [Labe
   ];
 }
 
-/** The currencies that the amounts of the order carry, those of its tables first. */
+/** The currencies that the amounts of the order carry: that of its total if it says which, else those of its tables first. */
 export function orderCurrencies({ tables, statements }: Document): string[] {
+  const ofTotal = statements.flatMap(({ field, currency }) => (field === 'total' && currency) || []);
+  const certain = ofTotal.filter((sign) => sign !== '$');
+  if (certain.length > 0) return certain;
   return [...tables.currencies, ...statements.flatMap(({ currency }) => currency ?? [])];
 }

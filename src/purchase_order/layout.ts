@@ -46,16 +46,24 @@ const SEPARATED = [
   /(?<=^|;) ?(?:"((?:[^"]|""){0,500})"(?=;|$)|([^;]*))/g,
 ];
 
-/** Values separated by commas or semicolons become columns: lines below a heading of them that have as many. */
+/** "Ship to: Acme, 12 Road" */
+const LABELLED = /^[^:,;]{1,40}:\s/;
+const NUMERIC = /^\s*\P{N}{0,3}\d[\d.,]*\s*$/u;
+
+/**
+ * Values separated by commas or semicolons become columns: lines below a heading of them, up to one with a label, that have
+ * as many, or as rows do several numbers.
+ */
 export function withSeparatedColumns(lines: readonly Line[]): Line[] {
   let form: RegExp | undefined;
   let count = 0;
   return lines.map((line) => {
     const heading = SEPARATED.find((each) => readHeading(inColumns(fieldsOf(line.text, each))));
     if (heading && !readHeading(line.text)) [form, count] = [heading, fieldsOf(line.text, heading).length];
+    if (LABELLED.test(line.text)) form = undefined;
     const fields = form ? fieldsOf(line.text, form) : [];
-    if (fields.length !== count) form = undefined;
-    return form ? { ...line, text: inColumns(fields) } : line;
+    const isRow = fields.length === count || fields.filter((field) => NUMERIC.test(field)).length > 1;
+    return form && isRow ? { ...line, text: inColumns(fields) } : line;
   });
 }
 

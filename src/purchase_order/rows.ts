@@ -219,7 +219,7 @@ const LISTED =
   /^[\s*•·-]*(?:\d{1,3}[.)]\s+)?(?<quantity>\d[\d.,]{0,15})\s?(?:x|×|pcs\.?|units? of)\s+(?<description>.{2,120}?),?\s+(?:@|at|à)\s?(?<price>[^=]{1,20}?)(?:\s?(?:each|ea\.?|per \p{L}+|\/\p{L}+))?\s?(?:=|→|->)\s?(?<total>.{1,20}?)\.?$/iu;
 
 const DASHED = new RegExp(
-  String.raw`^[\s*•·-]*(?:\d{1,3}[.)]\s+)?(?<quantity>\d[\d.,]{0,15})(?:\s?${MEASURE}\.?)?\s[-–—]\s(?<description>.{2,120}?)\s[-–—]\s` +
+  String.raw`^[\s*•·-]*(?:\d{1,3}[.)]\s+)?(?<quantity>\d[\d.,]{0,15})\s?${MEASURE}\.?\s[-–—]\s(?<description>.{2,120}?)\s[-–—]\s` +
     String.raw`(?<price>[^-–—]{1,20}?)(?:\s?(?:each|ea\.?|per \p{L}+|\/\p{L}+))?\s[-–—=]\s(?<total>[^-–—]{1,20}?)\.?$`,
   'iu',
 );

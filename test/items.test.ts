@@ -261,6 +261,19 @@ test('it is that number, if only with it quantity × price = total in every row'
   assert.deepEqual(read(wide), ['10 null 50.00', 'COLUMN_UNKNOWN']);
 });
 
+test('a cell between tabs may be empty, unless tabs draw the columns', () => {
+  const read = (rows: string) =>
+    extractOrder(mail(`PO Number: 7\nDescription\tQty\tPrice\tTotal\n${rows}`)).fields.line_items.map(
+      ({ description, quantity, unit_price, total }) => [description, quantity, unit_price, total].join(' '),
+    );
+
+  assert.deepEqual(read('Rod\t2\t4.00\t8.00\nSetup\t\t\t5.00'), ['Rod 2 4.00 8.00', 'Setup   5.00']);
+  assert.deepEqual(read('Rod\t\t2\t4.00\t8.00\nLong name\t3\t1.00\t3.00'), [
+    'Rod 2 4.00 8.00',
+    'Long name 3 1.00 3.00',
+  ]);
+});
+
 test('the currency is that of the total, whatever other columns carry', () => {
   const table =
     'Description  Qty  Price USD  Price EUR  Total\nRod  2  $40.00  €36.00  €72.00\nTotal: €72.00';

@@ -330,6 +330,18 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'VENDOR      SHIP TO      PLANT\nFoo         Acme         0010\n1 Road      2 Lane       x\nLeeds       York         y',
     fields: { vendor: 'Foo', ship_to: 'Acme, 2 Lane, York' },
   },
+  'cells between tabs stand below each other, also where one is empty': {
+    text: 'PO Number: A-1\nPO Date\tDue Date\tPrint Date\n\t10/31/2025\t10/15/2025',
+    fields: { order_date: null, due_date: '2025-10-31' },
+  },
+  'so do those between pipes': {
+    text: 'PO Number: A-1\n| Bill To | Ship To |\n| Bar | Foo Inc |\n| | 1 Road |\n| Leeds | York |',
+    fields: { ship_to: 'Foo Inc, 1 Road, York' },
+  },
+  'several tabs draw columns themselves': {
+    text: 'PO Number:\tA-1\nVendor:\t\tFoo\nShip To:\tAcme\n\t\t1 Road\n\t\tYork YO1 1AA',
+    fields: { vendor: 'Foo', ship_to: 'Acme, 1 Road, York YO1 1AA' },
+  },
   'a tax that is included adds nothing': {
     text: `${HEAD}\nSubtotal: $119.00\nIncl. VAT: $19.00\nTotal: $119.00`,
     fields: { tax: '19.00', total: '119.00' },

@@ -10,7 +10,13 @@ import {
   isMoneyField,
   type LabelField,
 } from './labels.ts';
-import { type Labelled, valueText, withPlainColumns, withSeparatedColumns } from './layout.ts';
+import {
+  type Labelled,
+  valueText,
+  withAlignedCells,
+  withPlainColumns,
+  withSeparatedColumns,
+} from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Region } from './regions.ts';
 import { hasMoney } from './rows.ts';
@@ -47,7 +53,7 @@ export interface Document {
 /** Reads everything that a document states: labelled values, and the rows of its item tables. */
 export function readDocument(region: Region, source: string): Document {
   const lines = withSeparatedColumns(
-    region.lines.map(({ number, text }) => ({ number, text: withPlainColumns(text) })),
+    withAlignedCells(region.lines).map(({ number, text }) => ({ number, text: withPlainColumns(text) })),
   );
   const text = lines.map((line) => line.text).join('\n');
   const { mark, certain } = decimalMark(text);

@@ -41,6 +41,50 @@ export function withPlainColumns(line: string): string {
     .trimEnd();
 }
 
+const MOST_CELLS = 20;
+const WIDEST_CELL = 60;
+
+/**
+ * Cells between tabs or pipes stand below each other: lines that follow a full one, and have as many cells or fewer. Where
+ * tabs are many, they draw columns themselves.
+ */
+export function withAlignedCells(lines: readonly Line[]): Line[] {
+  const aligned: Line[] = [];
+  for (let at = 0; at < lines.length; ) {
+    const head = cellsBetween(lines[at]?.text ?? '');
+    const isFull = head.length > 1 && head.length <= MOST_CELLS && !head.includes('');
+    const end = lines.findIndex(({ text }, index) => index > at && cellsBetween(text).length < 2);
+    const block = lines.slice(at, !isFull ? at + 1 : end < 0 ? undefined : end);
+    aligned.push(...(isFull ? align(block, head.length) : block));
+    at += block.length;
+  }
+  return aligned;
+}
+
+function align(block: readonly Line[], columns: number): readonly Line[] {
+  const rows = block.map(({ text }) => cellsBetween(text));
+  if (rows.length === 1 || rows.some((cells) => cells.length > columns)) return block;
+  const widths = Array.from({ length: columns }, (_, column) =>
+    Math.min(WIDEST_CELL, Math.max(...rows.map((cells) => (cells[column] ?? '').length))),
+  );
+  let isTable = false;
+  return rows.map((cells, at) => {
+    isTable ||= readHeading(cells.join('   ')) !== null;
+    const padded = cells.map((cell, column) => (cell || (isTable ? EMPTY : '')).padEnd(widths[column] ?? 0));
+    return { number: block[at]?.number ?? 0, text: padded.join('   ').trimEnd() };
+  });
+}
+
+function cellsBetween(line: string): string[] {
+  const cells = line.includes('\t')
+    ? line.split('\t')
+    : line
+        .trim()
+        .replace(/^\||\|$/g, '')
+        .split('|');
+  return cells.map((cell) => cell.trim());
+}
+
 const SEPARATED = [
   /(?<=^|,) ?(?:"((?:[^"]|""){0,500})"(?=,|$)|([^,]*))/g,
   /(?<=^|;) ?(?:"((?:[^"]|""){0,500})"(?=;|$)|([^;]*))/g,

@@ -338,6 +338,14 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\n| Bill To | Ship To |\n| Bar | Foo Inc |\n| | 1 Road |\n| Leeds | York |',
     fields: { ship_to: 'Foo Inc, 1 Road, York' },
   },
+  'a name in capitals beside a label is no value, if the next line has one for each': {
+    text: 'PO Number: A-1\n\nVENDOR      PURCHASER\nFoo Ltd     Acme Inc\n1 Road      2 Lane\n\nPAYMENT TERMS   SALES REP\nNet 30          Ann Lee',
+    fields: { vendor: 'Foo Ltd', payment_terms: 'Net 30' },
+  },
+  'a value in capitals is one, if nothing stands below': {
+    text: 'PO Number: A-1\nVENDOR      FOO LTD\nTERMS       NET 30\nPlease deliver in the morning.',
+    fields: { vendor: 'FOO LTD', payment_terms: 'NET 30' },
+  },
   'several tabs draw columns themselves': {
     text: 'PO Number:\tA-1\nVendor:\t\tFoo\nShip To:\tAcme\n\t\t1 Road\n\t\tYork YO1 1AA',
     fields: { vendor: 'Foo', ship_to: 'Acme, 1 Road, York YO1 1AA' },

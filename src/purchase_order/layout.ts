@@ -157,7 +157,7 @@ function dayBelow(
 
 /**
  * The cell below a label in a row of labels, some of which we may not know: the next line has as many cells, and no label.
- * One label alone is in such a row if there are digits only below it.
+ * One label alone is in such a row if there are digits only below it, or if the row is in capitals and the next is not.
  */
 function cellInGrid(lines: readonly Labelled[], index: number, label: Found): string | undefined {
   const { line, labels } = lines[index] ?? { line: { text: '' }, labels: [] };
@@ -168,6 +168,7 @@ function cellInGrid(lines: readonly Labelled[], index: number, label: Found): st
   if (values.labels.length > 0 || readHeading(values.line.text)) return undefined;
   const [heads, cells] = [cellsOf(line.text), cellsOf(values.line.text)];
   const column = heads.findIndex(({ start }) => start === label.start);
+  if (areTitles(heads, cells) && !looksLikeHeading(line.text)) return cells[column]?.text;
   const isAddress = label.field === 'ship_to' || label.field === 'vendor';
   const isTable = looksLikeHeading(line.text) || cellsOf(next?.line.text ?? '').length === heads.length;
   if (labels.length < 2 && (isAddress || isTable || !areNames(heads, cells))) return undefined;
@@ -177,8 +178,18 @@ function cellInGrid(lines: readonly Labelled[], index: number, label: Found): st
 /** Whether cells are the names of those below: these have digits, and begin where the names do. */
 function areNames(names: readonly Cell[], below: readonly Cell[]): boolean {
   const hasDigit = ({ text }: Cell) => /\d/.test(text);
-  const areAligned = names.every(({ start }, index) => start === below[index]?.start);
-  return areAligned && !names.some(hasDigit) && below.filter(hasDigit).length > 1;
+  return areAligned(names, below) && !names.some(hasDigit) && below.filter(hasDigit).length > 1;
+}
+
+/** Whether cells are in capitals, and those below, which begin where they do, are not. */
+function areTitles(names: readonly Cell[], below: readonly Cell[]): boolean {
+  const isTitle = ({ text }: Cell) => /^[^\p{Ll}\d]+$/u.test(text);
+  const isText = ({ text }: Cell) => /\p{Ll}/u.test(text);
+  return names.length > 1 && areAligned(names, below) && names.every(isTitle) && below.every(isText);
+}
+
+function areAligned(names: readonly Cell[], below: readonly Cell[]): boolean {
+  return names.length === below.length && names.every(({ start }, index) => start === below[index]?.start);
 }
 
 /** A value and what stands below it in its column, up to a blank line, a label, a heading or a rule. */

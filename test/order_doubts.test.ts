@@ -368,6 +368,18 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { due_date: '2025-03-04' },
     warnings: ['VALUE_AMBIGUOUS due_date'],
   },
+  'a dotted date that can only be American says how the others are meant': {
+    text: 'PO Number: A-1\nOrder Date: 10.14.2025\nDue Date: 11.04.2025',
+    fields: { order_date: '2025-10-14', due_date: '2025-11-04' },
+  },
+  'a version or the number of a part does not': {
+    text: 'PO Number: A-1\nFirmware 1.14.2025\nPart 10.14.2025.1 at 10.99.2025\nDue Date: 11.04.2025',
+    fields: { due_date: '2025-04-11' },
+  },
+  'and where one has its day first, so have all': {
+    text: 'PO Number: A-1\nOrder Date: 28.03.2025\nDue Date: 11.04.2025\nVisit: 10.14.2025',
+    fields: { order_date: '2025-03-28', due_date: '2025-04-11' },
+  },
   'the same number as day and month has one reading': {
     text: 'PO Number: A-1\nDue Date: 05/05/2025',
     fields: { due_date: '2025-05-05' },

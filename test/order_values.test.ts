@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { clean } from '../src/mail/text.ts';
-import { readDate } from '../src/purchase_order/dates.ts';
+import { type DateOrder, readDate } from '../src/purchase_order/dates.ts';
 import { fromUnits, multiply, toUnits } from '../src/purchase_order/decimal.ts';
 import { extractOrder } from '../src/purchase_order/extract.ts';
 import { readAmount } from '../src/purchase_order/money.ts';
@@ -83,7 +83,7 @@ test('amounts are read in every notation, and what is no amount is not', () => {
 });
 
 test('dates are read in every notation, and days that do not exist are not', () => {
-  const read = (text: string, order: 'day first' | null = null) => readDate(text, order)?.day ?? null;
+  const read = (text: string, order?: DateOrder) => readDate(text, order)?.day ?? null;
 
   for (const text of [
     '2025-06-18',
@@ -109,7 +109,7 @@ test('dates are read in every notation, and days that do not exist are not', () 
   ]) {
     assert.equal(read(text), '2025-06-18', text);
   }
-  assert.equal(read('03/04/2025', 'day first'), '2025-04-03');
+  assert.equal(read('03/04/2025', { slashed: 'day first', dotted: 'day first' }), '2025-04-03');
   for (const text of [
     '2025-02-30',
     '31 April 2025',

@@ -1,7 +1,14 @@
 import { calendarDay, MONTH_NAME, monthNumber } from '../mail/dates.ts';
 
-/** Whether the day or the month comes first in `03/04/2025`. One for the whole document. */
-export type SlashOrder = 'month first' | 'day first';
+/** Whether the day or the month comes first in a date of numbers. */
+type Order = 'month first' | 'day first';
+
+/** Which comes first in `03/04/2025`, null if nothing tells, and in `03.04.2025`. One for the whole document. */
+export interface DateOrder {
+  readonly slashed: Order | null;
+  readonly dotted: Order;
+}
+const USUAL: DateOrder = { slashed: null, dotted: 'day first' };
 
 export interface DateReading {
   readonly day: string;
@@ -29,16 +36,17 @@ const NAME_BETWEEN = pattern(
   String.raw`(?<day>\d{1,2})(?<between>[-/. ])(?<name>${MONTH_NAME})\k<between>(?<year>\d{4}|\d{2}(?!\s?:))`,
 );
 const YEAR_NAME = pattern(String.raw`(?<year>\d{4})-(?<name>${MONTH_NAME})-(?<day>\d{1,2})`);
-const DOTTED = pattern(String.raw`(?<day>\d{1,2})\.\s?(?<month>\d{1,2})\.\s?(?<year>\d{4}|\d{2})`);
 /** The forms that say by themselves which number is what. */
-const PLAIN = [YEAR_FIRST, YEAR_NAME, DAY_MONTH, MONTH_DAY, NAME_BETWEEN, DOTTED];
+const PLAIN = [YEAR_FIRST, YEAR_NAME, DAY_MONTH, MONTH_DAY, NAME_BETWEEN];
+const DOTTED = pattern(String.raw`(?<first>\d{1,2})\.\s?(?<second>\d{1,2})\.\s?(?<year>\d{4}|\d{2})`);
 const SLASHED = pattern(String.raw`(?<first>\d{1,2})([/-])(?<second>\d{1,2})\2(?<year>\d{4}|\d{2})`);
 
 /**
  * Reads the date that a text begins with; null when it begins with none, or with a day that does not exist.
- * Dotted dates are day first; slashed ones follow the document, and the American order where it does not tell.
+ * Dotted and slashed dates follow the document; where it does not tell, dotted ones are day first, and slashed ones
+ * have the American order.
  */
-export function readDate(text: string, order: SlashOrder | null): DateReading | null {
+export function readDate(text: string, order: DateOrder = USUAL): DateReading | null {
   const line = text.trim().replace(/[\u2010-\u2015\u2212]/g, '-');
   for (const form of PLAIN) {
     const found = form.exec(line);
@@ -53,15 +61,22 @@ export function readDate(text: string, order: SlashOrder | null): DateReading | 
       found[0],
     );
   }
+  const dotted = DOTTED.exec(line);
+  if (dotted?.groups) {
+    const { first, second, year = '' } = dotted.groups;
+    const [month, day] = order.dotted === 'month first' ? [first, second] : [second, first];
+    return reading(fullYear(year), Number(month), Number(day), false, line, dotted[0]);
+  }
   const found = SLASHED.exec(line);
   if (!found?.groups) return null;
   const first = Number(found.groups.first);
   const second = Number(found.groups.second);
-  const dayFirst = first > 12 || (second <= 12 && order === 'day first');
+  const dayFirst = first > 12 || (second <= 12 && order.slashed === 'day first');
   const [month, day] = dayFirst ? [second, first] : [first, second];
   // 25-06-30 may begin with its year.
   const mayBeYearFirst = /^\d\d-\d\d-\d\d$/.test(found[0]) && first >= 20 && first <= 31;
-  const ambiguous = mayBeYearFirst || (order === null && first <= 12 && second <= 12 && first !== second);
+  const ambiguous =
+    mayBeYearFirst || (order.slashed === null && first <= 12 && second <= 12 && first !== second);
   return reading(fullYear(found.groups.year ?? ''), month, day, ambiguous, line, found[0]);
 }
 
@@ -81,18 +96,25 @@ function fullYear(year: string): number {
   return year.length === 2 ? 2000 + Number(year) : Number(year);
 }
 
-/**
- * What the slashed dates of a document have in common: a number above 12 can only be a day. Null when
- * none tells, or when they contradict each other.
- */
-export function slashOrder(text: string): SlashOrder | null {
+const SLASHED_DATES = /(?<![\d/-])(\d{1,2})([/-])(\d{1,2})\2(?:\d{4}|\d{2})(?![\d/-])/g;
+/** With a year in full, and not behind a word that announces a version: "firmware 1.14.2025". */
+const DOTTED_DATES =
+  /(?<![\p{L}\p{N}.,/-])(?<!\b(?:v|ver|version|rev|revision|release|build|firmware|software)\b\.?[ :]{0,2})(\d{1,2})(\.)(\d{1,2})\.(?:19|20)\d\d(?![\p{L}\p{N}]|[.,/-]\d)/giu;
+
+/** What the dates of a document have in common. */
+export function dateOrder(text: string): DateOrder {
+  return { slashed: orderOf(text, SLASHED_DATES), dotted: orderOf(text, DOTTED_DATES) ?? USUAL.dotted };
+}
+
+/** A number from 13 to 31 can only be a day. Null when none tells, or when they contradict each other. */
+function orderOf(text: string, dates: RegExp): Order | null {
+  const isMonth = (number: string | undefined) => Number(number) <= 12;
+  const isDay = (number: string | undefined) => !isMonth(number) && Number(number) <= 31;
   let dayFirst = false;
   let monthFirst = false;
-  for (const [, first, , second] of text.matchAll(
-    /(?<![\d/-])(\d{1,2})([/-])(\d{1,2})\2(?:\d{4}|\d{2})(?![\d/-])/g,
-  )) {
-    if (Number(first) > 12 && Number(second) <= 12) dayFirst = true;
-    if (Number(second) > 12 && Number(first) <= 12) monthFirst = true;
+  for (const [, first, , second] of text.matchAll(dates)) {
+    if (isDay(first) && isMonth(second)) dayFirst = true;
+    if (isDay(second) && isMonth(first)) monthFirst = true;
   }
   if (dayFirst === monthFirst) return null;
   return dayFirst ? 'day first' : 'month first';
@@ -100,5 +122,5 @@ export function slashOrder(text: string): SlashOrder | null {
 
 /** Whether a text is written like a date, whether or not the calendar has it. */
 export function looksLikeDate(text: string): boolean {
-  return [...PLAIN, SLASHED].some((form) => form.test(text.trim()));
+  return [...PLAIN, DOTTED, SLASHED].some((form) => form.test(text.trim()));
 }

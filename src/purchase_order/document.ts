@@ -1,5 +1,5 @@
 import { beginningOf } from '../json.ts';
-import { looksLikeDate, readDate, slashOrder } from './dates.ts';
+import { dateOrder, looksLikeDate, readDate } from './dates.ts';
 import { looksLikeHeading } from './headings.ts';
 import {
   cellOf,
@@ -57,7 +57,7 @@ export function readDocument(region: Region, source: string): Document {
   );
   const text = lines.map((line) => line.text).join('\n');
   const { mark, certain } = decimalMark(text);
-  const style = { mark, order: slashOrder(text) };
+  const style = { mark, order: dateOrder(text) };
   const readDay = (day: string) => readDate(day, style.order);
   const labelsOf = (line: string) => findLabels(line, (field, value) => isPlainly(field, value, style));
   const labelledAs = (line: string) => {

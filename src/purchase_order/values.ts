@@ -1,5 +1,5 @@
 import { beginningOf } from '../json.ts';
-import { readDate, type SlashOrder } from './dates.ts';
+import { type DateOrder, readDate } from './dates.ts';
 import { toUnits } from './decimal.ts';
 import { isDateField, isMoneyField, type LabelField } from './labels.ts';
 import { type Amount, amountsIn, asMoney, CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
@@ -7,7 +7,7 @@ import { type Amount, amountsIn, asMoney, CURRENCY, type Mark, MEASURE, readAmou
 /** How a document writes what can be written in several ways. */
 export interface Style {
   readonly mark: Mark;
-  readonly order: SlashOrder | null;
+  readonly order: DateOrder;
 }
 
 /** A value as it goes into the fields, and what has to be said about it. */
@@ -110,7 +110,7 @@ function isCode(field: LabelField, raw: string): boolean {
 }
 
 /** The dates in a text, wherever they stand. */
-function datesIn(text: string, order: SlashOrder | null): string[] {
+function datesIn(text: string, order: DateOrder): string[] {
   const starts = Array.from(
     text.slice(0, 200).matchAll(/(?<![\p{L}\p{N}])[\p{L}\p{N}]/gu),
     ({ index }) => index,
@@ -127,7 +127,7 @@ function readOrderNumber(text: string, label = ''): Value | null {
     .replace(/[\u2010-\u2015\u2212]/g, '-')
     .trim()
     .replace(ORDER_NUMBER, '');
-  if (readDate(bare, null)) return null;
+  if (readDate(bare)) return null;
   const number = IDENTIFIER.exec(bare)?.[0].replace(/[._/-]+$/, '');
   const inTwo = /^order$/i.test(label) ? null : IN_TWO.exec(bare);
   if (inTwo) return { value: inTwo[0], doubt: 'there is a blank in it' };
@@ -136,7 +136,7 @@ function readOrderNumber(text: string, label = ''): Value | null {
   const isVague = /(?:order|p\.?\s?\/?o\.?)$/i.test(label);
   if (isVague && HOW_MUCH.test(number)) return null;
   if (/^order$/i.test(label) && (NO_NUMBER.test(number) || !STANDS_ALONE.test(rest))) return null;
-  const goesOn = GOES_ON_NUMBER.test(rest) && !readDate(rest.replace(/^[\s/,;&-]+/, ''), null);
+  const goesOn = GOES_ON_NUMBER.test(rest) && !readDate(rest.replace(/^[\s/,;&-]+/, ''));
   const isYear = isVague && /^(?:19|20)\d\d$/.test(number);
   const isCut = /^[^\s.,;:!?()[\]'"’”&/-]/.test(rest);
   const doubt = goesOn

@@ -277,6 +277,18 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nTotal price excl. VAT: £100.00\nplus VAT   £20.00\nplus freight   £5.00\nTotal incl. freight: £125.00`,
     fields: { subtotal: '100.00', tax: '20.00', shipping: '5.00', total: '125.00' },
   },
+  'so it does where the tax bears its rate': {
+    text: `${HEAD}\nTotal before 7% sales tax: $100.00\nSales tax: $7.00\nTotal incl. 7% tax: $107.00`,
+    fields: { subtotal: '100.00', tax: '7.00', total: '107.00' },
+  },
+  'a rate of a tax that is included is no tax': {
+    text: `${HEAD}\nGrand total inclusive of 20% VAT: £220.00`,
+    fields: { tax: null, total: '220.00' },
+  },
+  'nor is that of one to be added': {
+    text: `${HEAD}\nNet total: £100.00 plus 20% VAT\nTotal plus 20% VAT: £120.00`,
+    fields: { subtotal: '100.00', tax: null, total: null },
+  },
   'what is added to a total is not what stands beside it': {
     text: `${HEAD}\nTotal plus VAT: £110.00\nTotal not incl. freight: £105.00\nUnit cost excl. tax: £1.00`,
     fields: { tax: null, shipping: null, total: null },

@@ -32,6 +32,10 @@ const PRICED = String.raw`(?=[^\p{L}]{0,40}(?:[A-Z]{3})?[^\p{L}]{0,20}\d[.,]\d\d
 export const WITH = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|after)(?: of)?`;
 export const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|before|not ${WITH})(?: of)?`;
 
+/** "20% VAT", "7% sales tax" */
+const LEVY = String.raw`(?:\d{1,2}(?:[.,]\d{1,3})?\s?% )?(?:sales |state |local )?${TAX}`;
+const WHOLE = `(?:(?:grand|order) )?total(?: ${SUM})?,?`;
+
 // biome-ignore format: a table
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['po_number',     `${WHOSE}${PO} ?${NUMBER}(?: ?#)?(?: ?(?:\\/|&|and) ?date)?`, `${WHOSE}${PO}`, `${WHOSE}order ?${NUMBER}`, 'order'],
@@ -44,16 +48,16 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
                     '(?:promised?|est(?:imated|\\.)?)(?: delivery)?[ -]date'],
   ['payment_terms', 'payment[ -]terms?|terms? of payment|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
-  ['subtotal',      `sub[ -]?total(?: ${BEFORE} ${TAX})?|untaxed amount|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|total(?: net)?(?: ${SUM})?,? ${BEFORE} ${TAX}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}`],
+  ['subtotal',      `sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|merchandise|items?|lines?) (?:total|amount|value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: ${SUM})?,? ${BEFORE} ${LEVY}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}`],
   ['tax',           `(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
   ['shipping',      `(?:plus )?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b`],
   ['discount',      '(?:less |trade |volume |order |total |wholesale |quantity |special |dealer )?(?:\\d{1,2}(?:[.,]\\d{1,2})?\\s?% )?(?:discount|rebate)'],
-  ['total',         `grand total|order total|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|total(?: ${SUM})? ${WITH} (?:${TAX}|${CARRIAGE})|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, '(?:amount|balance) due'],
+  ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|grand total|order total|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, '(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
                     `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
                     'quot(?:e|ation)|ship(?:ping)? (?:via|method|mode|terms|date|instructions)|ship(?:ped)? (?:via|by)|carrier|f\\.?o\\.?b\\b\\.?(?: point)?|incoterms?|(?:delivery|freight) terms|(?:tax|vat) rate|payment (?:due|method)(?: date)?|valid (?:until|to)|delivery (?:instructions|method|notes?)',
-                    `(?:total (?:${SUM} )?(?:${BEFORE}|plus)|${BEFORE}) (?:${TAX}|${CARRIAGE})`,
+                    `(?:${WHOLE} (?:${BEFORE}|plus)|${BEFORE}) (?:${LEVY}|${CARRIAGE})`,
                     'date', // of something else
                     'notes?|comments?|remarks?|(?:special )?instructions|department|cost cent(?:er|re)|subject|from|to|cc|sent|line items|items'],
 ];
@@ -112,7 +116,7 @@ const BEHIND_WORD = /[\p{L}\p{N}]['’]?\s$|^\W*\p{L}{2,4}\.\s$/u;
 /** What a total says that does not contain the tax: beside its label, or behind its amount. */
 const IS_NET = new RegExp(String.raw`\b(?:net|${BEFORE})(?![\p{L}\p{N}])`, 'iu');
 const ENDS_NET = new RegExp(
-  String.raw`\d\D{0,12}?(?:\bnet(?:to)?|(?:\+|\bplus|\b${BEFORE}) ?${TAX})\)?\.?$`,
+  String.raw`\d\D{0,12}?(?:\bnet(?:to)?|(?:\+|\bplus|\b${BEFORE}) ?${LEVY})\)?\.?$`,
   'iu',
 );
 

@@ -318,6 +318,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nEvent date: 2025-07-19\nCancel by date: 2025-07-01',
     fields: { order_date: null, due_date: null },
   },
+  'nor is a day on which something came the one on which it is due': {
+    text: 'PO Number: A-1\nDelivered on: 10/01/2025\nSample   Delivered on: 2025-10-02\nDelivered by: 2025-10-31',
+    fields: { due_date: '2025-10-31' },
+  },
   'a "need by date" is a due date': {
     text: 'PO Number: A-1\nNeed By Date: 2025-06-20',
     fields: { due_date: '2025-06-20' },

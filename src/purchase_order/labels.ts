@@ -44,7 +44,7 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} date|date (?:of order|ordered)|ordered`, 'issued?(?: date| on)?|date issued', String.raw`(?<!\p{L} )date`],
   ['due_date',      'due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
                     '(?:required|needed|need|receive)[ -]by(?:[ -]date)?|required[ -](?:date|on|delivery(?: date)?)|need(?:ed)?[ -](?:date|on)|req\\.? date|date (?:required|needed)|requested (?:by|date|(?:delivery|receipt)(?: date)?)|must arrive by|required',
-                    'deliver(?:y|ed)?[ -](?:date|time|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival|receipt)(?: date)?|eta|delivery',
+                    '(?!delivered on)deliver(?:y|ed)?[ -](?:date|time|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival|receipt)(?: date)?|eta|delivery|(?<=be )delivered on',
                     '(?:promised?|est(?:imated|\\.)?)(?: delivery)?[ -]date'],
   ['payment_terms', 'payment[ -]terms?|terms? of payment|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
@@ -58,6 +58,7 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
                     `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
                     'quot(?:e|ation)|ship(?:ping)? (?:via|method|mode|terms|date|instructions)|ship(?:ped)? (?:via|by)|carrier|f\\.?o\\.?b\\b\\.?(?: point)?|incoterms?|(?:delivery|freight) terms|(?:tax|vat) rate|payment (?:due|method)(?: date)?|valid (?:until|to)|delivery (?:instructions|method|notes?)',
                     `(?:${WHOLE} (?:${BEFORE}|plus)|${BEFORE}) (?:${LEVY}|${CARRIAGE})`,
+                    'delivered on', // in the past
                     'date', // of something else
                     'notes?|comments?|remarks?|(?:special )?instructions|department|cost cent(?:er|re)|subject|from|to|cc|sent|line items|items'],
 ];

@@ -238,6 +238,9 @@ test('an order number keeps every sign of it; with one that is in no number, it 
 test('a due date has many names', () => {
   for (const label of [
     'Required',
+    'Reqd',
+    "Req'd by",
+    'Req’d date',
     'Requested receipt date',
     'Delivery time',
     'Deliver by',
@@ -248,6 +251,19 @@ test('a due date has many names', () => {
   ])
     for (const behind of [': ', '   '])
       assert.equal(extractOrder(mail(`${label}${behind}2025-07-15`)).fields.due_date, '2025-07-15', label);
+});
+
+test('so have the day of an order and its sums', () => {
+  const read = (line: string) => extractOrder(mail(`PO Number: A-1\n${line}`)).fields;
+
+  for (const behind of [': ', '   ']) {
+    assert.equal(read(`Dated${behind}2025-07-15`).order_date, '2025-07-15');
+    assert.equal(read(`Net order value${behind}$5.00`).subtotal, '5.00');
+    for (const label of ['Release total', 'Amount payable', 'Total amount payable'])
+      assert.equal(read(`${label}${behind}$5.00`).total, '5.00', label);
+  }
+  assert.equal(read('Goods as in your quotation\ndated 2025-07-15').order_date, null);
+  assert.equal(read('Quotation dated: 2025-07-15').order_date, null);
 });
 
 test('a value with characters that could not be decoded is in doubt', () => {

@@ -427,6 +427,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nShip to: Acme\nAttn: Jo\n1 Road, Leeds\nPriority: high`,
     fields: { ship_to: 'Acme, Attn: Jo, 1 Road, Leeds' },
   },
+  'or by when it has to be there, and how': {
+    text: `${HEAD}\nShip To: Acme, 3 Forge Ln, Sheffield S9 2TY by 24 Oct 2025 via UPS Ground.`,
+    fields: { ship_to: 'Acme, 3 Forge Ln, Sheffield S9 2TY' },
+  },
   'or a greeting follows': {
     text: `${HEAD}\nShip To: Acme, 1 Road, Leeds\nBest regards\nJo`,
     fields: { ship_to: 'Acme, 1 Road, Leeds' },
@@ -434,6 +438,10 @@ const CASES: Readonly<Record<string, Case>> = {
   'or what is ordered': {
     text: `${HEAD}\nShip To: Acme\n1 Road, Leeds\n10 x bolts M8\n5 x nuts M8`,
     fields: { ship_to: 'Acme, 1 Road, Leeds' },
+  },
+  'but not at a street that sounds alike': {
+    text: `${HEAD}\nShip To: Stratford by Avon House, 2 Before Lane, Via Air 12, Roma`,
+    fields: { ship_to: 'Stratford by Avon House, 2 Before Lane, Via Air 12, Roma' },
   },
   'a country or a name may follow the postal code': {
     text: `${HEAD}\nShip To:\nAcme\nPO Box 10001\nChicago, IL 60601\nUnited States\nAttn: Jo\nSam Smith`,

@@ -49,6 +49,8 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
       return readDate(raw, order)?.rest === '' ? null : { value: plainText(raw) };
     case 'currency':
       return /\b[A-Z]{3}\b/.test(raw) ? { value: (/\b[A-Z]{3}\b/.exec(raw) ?? [''])[0] } : null;
+    case 'ship_to':
+      return { value: plainText(placeIn(raw, order)) };
     default:
       return { value: plainText(raw.replace(/^(?:company )?name:\s*/i, '')) };
   }
@@ -57,6 +59,19 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
 function plainText(raw: string): string {
   return beginningOf(raw.replace(/\s+/g, ' ').replace(/\s?[,;(]$|\s[-–]$/, ''), 500);
 }
+
+/** Where something goes, without by when and how: "Acme, 1 Road, Leeds by 24 Oct 2025 via UPS". */
+function placeIn(raw: string, order: DateOrder): string {
+  const place = raw.replace(BY_CARRIER, '');
+  const by = BY_WHEN.exec(place);
+  const date = by && readDate(place.slice(by.index + by[0].length), order);
+  return date && !/[,\p{L}\p{N}]/u.test(date.rest) ? place.slice(0, by.index).replace(BY_CARRIER, '') : place;
+}
+
+const BY_WHEN =
+  /(?<=[\p{L}\p{N}.)])(?:,\s?|\s)(?:by|(?:on or )?before|not? later than)\s(?=(?:\p{L}{3,9},? )?(?:the )?(?:\d|\p{L}{3,9}\.? \d))/iu;
+const BY_CARRIER =
+  /(?<=[\p{L}\p{N}.)])(?:,\s?|\s)via\s(?:ups|usps|fedex|dhl|tnt|dpd|truck|ltl|courier|ground|air|sea|ocean|rail|road)(?:\s(?:ground|air|express|freight|mail|next day|overnight|priority|2nd day))?[.!]?$/iu;
 
 /** Whether a text, without a colon before it, is plainly a value of the field and nothing else. */
 export function isPlainly(field: LabelField, text: string, style: Style): boolean {

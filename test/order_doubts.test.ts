@@ -318,6 +318,18 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nEvent date: 2025-07-19\nCancel by date: 2025-07-01',
     fields: { order_date: null, due_date: null },
   },
+  'nor is that of a signature, below it or beside it': {
+    text: 'PO Number: A-1\nDate: 2025-06-02\n\nApproved by: R. Roe\nTitle: Partner\nDate: 2025-06-03\n\nAuthorized Signature   R. Roe   Date: 2025-06-04',
+    fields: { order_date: '2025-06-02' },
+  },
+  'also where no other is named': {
+    text: 'PO Number: A-1\n\nSigned: ______\n\nDate: 2025-06-03',
+    fields: { order_date: null },
+  },
+  'but below a word that only sounds like one it is': {
+    text: 'PO Number: A-1\nSignature Homes Ltd\nAccepted cards: Visa\nDate: 2025-06-02',
+    fields: { order_date: '2025-06-02' },
+  },
   'nor is a day on which something came the one on which it is due': {
     text: 'PO Number: A-1\nDelivered on: 10/01/2025\nSample   Delivered on: 2025-10-02\nDelivered by: 2025-10-31',
     fields: { due_date: '2025-10-31' },

@@ -79,6 +79,7 @@ export function readDocument(region: Region, source: string): Document {
   const impossible: { field: DateField; raw: string }[] = [];
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
+      if (isOfSignature(labelled, index, found)) continue;
       const { rank, strong, qualified, outdated, label, addendum } = found;
       for (const [field, raw] of partsOf(found, valueText(labelled, index, found, readDay))) {
         const value = readValue(field, raw, style, label);
@@ -102,6 +103,15 @@ export function readDocument(region: Region, source: string): Document {
   const priced = labelled.filter(({ line, labels }) => labels.length === 0 && isPriced(line.text, mark));
   const seemsToHaveItems = priced.length > 1 || outside.some((line) => looksLikeHeading(line.text));
   return { source, text, statements, tables, seemsToHaveItems, impossible, mark, markUncertain: !certain };
+}
+
+const SIGNED =
+  /^\W*(?:(?:approved|authori[sz]ed|signed|accepted)(?:\s(?:and accepted\s)?(?:by|for)(?!\p{L}))?|(?:\p{L}+['’]?s?\s)?signature)(?:\s?[:_(]|\s{2}|$|(?<=by|for)\s)/iu;
+
+/** Whether a date without another name is that of who signed, on its line or up to two lines above. */
+function isOfSignature(lines: readonly Labelled[], index: number, { field, label }: Found): boolean {
+  if (field !== 'order_date' || !/^dated?$/i.test(label)) return false;
+  return lines.slice(Math.max(0, index - 2), index + 1).some(({ line }) => SIGNED.test(line.text));
 }
 
 /** Whether a line says how much of something costs what: two numbers, the last one an amount. */

@@ -374,6 +374,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nVENDOR      FOO LTD\nTERMS       NET 30\nPlease deliver in the morning.',
     fields: { vendor: 'FOO LTD', payment_terms: 'NET 30' },
   },
+  'the label of a name is no part of it': {
+    text: 'PO Number: A-1\nVendor: Name: Foo Ltd\nShip To:\nCompany Name: Acme Inc\n1 Road\nYork',
+    fields: { vendor: 'Foo Ltd', ship_to: 'Acme Inc, 1 Road, York' },
+  },
   'several tabs draw columns themselves': {
     text: 'PO Number:\tA-1\nVendor:\t\tFoo\nShip To:\tAcme\n\t\t1 Road\n\t\tYork YO1 1AA',
     fields: { vendor: 'Foo', ship_to: 'Acme, 1 Road, York YO1 1AA' },

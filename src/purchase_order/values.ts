@@ -49,10 +49,10 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
       return readDate(raw, order)?.rest === '' ? null : { value: plainText(raw) };
     case 'currency':
       return /\b[A-Z]{3}\b/.test(raw) ? { value: (/\b[A-Z]{3}\b/.exec(raw) ?? [''])[0] } : null;
-    case 'ship_to':
-      return { value: plainText(placeIn(raw, order)) };
-    default:
-      return { value: plainText(raw.replace(/^(?:company )?name:\s*/i, '')) };
+    default: {
+      const named = raw.replace(/^(?:company )?name:\s*/i, '');
+      return { value: plainText(field === 'ship_to' ? placeIn(named, order) : named) };
+    }
   }
 }
 

@@ -129,7 +129,7 @@ export class Presence {
     const { log } = this.#options;
     const runner = this.#runnerId;
     const session = this.#session;
-    // A beat that is under way has nothing to say any more.
+    // No further beat; and what ends one that is under way concerns nobody any more.
     this.#session = undefined;
     if (runner === undefined) return;
     try {

@@ -40,7 +40,7 @@ export class Records implements AsyncDisposable {
          from sluice.inbox_files
         where workflow = $1 and path = any ($2)
         order by path, seen_at desc`,
-      [paths],
+      [this.#workflow, paths],
     );
     return new Map(rows.map(({ path, stamp }) => [path, stamp]));
   }
@@ -50,6 +50,7 @@ export class Records implements AsyncDisposable {
     const { rows } = await this.#ask(
       'select run_id, is_new from sluice.take_files($1, $2, $3, $4, $5::jsonb[])',
       [
+        this.#workflow,
         mails.map(({ path }) => path),
         mails.map(({ sha256 }) => sha256),
         mails.map(({ stamp }) => stamp),
@@ -66,6 +67,7 @@ export class Records implements AsyncDisposable {
         `select count(*)::integer as open
            from sluice.active_runs
           where workflow = $1 and key like 'sha256 %'`,
+        [this.#workflow],
       );
       if (rows[0].open <= most) return;
       await delay(OPEN_MS, undefined, { signal: this.#signal });
@@ -74,7 +76,7 @@ export class Records implements AsyncDisposable {
 
   /** All runs with a higher number are younger. */
   async lastRun(): Promise<bigint> {
-    const { rows } = await this.#ask('select $1 as workflow, coalesce(max(id), 0) as id from sluice.runs');
+    const { rows } = await this.#ask('select coalesce(max(id), 0) as id from sluice.runs');
     return BigInt(rows[0].id);
   }
 
@@ -85,7 +87,7 @@ export class Records implements AsyncDisposable {
               count(*) filter (where status in ('FAILED', 'CANCELLED'))::integer as failed
          from sluice.runs
         where workflow = $1 and id = any ($2)`,
-      [runs],
+      [this.#workflow, runs],
     );
     return rows[0];
   }
@@ -94,7 +96,7 @@ export class Records implements AsyncDisposable {
     for (;;) {
       this.#signal.throwIfAborted();
       try {
-        const answer = await this.#pool.query(text, [this.#workflow, ...values]);
+        const answer = await this.#pool.query(text, [...values]);
         this.#trouble.over();
         return answer;
       } catch (error) {

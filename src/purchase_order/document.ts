@@ -1,5 +1,6 @@
 import { beginningOf } from '../json.ts';
 import { dateOrder, looksLikeDate, readDate } from './dates.ts';
+import { withAlignedCells, withPlainColumns, withSeparatedColumns } from './drawn_columns.ts';
 import { looksLikeHeading } from './headings.ts';
 import {
   cellOf,
@@ -10,13 +11,7 @@ import {
   isMoneyField,
   type LabelField,
 } from './labels.ts';
-import {
-  type Labelled,
-  valueText,
-  withAlignedCells,
-  withPlainColumns,
-  withSeparatedColumns,
-} from './layout.ts';
+import { type Labelled, valueText } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Region } from './regions.ts';
 import { hasMoney } from './rows.ts';

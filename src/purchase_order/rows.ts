@@ -1,6 +1,6 @@
 import { multiply, sameToTheCent, toUnits } from './decimal.ts';
+import { EMPTY } from './drawn_columns.ts';
 import { type Column, cellsOf, isNaming, isNumeric, type NumberColumn } from './headings.ts';
-import { EMPTY } from './layout.ts';
 import { type Amount, CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
 
 /** One position of an order, numbers as decimal text; null where a column is missing. */

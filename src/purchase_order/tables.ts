@@ -1,7 +1,8 @@
 import { readBlocks } from './blocks.ts';
 import { settleColumns } from './columns.ts';
+import { EMPTY } from './drawn_columns.ts';
 import { type Cell, cellsOf, type Heading, isNumeric, nameOf, RULE, readHeading } from './headings.ts';
-import { EMPTY, SENTENCE } from './layout.ts';
+import { SENTENCE } from './layout.ts';
 import { CURRENCY, type Mark, MEASURE } from './money.ts';
 import type { Line } from './regions.ts';
 import {

@@ -1,0 +1,240 @@
+import { settleColumns } from './columns.ts';
+import { EMPTY } from './drawn_columns.ts';
+import { type Cell, cellsOf, type Heading, isNumeric, nameOf, RULE, readHeading } from './headings.ts';
+import { SENTENCE } from './layout.ts';
+import { type Mark, MEASURE } from './money.ts';
+import type { Line } from './regions.ts';
+import { hasMoney, isProven, type Row, readCells, readRows, readRun, type Shape } from './rows.ts';
+
+/** The item's number, and something behind it. */
+const STARTS_ROW = /^\s*\d{1,4}[.)]?\s+\S/;
+/** After so many lines that are no rows it is no table. */
+const UNREAD_LINES = 20;
+/** "$5", "5.00", and not "1.89 kg" */
+const PRICE = new RegExp(String.raw`\p{Sc}|\d[.,]\d\d(?!\d|\s?${MEASURE}(?![\p{L}\p{N}]))`, 'iu');
+const PAGE_FOOT =
+  /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|(?:continued|page (?:sub-?)?total|(?:carr(?:y|ied)|brought) forward).{0,40}|\d+\s*\/\s*\d+)\s*$/i;
+
+/** What a line is if it has a label: a sum, as stand below a table, or anything else, as may stand under an item. */
+export type Labelling = (text: string) => 'sum' | 'note' | null;
+
+/** What has been read of the tables with headings. What is used comes with its text, as far as that may hold a currency. */
+interface Reading {
+  readonly rows: Row[];
+  readonly used: Map<number, string>;
+  readonly rest: Line[];
+  readonly unread: Line[];
+  readonly unknown: Line[];
+}
+
+/** What is read, and how. */
+interface Source {
+  readonly lines: readonly Line[];
+  readonly mark: Mark;
+  readonly labelledAs: Labelling;
+}
+
+/** The table whose rows are being read. */
+interface Table extends Shape {
+  /** Where its columns begin; empty if that is not known. */
+  readonly starts: readonly number[];
+  /** The number of its first row. */
+  readonly first: number;
+  /** It has a row that reaches the columns of its numbers. */
+  aligned: boolean;
+  /** The rows that went on on the next line. */
+  readonly long: Set<number>;
+  /** How many lines are no rows. */
+  missed: number;
+  /** There are names of groups between the rows. */
+  grouped: boolean;
+  /** A row that goes on on the next line. */
+  begun: string;
+  /** What the last line was, if it was no row. */
+  gap: 'blank' | 'note' | 'end' | null;
+}
+
+export function readHeaded(source: Source): Reading {
+  const reading: Reading = { rows: [], used: new Map(), rest: [], unread: [], unknown: [] };
+  let table: Table | null = null;
+  for (const [index, { number, text }] of source.lines.entries()) {
+    const heading = readHeading(text);
+    if (heading) table = openTable(heading, source, index, reading);
+    else if (reading.used.has(number)) continue;
+    else if (!table || table.gap === 'end' || table.missed >= UNREAD_LINES) {
+      readBehind(table, source, index, reading);
+    } else readBelow(table, source, index, reading);
+  }
+  return reading;
+}
+
+/** Begins with the heading; in a run-together table the rows follow on its line. */
+function openTable(
+  heading: Heading,
+  { lines, mark, labelledAs }: Source,
+  index: number,
+  { rows, used, rest, unknown }: Reading,
+): Table {
+  const { number, text } = lines[index] ?? { number: 0, text: '' };
+  const below = lines.slice(index + 1);
+  const { columns, lacksNumber } = settleColumns(text, heading.columns, below, mark);
+  const cells = cellsOf(text);
+  const starts = cells.length === columns.length ? cells.map(({ start }) => start) : [];
+  used.set(number, text);
+  if (lacksNumber) unknown.push({ number, text });
+  const behind = text.slice(heading.length);
+  if (!RULE.test(behind)) {
+    const wrapped = wrappedLines(below, labelledAs);
+    for (const line of wrapped) used.set(line.number, line.text);
+    const run = readRun([behind, ...wrapped.map((line) => line.text)].join(' '), {
+      columns: heading.columns,
+      mark,
+    });
+    rows.push(...run.rows);
+    if (run.rest !== '') rest.push({ number, text: run.rest });
+  }
+  const state = { aligned: false, missed: 0, grouped: false, begun: '', gap: null };
+  return { columns, mark, starts, first: rows.length, long: new Set(), ...state };
+}
+
+/** Something stood behind the last row; a table may go on, and another one begin that we do not know. */
+function readBehind(
+  table: Table | null,
+  { lines, mark }: Source,
+  index: number,
+  { rows, used, unread }: Reading,
+): void {
+  const { number, text } = lines[index] ?? { number: 0, text: '' };
+  const row = table && table.missed < UNREAD_LINES ? readCells(text, table) : null;
+  if (table && row && row.quantity !== null && row.unit_price !== null) {
+    if (isProven(row)) rows.push(row);
+    else unread.push({ number, text });
+    used.set(number, text);
+    table.gap = null;
+    return;
+  }
+  const foreign = foreignTable(lines, index, mark);
+  for (const line of foreign) used.set(line.number, line.text);
+  unread.push(...foreign.slice(1));
+}
+
+/** A line of a table: a row, a gap, more of a description, or nothing that belongs to it. */
+function readBelow(
+  table: Table,
+  { lines, labelledAs }: Source,
+  index: number,
+  { rows, used, unread }: Reading,
+): void {
+  const { number, text } = lines[index] ?? { number: 0, text: '' };
+  if (text.trim() === '') {
+    table.gap ??= 'blank';
+    return;
+  }
+  if (RULE.test(text) || PAGE_FOOT.test(text)) {
+    used.set(number, '');
+    return;
+  }
+
+  const read = readRows(`${table.begun}${text}`, table) ?? readRows(text, table);
+  const label = labelledAs(text);
+  const isLikely =
+    !label &&
+    (readCells(text, table) !== null ||
+      (table.gap !== 'note' && (!table.aligned || reachesNumbers(text, table))));
+  if (read && (isLikely || read.every(isProven))) {
+    rows.push(...read);
+    used.set(number, text);
+    table.aligned ||= reachesNumbers(text, table);
+    [table.begun, table.gap] = ['', null];
+    return;
+  }
+  if (label || table.gap) {
+    const isNote = label === 'note' || (table.gap === 'note' && /^\s{2}/.test(text));
+    [table.begun, table.gap] = ['', isNote ? 'note' : 'end'];
+    return;
+  }
+  const words = wordsIn(text, table);
+  const isWrapped = words.length === 1 && /^\s{2}/.test(text) && !PRICE.test(text); // "grade 8.8"
+  if ((hasMoney(text, table.mark) && !isWrapped) || words.length > 2) {
+    unread.push({ number, text });
+    used.set(number, '');
+    table.missed += 1;
+    return;
+  }
+
+  // Words alone: the beginning of a row that goes on below, or more of the description above.
+  const next = lines[index + 1]?.text ?? '';
+  const last = rows.at(-1);
+  const nextIsRow = readRows(next, table) !== null;
+  // Before the first row; later in a table that has begun with one, or where numbers stand, not descriptions.
+  const isGroup =
+    nextIsRow && (!last || ((table.grouped || table.columns[0] === 'item') && /^\p{Lu}/u.test(text)));
+  table.grouped ||= isGroup;
+  const tableGoesOn = nextIsRow || labelledAs(next) !== null || isSecondLine(text, rows.length - 1, table);
+  if (STARTS_ROW.test(text) && !(STARTS_ROW.test(next) && nextIsRow) && readRows(`${text}  ${next}`, table)) {
+    table.begun = `${text}  `;
+  } else if (last && !isGroup && goesOn(text, tableGoesOn)) {
+    rows[rows.length - 1] = { ...last, description: [last.description, ...words].join(' ') };
+    table.long.add(rows.length - 1);
+  } else if (!isGroup) {
+    table.gap = 'end';
+    return;
+  }
+  used.set(number, '');
+}
+
+/** Whether a line is as long as one that holds numbers: what ends left of their columns is more of a description. */
+function reachesNumbers(text: string, { columns, starts }: Table): boolean {
+  const first = columns.findIndex(isNumeric);
+  return first < columns.indexOf('description') || text.trimEnd().length > (starts[first] ?? 0);
+}
+
+/** The cells of a line that may be more of a description, and not of the unit in a column of numbers behind it. */
+function wordsIn(text: string, { columns, starts }: Table): string[] {
+  const naming = columns.indexOf('description');
+  const isUnit = (cell: Cell) => {
+    const column = starts.indexOf(cell.start);
+    const isOfNumber = isNumeric(columns[column] ?? 'other') || columns[column] === 'unit';
+    return column > naming && isOfNumber && /^\p{L}{1,10}\.?$/u.test(cell.text);
+  };
+  return cellsOf(text).flatMap((cell) => (cell.text === EMPTY || isUnit(cell) ? [] : cell.text));
+}
+
+/** Whether a line may belong to the last row of a table, because each row before it went on on a second line. */
+function isSecondLine(text: string, last: number, { first, long }: Table): boolean {
+  if (last <= first || long.has(last) || /:\s/.test(text) || SENTENCE.test(text)) return false;
+  return Array.from({ length: last - first }).every((_, index) => long.has(first + index));
+}
+
+/**
+ * A table of something that we do not know: names, one of them that of an amount, and two rows or more below. Its first
+ * line names the columns. Empty when there is none.
+ */
+function foreignTable(lines: readonly Line[], index: number, mark: Mark): readonly Line[] {
+  const names = cellsOf(lines[index]?.text ?? '').map(({ text }) => text);
+  const priced = names.findIndex((name) => isNumeric(nameOf(name)));
+  if (names.length < 3 || priced < 0 || names.some((name) => /[:\d]/.test(name))) return [];
+  const isRow = (text: string) => {
+    const cells = cellsOf(text);
+    return cells.length === names.length && hasMoney(cells[priced]?.text ?? '', mark);
+  };
+  const end = lines.findIndex(
+    ({ text }, at) => at > index && !isRow(text) && (text === '' || !RULE.test(text)),
+  );
+  const found = lines.slice(index, end < 0 ? undefined : end).filter(({ text }) => !RULE.test(text));
+  return found.length > 2 ? found : [];
+}
+
+/** The lines over which a run-together table was wrapped. */
+function wrappedLines(below: readonly Line[], labelledAs: Labelling): readonly Line[] {
+  const end = below.findIndex(
+    ({ text }) => text.trim() === '' || labelledAs(text) !== null || readHeading(text) !== null,
+  );
+  return end < 0 ? below : below.slice(0, end);
+}
+
+/** Whether words under a row are more of its description: indented, or short and with the table going on below. */
+function goesOn(text: string, tableGoesOn: boolean): boolean {
+  if (/^\s{2}/.test(text)) return text.trim().length <= 100;
+  return tableGoesOn && text.length <= 80 && !/[.!?:]$/.test(text.trim());
+}

@@ -5,21 +5,29 @@ import { amount, type Figures, type Place } from '../contest.ts';
 import { chain, openScene, type Scene } from './scene.ts';
 import { startWorkers, type WorkerCost } from './workers.ts';
 
-/** One runner process and two, on the same amount of work that arrives at once. */
+/**
+ * One runner process and two, on the same amount of work that arrives at once: one, two, two, one, as whoever comes
+ * later finds more dead rows.
+ */
 export async function severalRunners({ url, size }: Place): Promise<Figures> {
   const runs = amount(size, 'runs');
   const tasks = amount(size, 'tasks');
   const workflow = chain(tasks);
   await using scene = await openScene(url, [workflow]);
-  const rates: Record<string, number> = {};
-  for (const count of [1, 2]) {
+  const took = { one: 0, two: 0 };
+  for (const who of ['one', 'two', 'two', 'one'] as const) {
+    const count = who === 'one' ? 1 : 2;
     const workers = await startWorkers(url, count, amount(size, 'slots'));
-    await drainBy(scene, url, workflow.name, 500);
-    const took = await drainBy(scene, url, workflow.name, runs);
+    await drainBy(scene, url, workflow.name, 500 * count);
+    took[who] += await drainBy(scene, url, workflow.name, runs);
     await workers.stop();
-    rates[count === 1 ? 'one_tasks_per_s' : 'two_tasks_per_s'] = (runs * tasks) / took;
   }
-  return rates;
+  const done = 2 * runs * tasks;
+  return {
+    one_tasks_per_s: done / took.one,
+    two_tasks_per_s: done / took.two,
+    two_to_one: took.one / took.two,
+  };
 }
 
 /** A burst of runs for one runner: what it costs, and whether the first are as fast as the last. */

@@ -1977,7 +1977,7 @@ declare
   v_cut_off_since timestamptz;
   v_setting       text;
   v_dead          integer;
-  v_until         constant timestamptz := clock_timestamp() + interval '1 s';
+  v_is_ended      boolean;
   v_patience      constant text        := current_setting('lock_timeout');
 begin
   -- Who was cut off or stopped himself gives the others a beat to come back: they may have been so with him.
@@ -1989,20 +1989,17 @@ begin
   alive := found;
 
   -- As in a hop that claims nothing, advance leaves the runs that end. One dead runner a beat: with the runs of one in hand
-  -- we must not wait for those of another. One that somebody else is ending does not count, nor does one of whose runs
-  -- somebody holds one for longer than we wait: another one's turn comes first at some beat.
+  -- we must not wait for those of another. One that somebody else is ending does not count; where somebody holds a run, another
+  -- one's turn comes first at some beat.
   lost_runners := '{}';
   v_setting := set_config('sluice.hop', '{NULL,0}', true);
   v_setting := set_config('lock_timeout', '500ms', true);
   for v_dead in select dead.id from dead_runners(v_cut_off_since) as dead(id) where dead.id <> p_runner_id order by random() loop
-    begin
-      if end_runner(v_dead, 'lost') is not null then
-        lost_runners := array[v_dead];
-      end if;
-    exception when lock_not_available then
-      null;
-    end;
-    exit when lost_runners <> '{}' or clock_timestamp() > v_until;
+    v_is_ended := take_over(v_dead);
+    if v_is_ended then
+      lost_runners := array[v_dead];
+    end if;
+    exit when v_is_ended is not null;
   end loop;
   v_setting := set_config('lock_timeout', v_patience, true);
   v_setting := set_config('sluice.hop', '', true);
@@ -2095,6 +2092,53 @@ BEGIN ATOMIC
  UNION ALL
   SELECT sluice.subject_problems(workflow_problems.p_tasks, workflow_problems.p_input_schema, workflow_problems.p_subject) AS subject_problems;
 END;
+
+-- The tasks of a runner that somebody holds, or their runs, as release_tasks excepts them; all its others are locked.
+CREATE OR REPLACE FUNCTION sluice.held_tasks(p_runner_id integer)
+ RETURNS jsonb
+ LANGUAGE plpgsql
+ SET search_path TO 'sluice', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  return (
+    with free as (
+      select open_tasks.run_id, open_tasks.task_no
+        from open_tasks
+        join runs on runs.id = open_tasks.run_id
+       where open_tasks.runner_id = p_runner_id
+       order by open_tasks.run_id, open_tasks.task_no
+         for no key update skip locked
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('run_id', held.run_id, 'task_no', held.task_no, 'token', held.token)), '[]')
+      from open_tasks as held
+     where held.runner_id = p_runner_id
+       and (held.run_id, held.task_no) not in (select free.run_id, free.task_no from free));
+end;
+$function$;
+
+-- Ends a dead runner and takes its tasks; false if somebody holds some for longer than lock_timeout, and only the others were taken; null if somebody else is ending it.
+CREATE OR REPLACE FUNCTION sluice.take_over(p_runner_id integer)
+ RETURNS boolean
+ LANGUAGE plpgsql
+ SET search_path TO 'sluice', 'pg_temp'
+AS $function$
+begin
+  return case when end_runner(p_runner_id, 'lost') is not null then true end;
+exception when lock_not_available then
+  -- Not so at once: runs that are busy are held most of the time, and are to be had by those who wait.
+  begin
+    perform from runners where runners.id = p_runner_id and runners.ended_at is null for update skip locked;
+    if found then
+      perform release_tasks(p_runner_id, 'LOST', held_tasks(p_runner_id));
+    end if;
+  exception when lock_not_available then
+    null;
+  end;
+  return false;
+end;
+$function$;
 
 -- Runs under way, newest first.
 --   run: The run.

@@ -109,6 +109,9 @@ test('dates are read in every notation, and days that do not exist are not', () 
   ]) {
     assert.equal(read(text), '2025-06-18', text);
   }
+  for (const text of ['CW 25 / 18.06.2025', 'week 25 (18 June 2025)', 'KW25, 2025-06-18'])
+    assert.equal(read(text), '2025-06-18', text);
+  assert.equal(read('week 25'), null);
   assert.equal(read('03/04/2025', { slashed: 'day first', dotted: 'day first' }), '2025-04-03');
   for (const text of [
     '2025-02-30',
@@ -248,6 +251,10 @@ test('a due date has many names', () => {
     'Estimated Delivery Date',
     'Expected receipt',
     'Promise Date',
+    'In-hands date',
+    'Completion date',
+    'Dock date',
+    'Required on site',
   ])
     for (const behind of [': ', '   '])
       assert.equal(extractOrder(mail(`${label}${behind}2025-07-15`)).fields.due_date, '2025-07-15', label);
@@ -255,15 +262,79 @@ test('a due date has many names', () => {
 
 test('so have the day of an order and its sums', () => {
   const read = (line: string) => extractOrder(mail(`PO Number: A-1\n${line}`)).fields;
+  const names = {
+    subtotal: ['Net order value', 'Order Subtotal', 'Items subtotal', 'Merchandise Subtotal', 'Basic value'],
+    tax: ['Estimated tax', 'Order tax', 'Ohio Sales Tax'],
+    shipping: ['Transport', 'Packaging and freight', 'Packing & carriage', 'Estimated shipping'],
+    total: ['Release total', 'Amount payable', 'Total amount payable', 'Total not to exceed'],
+  } as const;
 
   for (const behind of [': ', '   ']) {
-    assert.equal(read(`Dated${behind}2025-07-15`).order_date, '2025-07-15');
-    assert.equal(read(`Net order value${behind}$5.00`).subtotal, '5.00');
-    for (const label of ['Release total', 'Amount payable', 'Total amount payable'])
-      assert.equal(read(`${label}${behind}$5.00`).total, '5.00', label);
+    for (const label of ['Dated', 'Document Date', 'Order placed', 'Placed on', 'Raised', 'Created on'])
+      assert.equal(read(`${label}${behind}2025-07-15`).order_date, '2025-07-15', label);
+    for (const [field, labels] of Object.entries(names))
+      for (const label of labels)
+        assert.equal(read(`${label}${behind}$5.00`)[field as keyof typeof names], '5.00', label);
   }
+  assert.equal(read('Estimated delivery: 2025-07-15').due_date, '2025-07-15');
   assert.equal(read('Goods as in your quotation\ndated 2025-07-15').order_date, null);
   assert.equal(read('Quotation dated: 2025-07-15').order_date, null);
+});
+
+test('where a slashed date can only be the day of the mail in one order, all are read in it', () => {
+  const text = 'PO Number: 1\nOrder Date: 07/04/2025\nRequired: 09/05/2025';
+  const read = (sentOn: string | null, body = text) => {
+    const { fields, warnings } = extractOrder(mail(body, null, sentOn));
+    return [
+      fields.order_date,
+      fields.due_date,
+      warnings.filter(({ field }) => field?.endsWith('date')).length,
+    ];
+  };
+
+  assert.deepEqual(read('2025-04-07'), ['2025-04-07', '2025-05-09', 0]);
+  assert.deepEqual(read('2025-07-04'), ['2025-07-04', '2025-09-05', 0]);
+  for (const sentOn of ['2025-04-08', null]) assert.deepEqual(read(sentOn), ['2025-07-04', '2025-09-05', 2]);
+  assert.deepEqual(read('2025-04-07', `${text}\nOur ref: 04/07/2025`), ['2025-07-04', '2025-09-05', 2]);
+  assert.deepEqual(read('2025-04-07', `${text}\nQuote of 04/30/2025`), ['2025-07-04', '2025-09-05', 0]);
+});
+
+test('a place, terms and a number are known under other names, too', () => {
+  const read = (line: string) => extractOrder(mail(`${line}\nTotal: $5.00`)).fields;
+
+  for (const label of ['Deliver at', 'Place of delivery', 'Deliver goods to', 'Ship To / Service Location'])
+    assert.equal(read(`${label}: 1 Road, Leeds`).ship_to, '1 Road, Leeds', label);
+  for (const label of ['Payment conditions', 'Terms of payt.', 'Conditions of payment'])
+    assert.equal(read(`${label}: 30 days net`).payment_terms, '30 days net', label);
+  for (const line of [
+    'Order N°: 25-0417',
+    'Order nº 25-0417',
+    'P.O. № 25-0417',
+    'P.O. No. 25-0417 dt. 18-Nov-2024',
+    'Purchase Order No. 25-0417 Date: 18-Nov-2024',
+  ])
+    assert.equal(read(line).po_number, '25-0417', line);
+});
+
+test('rupees are Indian unless others are named', () => {
+  const read = (text: string) => {
+    const { total, currency } = extractOrder(mail(`PO Number: 1\n${text}`)).fields;
+    return [total, currency];
+  };
+
+  for (const total of ['Rs. 1500', 'Rs.1,500.00', 'Rs 1500', 'Rs.1500/-'])
+    assert.deepEqual(read(`Total: ${total}`), ['1500.00', 'INR'], total);
+  assert.deepEqual(read('All prices in PKR.\nTotal: Rs. 1500'), ['1500.00', 'PKR']);
+});
+
+test('a currency may be written in words, or said once of all prices', () => {
+  const read = (text: string) => extractOrder(mail(`PO Number: 1\nTotal: 5.00\n${text}`)).fields.currency;
+
+  assert.equal(read('Currency: Euro'), 'EUR');
+  assert.equal(read('Currency: US Dollars'), 'USD');
+  assert.equal(read('This is our order. All prices are in EUR, excluding VAT.'), 'EUR');
+  assert.equal(read('Prices quoted in CHF.'), 'CHF');
+  assert.equal(read('We send it to the EUR 1 office.'), null);
 });
 
 test('a value with characters that could not be decoded is in doubt', () => {

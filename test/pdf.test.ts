@@ -72,6 +72,7 @@ test('orders in PDFs read back as they were written', async () => {
     const attachments = [{ index: 0, name: 'a.pdf', type: 'application/pdf', size: 1, text, error: null }];
     const { fields, warnings } = extractOrder({
       subject: null,
+      sent_on: null,
       text: 'attached',
       html_used: false,
       attachments,

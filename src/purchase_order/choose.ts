@@ -5,7 +5,10 @@ import { same } from './reconcile.ts';
 import { cutRegions, wholeText } from './regions.ts';
 
 /** What of an email the order is read from. */
-export type Mail = Pick<EmailMessage, 'subject' | 'text' | 'html_used' | 'attachments' | 'warnings'>;
+export type Mail = Pick<
+  EmailMessage,
+  'subject' | 'sent_on' | 'text' | 'html_used' | 'attachments' | 'warnings'
+>;
 
 /** Notes something that a person should know. */
 export type Warn = (code: string, field: string | null, message: string) => void;
@@ -16,7 +19,7 @@ export type Warn = (code: string, field: string | null, message: string) => void
  */
 export function chooseDocuments(mail: Mail, warn: Warn): Document[] {
   const [own, ...below] = cutRegions(mail.text, mail.subject);
-  const body = own ? [readDocument(own, mail.html_used ? 'html' : 'body')] : [];
+  const body = own ? [readDocument(own, mail.html_used ? 'html' : 'body', mail.sent_on)] : [];
   const attached: Document[] = [];
   for (const attachment of mail.attachments) {
     if (attachment.error) warn('ATTACHMENT_UNREADABLE', null, attachmentProblem(attachment));
@@ -24,6 +27,7 @@ export function chooseDocuments(mail: Mail, warn: Warn): Document[] {
     const document = readDocument(
       wholeText(attachment.text),
       `attachment ${attachment.name ?? attachment.index + 1}`,
+      mail.sent_on,
     );
     const number = numberOf(document);
     const known = [...body, ...attached].map(numberOf).find((other) => other !== undefined);
@@ -38,7 +42,7 @@ export function chooseDocuments(mail: Mail, warn: Warn): Document[] {
   if (documents.some(hasOrder)) return documents;
 
   const forwarded = below
-    .map((region) => ({ kind: region.kind, document: readDocument(region, 'forwarded') }))
+    .map((region) => ({ kind: region.kind, document: readDocument(region, 'forwarded', null) }))
     .find(({ document }) => hasOrder(document));
   if (!forwarded) return documents;
   if (forwarded.kind === 'quoted') {

@@ -18,7 +18,9 @@ export interface DateReading {
   readonly rest: string;
 }
 
-const LEAD = String.raw`^(?:(?:no later than|not later than|latest|on or before|before|by|on|until|day)\s+)?(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?(?:the\s+)?`;
+/** "CW 15 / 11.04.2025" */
+const WEEK = String.raw`(?:(?:[ck]w|wk|week)\s?\d{1,2}\s?[/,(–-]\s?)?`;
+const LEAD = String.raw`^${WEEK}(?:(?:no later than|not later than|latest|on or before|before|by|on|until|day)\s+)?(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?(?:the\s+)?`;
 const END = String.raw`(?![\p{L}\p{N}]|[/.-]\d)`;
 const ORDINAL = '(?:st|nd|rd|th)?';
 const pattern = (date: string) => new RegExp(LEAD + date + END, 'iu');
@@ -101,9 +103,12 @@ const SLASHED_DATES = /(?<![\d/-])(\d{1,2})([/-])(\d{1,2})\2(?:\d{4}|\d{2})(?![\
 const DOTTED_DATES =
   /(?<![\p{L}\p{N}.,/-])(?<!\b(?:v|ver|version|rev|revision|release|build|firmware|software)\b\.?[ :]{0,2})(\d{1,2})(\.)(\d{1,2})\.(?:19|20)\d\d(?![\p{L}\p{N}]|[.,/-]\d)/giu;
 
-/** What the dates of a document have in common. */
-export function dateOrder(text: string): DateOrder {
-  return { slashed: orderOf(text, SLASHED_DATES), dotted: orderOf(text, DOTTED_DATES) ?? USUAL.dotted };
+/** What the dates of a document have in common; where its numbers do not tell, a date may be that of the mail. */
+export function dateOrder(text: string, sentOn: string | null): DateOrder {
+  return {
+    slashed: orderOf(text, SLASHED_DATES) ?? orderAsSent(text, sentOn),
+    dotted: orderOf(text, DOTTED_DATES) ?? USUAL.dotted,
+  };
 }
 
 /** A number from 13 to 31 can only be a day. Null when none tells, or when they contradict each other. */
@@ -118,6 +123,15 @@ function orderOf(text: string, dates: RegExp): Order | null {
   }
   if (dayFirst === monthFirst) return null;
   return dayFirst ? 'day first' : 'month first';
+}
+
+/** The order in which one of the slashed dates is the day on which the mail was sent; null if there is none, or in both. */
+function orderAsSent(text: string, sentOn: string | null): Order | null {
+  const dates = Array.from(text.matchAll(SLASHED_DATES), ([date]) => date);
+  const fitting = (['month first', 'day first'] as const).filter((slashed) =>
+    dates.some((date) => readDate(date, { ...USUAL, slashed })?.day === sentOn),
+  );
+  return fitting.length === 1 ? (fitting[0] ?? null) : null;
 }
 
 /** Whether a text is written like a date, whether or not the calendar has it. */

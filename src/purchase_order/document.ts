@@ -46,13 +46,13 @@ export interface Document {
 }
 
 /** Reads everything that a document states: labelled values, and the rows of its item tables. */
-export function readDocument(region: Region, source: string): Document {
+export function readDocument(region: Region, source: string, sentOn: string | null): Document {
   const lines = withSeparatedColumns(
     withAlignedCells(region.lines).map(({ number, text }) => ({ number, text: withPlainColumns(text) })),
   );
   const text = lines.map((line) => line.text).join('\n');
   const { mark, certain } = decimalMark(text);
-  const style = { mark, order: dateOrder(text) };
+  const style = { mark, order: dateOrder(text, sentOn) };
   const readDay = (day: string) => readDate(day, style.order);
   const labelsOf = (line: string) => findLabels(line, (field, value) => isPlainly(field, value, style));
   const labelledAs = (line: string) => {

@@ -2,7 +2,7 @@ import { shown } from '../mail/message.ts';
 import { chooseDocuments, contradict, type Mail, numberOf, pick, type Warn } from './choose.ts';
 import { type Document, orderCurrencies, type Statement } from './document.ts';
 import { type LabelField, MONEY_FIELDS } from './labels.ts';
-import { amountsIn, asMoney, currencyOf } from './money.ts';
+import { amountsIn, asMoney, currenciesOfAll, currencyOf } from './money.ts';
 import {
   type Extraction,
   type LineItem,
@@ -120,7 +120,7 @@ export function extractOrder(mail: Mail): Extraction {
   };
 }
 
-/** The currency that the amounts of the order carry, else that of the total where it stands in the text once more. */
+/** The currency that the amounts of the order carry, else that of the total where it stands in the text once more, else that of all. */
 function findCurrency(
   documents: readonly Document[],
   total: string | null,
@@ -130,7 +130,8 @@ function findCurrency(
     amountsIn(text, mark).flatMap(({ value, currency }) =>
       currency !== null && total !== null && same(value, total) ? currency : [],
     );
-  for (const currenciesIn of [orderCurrencies, ofTotal]) {
+  const ofAll = ({ text }: Document) => currenciesOfAll(text);
+  for (const currenciesIn of [orderCurrencies, ofTotal, ofAll]) {
     for (const document of documents) {
       const [raw = '', ...others] = currenciesIn(document);
       const value = raw === '' ? null : currencyOf([raw, ...others], text);

@@ -19,11 +19,12 @@ interface Label {
 }
 
 const PO = String.raw`(?:l?p\.?\s?\/?o\b\.?|purchase[ -]order)`;
-const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|#)`;
+const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|n[°º]|№|#)`;
 
 const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |your |our )?`;
 export const TAX = '(?:tax(?:es)?|vat|[cis]?gst|[hpq]st)';
-const CARRIAGE = '(?:shipping|freight|postage|carriage|delivery)';
+const CARRIAGE = '(?:shipping|freight|postage|carriage|transport(?:ation)?|delivery)';
+const PACKING = '(?:handling|insurance|pack(?:ag)?ing)';
 const SUM = '(?:amount|value|price)';
 /** "CIF Yokohama" */
 const INCOTERM = String.raw`(?:exw|fca|fas|fob|cfr|cif|cpt|cip|dap|dpu|ddp)(?: \p{L}{4,30})?`;
@@ -40,19 +41,19 @@ const WHOLE = `(?:(?:grand|order) )?total(?: ${SUM})?,?`;
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['po_number',     `${WHOSE}${PO} ?${NUMBER}(?: ?#)?(?: ?(?:\\/|&|and) ?date)?`, `${WHOSE}${PO}`, `${WHOSE}order ?${NUMBER}`, 'order'],
   ['vendor',        '(?:vendor|supplier|seller)(?:[ -]name)?|sold by|purchased? from'],
-  ['ship_to',       'ship(?:ping|ped)?(?: all)?(?: items)?[ -]?to(?: address)?|shipping address|deliver(?:ed|y)?[ -]to|delivery (?:address|location)|deliver to address', 'consignee|destination'],
-  ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} date|date (?:of order|ordered)|ordered`, 'issued?(?: date| on)?|date issued', String.raw`(?<!\p{L} )date`, String.raw`(?<!\p{L} )dated(?=\s*:|\s{2})`],
+  ['ship_to',       '(?:ship(?:ping|ped)?(?: all)?(?: items)?[ -]?to(?: address)?|shipping address|deliver(?:ed|y)?(?: (?:all )?(?:goods|items))?[ -](?:to|at)|delivery (?:address|location)|place of delivery|deliver to address)(?: ?\\/ ?\\p{L}+(?: \\p{L}+)?(?=\\s*:))?', 'consignee|destination'],
+  ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} date|date (?:of order|ordered)|ordered`, 'issued?(?: date| on)?|date issued|doc(?:ument|\\.)? date|(?:order )?(?:placed|raised|created)(?: on)?|creation date', String.raw`(?<!\p{L} )date`, String.raw`(?<!\p{L} )dated(?=\s*:|\s{2})`],
   ['due_date',      'due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
-                    '(?:required|req[\'’]?d|needed|need|receive)[ -]by(?:[ -]date)?|required[ -](?:date|on|delivery(?: date)?)|need(?:ed)?[ -](?:date|on)|req(?:\\.|[\'’]?d)? date|date (?:required|needed)|requested (?:by|date|(?:delivery|receipt)(?: date)?)|must arrive by|required|req[\'’]?d',
+                    '(?:required|req[\'’]?d|needed|need|receive)[ -]by(?:[ -]date)?|required[ -](?:date|on(?: site)?|delivery(?: date)?)|need(?:ed)?[ -](?:date|on)|req(?:\\.|[\'’]?d)? date|date (?:required|needed)|requested (?:by|date|(?:delivery|receipt)(?: date)?)|must arrive by|in[ -]hands?(?: date| by)?|(?:completion|dock) date|required|req[\'’]?d',
                     '(?!delivered on)deliver(?:y|ed)?[ -](?:date|time|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival|receipt)(?: date)?|eta|delivery|(?<=be )delivered on',
                     '(?:promised?|est(?:imated|\\.)?)(?: delivery)?[ -]date'],
-  ['payment_terms', 'payment[ -]terms?|terms? of payment|pay(?:ment)? terms', 'terms', 'payment'],
+  ['payment_terms', 'payment[ -](?:terms?|conditions?)|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
-  ['subtotal',      `sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|merchandise|items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: ${SUM})?,? ${BEFORE} ${LEVY}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}`],
-  ['tax',           `(?:sales |state |local |use |plus |total |incl(?:\\.|uding|udes)? )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
-  ['shipping',      `(?:plus )?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?(?:handling|insurance|packing|packaging))?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b`],
+  ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: ${SUM})?,? ${BEFORE} ${LEVY}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}`],
+  ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:sales |state |local |use |plus |total |order |est(?:imated|\\.) |incl(?:\\.|uding|udes)? )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
+  ['shipping',      `(?:plus |(?:order |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b`],
   ['discount',      '(?:less |trade |volume |order |total |wholesale |quantity |special |dealer )?(?:\\d{1,2}(?:[.,]\\d{1,2})?\\s?% )?(?:discount|rebate)'],
-  ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:total )?amount payable|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, '(?:amount|balance) due'],
+  ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:total )?amount payable|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, '(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
                     `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
@@ -73,6 +74,13 @@ const LABELS: readonly Label[] = TABLE.flatMap(([field, ...patterns]) =>
     ),
   })),
 );
+
+/** The words of the labels that a test lets pass, as one pattern. */
+export function wordsOf(isMeant: (field: LabelField | null) => boolean): string {
+  return TABLE.flatMap(([field, ...patterns]) => (isMeant(field) ? patterns : []))
+    .map((words) => `(?:${words})`)
+    .join('|');
+}
 
 /** A label in a line, with the value that follows it there. */
 export interface Found {
@@ -175,7 +183,7 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
 }
 
 /** Every place where a label's words stand, from the left, the longest first. */
-function candidates(line: string) {
+export function candidates(line: string) {
   return LABELS.flatMap(({ field, rank, pattern }) =>
     Array.from(line.matchAll(pattern), (match) => ({
       field,

@@ -5,7 +5,9 @@ export type Mark = '.' | ',';
 
 /** What else may be written with a bare `$`. */
 const OTHER_DOLLARS = 'CAD|AUD|NZD|SGD|HKD|TWD|MXN|ARS|CLP|COP|UYU';
-const CODES = `USD|EUR|GBP|${OTHER_DOLLARS}|CHF|JPY|CNY|INR|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|KRW|TRY|ILS|AED|THB`;
+/** What else may be written with `Rs`. */
+const OTHER_RUPEES = 'PKR|LKR|NPR|MUR';
+const CODES = `USD|EUR|GBP|${OTHER_DOLLARS}|CHF|JPY|CNY|INR|${OTHER_RUPEES}|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|KRW|TRY|ILS|AED|THB`;
 const DOLLARS = 'US|CA|AU|NZ|HK|C|A|S';
 const SIGNS: Readonly<Record<string, string>> = {
   '€': 'EUR',
@@ -23,7 +25,7 @@ const SIGNS: Readonly<Record<string, string>> = {
 };
 
 /** A currency as it stands before or after an amount. */
-export const CURRENCY = String.raw`(?:(?:${DOLLARS})?\$|[€£¥₹]|(?<![A-Za-z])(?:${CODES})(?![A-Za-z]))`;
+export const CURRENCY = String.raw`(?:(?:${DOLLARS})?\$|[€£¥₹]|(?<![A-Za-z])Rs\.?(?![A-Za-z])|(?<![A-Za-z])(?:${CODES})(?![A-Za-z]))`;
 /** The end of an amount without cents: "1.200,-", "1,92,576/-". */
 const EVEN = String.raw`(?:(?<=\d[.,])-{1,2}|\/-)`;
 // biome-ignore format: one line per part
@@ -136,11 +138,20 @@ export function currencyBeside(addendum: string, raw: string): string | null {
   return new RegExp(`\\b(?:${CODES})\\b`).exec(addendum)?.[0] ?? (/\d\s?euros?\b/i.test(raw) ? 'EUR' : null);
 }
 
-/** The currency of an order: a code that is written with its amounts, then a sign; a bare `$` is a US one. */
+/** What a sentence says of all amounts: "All prices are in EUR, excluding VAT." */
+const ALL_IN = new RegExp(String.raw`\b(?:[Pp]rices|[Aa]mounts)(?: \w+){0,2} in (?<code>${CODES})\b`, 'g');
+
+/** The currencies in which all amounts are said to be. */
+export function currenciesOfAll(text: string): string[] {
+  return Array.from(text.matchAll(ALL_IN), ({ groups }) => groups?.code ?? '');
+}
+
+/** The currency of an order: a code that is written with its amounts, then a sign; a bare `$` is a US one, `Rs` an Indian one. */
 export function currencyOf(signs: readonly string[], text: string): string | null {
   const code = signs.find((sign) => /^[A-Z]{3}$/.test(sign));
   if (code) return code;
   const sign = signs[0];
   if (sign === undefined) return null;
-  return SIGNS[sign] ?? new RegExp(`(?<![A-Za-z])(?:${OTHER_DOLLARS})(?![A-Za-z])`).exec(text)?.[0] ?? 'USD';
+  const [usual, others] = sign.startsWith('Rs') ? ['INR', OTHER_RUPEES] : ['USD', OTHER_DOLLARS];
+  return SIGNS[sign] ?? new RegExp(`(?<![A-Za-z])(?:${others})(?![A-Za-z])`).exec(text)?.[0] ?? usual;
 }

@@ -48,13 +48,26 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
     case 'payment_terms':
       return readDate(raw, order)?.rest === '' ? null : { value: plainText(raw) };
     case 'currency':
-      return /\b[A-Z]{3}\b/.test(raw) ? { value: (/\b[A-Z]{3}\b/.exec(raw) ?? [''])[0] } : null;
+      return readCurrency(raw);
     default: {
       const named = raw.replace(/^(?:company )?name:\s*/i, '');
       return { value: plainText(field === 'ship_to' ? placeIn(named, order) : named) };
     }
   }
 }
+
+/** A currency by its code, or by a name that no two countries share. */
+function readCurrency(raw: string): Value | null {
+  const code = /\b[A-Z]{3}\b/.exec(raw)?.[0] ?? NAMED.find(([name]) => name.test(raw))?.[1];
+  return code ? { value: code } : null;
+}
+
+const NAMED: readonly (readonly [RegExp, string])[] = [
+  [/\beuros?\b/i, 'EUR'],
+  [/\bus dollars?\b/i, 'USD'],
+  [/\bpounds? sterling\b/i, 'GBP'],
+  [/\bswiss francs?\b/i, 'CHF'],
+];
 
 function plainText(raw: string): string {
   return beginningOf(raw.replace(/\s+/g, ' ').replace(/\s?[,;(]$|\s[-–]$/, ''), 500);
@@ -82,7 +95,7 @@ export function isPlainly(field: LabelField, text: string, style: Style): boolea
       .trim()
       .replace(ORDER_NUMBER, '')
       .slice(number?.value.length)
-      .replace(/^,? (?:dated?|of|from) /, '');
+      .replace(/^,? (?:dated?|dt|of|from)(?:\.|\b):? /i, '');
     return number !== null && (/^[.,;:]*$/.test(rest) || readDate(rest, style.order)?.rest === '');
   }
   if (isDateField(field)) return readValue(field, text, style) !== null;
@@ -181,10 +194,14 @@ const IN_SUBJECT = [
   /(?<![\p{L}\p{N}])order\s?(?:number|no\b\.?|nr\b\.?|#)?/giu,
 ];
 
+/** What an order is called off from: "against blanket order 4600001220". */
+const FRAMEWORK = /\b(?:against|under|from|of) (?:our )?(?:blanket|framework|frame|outline|standing)\b.*/iu;
+
 /** The order number of a subject line, where it is called one. */
 export function orderNumberInSubject(subject: string): Value | null {
-  for (const { 0: label, index } of IN_SUBJECT.flatMap((names) => [...subject.matchAll(names)])) {
-    const behind = subject.slice(index + label.length).replace(/^\s?[:#]?\s?/, '');
+  const named = subject.replace(FRAMEWORK, '');
+  for (const { 0: label, index } of IN_SUBJECT.flatMap((names) => [...named.matchAll(names)])) {
+    const behind = named.slice(index + label.length).replace(/^\s?[:#]?\s?/, '');
     const number = readOrderNumber(behind, label.trim());
     if (number) return number;
   }

@@ -39,8 +39,8 @@ export async function check({ email, as_of, ...question }: Question): Promise<Ve
   return (await new PurchaseOrderConnector().execute('check', parameters, taskContext())) as Verdict;
 }
 
-export function mail(text: string, subject: string | null = null): Mail {
-  return { subject, text, html_used: false, attachments: [], warnings: [] };
+export function mail(text: string, subject: string | null = null, sentOn: string | null = null): Mail {
+  return { subject, sent_on: sentOn, text, html_used: false, attachments: [], warnings: [] };
 }
 
 export function pdf(text: string): EmailMessage['attachments'][number] {

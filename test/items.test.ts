@@ -218,6 +218,23 @@ test('blanks may group the digits of an amount, also in a table without totals',
   ]);
 });
 
+test('a code is known by whose it is, too', () => {
+  for (const name of [
+    'Cat. No.',
+    'Supplier SKU',
+    'Mfr Part #',
+    "Supplier's Ref",
+    'Your Item',
+    'MPN',
+    'NSN',
+  ]) {
+    const heading = `${name.padEnd(16)}Description    Qty   Price   Total`;
+    const text = `PO Number: 1\n${heading}\nBF-1            Chair          2     $2.50   $5.00`;
+
+    assert.deepEqual(extractOrder(mail(text)).fields.line_items[0]?.item, 'BF-1', name);
+  }
+});
+
 test('a number under a name that is not known is told, if a table lacks one', () => {
   const codes = (table: string) =>
     extractOrder(mail(`PO Number: 7\n${table}`)).warnings.map(({ code }) => code);

@@ -15,6 +15,7 @@ import { type Labelled, valueText } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Region } from './regions.ts';
 import { hasMoney } from './rows.ts';
+import { withColons, withSumsApart } from './run_together.ts';
 import { readTables, type Tables } from './tables.ts';
 import { isPlainly, readValue, type Value } from './values.ts';
 
@@ -56,7 +57,11 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   const readDay = (day: string) => readDate(day, style.order);
   const labelsOf = (line: string) => findLabels(line, (field, value) => isPlainly(field, value, style));
   const labelledAs = (line: string) => {
-    const labels = labelsOf(line).filter(({ strong }) => strong);
+    // A row may stand before them on its line.
+    const apart = labelsOf(withSumsApart(line));
+    const labels = (apart[0]?.start === line.search(/\S/) ? apart : labelsOf(line)).filter(
+      ({ strong }) => strong,
+    );
     const isSum = labels.some(
       ({ field, value }) => isMoneyField(field) && readValue(field, value, style) !== null,
     );
@@ -65,10 +70,12 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
 
   const tables = readTables(lines, mark, labelledAs);
   const outside = lines.map((line) => (tables.used.has(line.number) ? { ...line, text: '' } : line));
-  const labelled: Labelled[] = [...outside, ...tables.rest].map((line) => ({
-    line,
-    labels: labelsOf(line.text),
-  }));
+  const opensWith = (field: LabelField, value: string) =>
+    field === 'po_number' ? /^\S*\d/.test(value) : isDateField(field) && readDay(value) !== null;
+  const labelled: Labelled[] = withColons([...outside, ...tables.rest], opensWith).map(({ number, text }) => {
+    const line = { number, text: withSumsApart(text) };
+    return { line, labels: labelsOf(line.text) };
+  });
 
   const statements: Statement[] = [];
   const impossible: { field: DateField; raw: string }[] = [];

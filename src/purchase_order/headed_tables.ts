@@ -1,6 +1,15 @@
 import { settleColumns } from './columns.ts';
 import { EMPTY } from './drawn_columns.ts';
-import { type Cell, cellsOf, type Heading, isNumeric, nameOf, RULE, readHeading } from './headings.ts';
+import {
+  type Cell,
+  cellsOf,
+  type Heading,
+  headingWithin,
+  isNumeric,
+  nameOf,
+  RULE,
+  readHeading,
+} from './headings.ts';
 import { SENTENCE } from './layout.ts';
 import { type Mark, MEASURE } from './money.ts';
 import type { Line } from './regions.ts';
@@ -12,6 +21,8 @@ const STARTS_ROW = /^\s*\d{1,4}[.)]?\s+\S/;
 const UNREAD_LINES = 20;
 /** "$5", "5.00", and not "1.89 kg" */
 const PRICE = new RegExp(String.raw`\p{Sc}|\d[.,]\d\d(?!\d|\s?${MEASURE}(?![\p{L}\p{N}]))`, 'iu');
+/** What stands above a table, and says nothing. */
+const TITLE = /\s(?:line |order )?items\s?:?\s*$/i;
 const PAGE_FOOT =
   /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|(?:continued|page (?:sub-?)?total|(?:carr(?:y|ied)|brought) forward).{0,40}|\d+\s*\/\s*\d+)\s*$/i;
 
@@ -54,8 +65,9 @@ interface Table extends Shape {
   gap: 'blank' | 'note' | 'end' | null;
 }
 
-export function readHeaded(source: Source): Reading {
+export function readHeaded({ lines, ...style }: Source): Reading {
   const reading: Reading = { rows: [], used: new Map(), rest: [], unread: [], unknown: [] };
+  const source = { lines: lines.map((line) => fromHeading(line, reading)), ...style };
   let table: Table | null = null;
   for (const [index, { number, text }] of source.lines.entries()) {
     const heading = readHeading(text);
@@ -66,6 +78,13 @@ export function readHeaded(source: Source): Reading {
     } else readBelow(table, source, index, reading);
   }
   return reading;
+}
+
+/** A line from the heading of a run-together table on; what stands before it is left to others. */
+function fromHeading({ number, text }: Line, { rest }: Reading): Line {
+  const start = headingWithin(text);
+  if (start > 0) rest.push({ number, text: text.slice(0, start).replace(TITLE, '') });
+  return { number, text: text.slice(start) };
 }
 
 /** Begins with the heading; in a run-together table the rows follow on its line. */

@@ -24,7 +24,7 @@ const NAMES: readonly (readonly [ColumnName, string])[] = [
   ['quantity',    String.raw`(?:order(?:ed)? |new |total |req(?:uired|\.)? )?(?:q'?ty\b\.?|quantity|quant\b\.?)(?: (?:ord(?:ered)?|req(?:uired)?)\b\.?)?|pcs\b\.?|hours`],
   ['maybe_quantity', `ordered|units(?! of)`],
   ['unit',        String.raw`u\/?o?\/?m\b|units?(?: of measure)?|measure|pack(?: size)?`],
-  ['item',        String.raw`(?:item|line|part|product|article|material|catalog(?:ue)?|stock|vendor part) ?${NO}|(?:s|sr|sl)\b\.? ?no\b\.?|[sp]\/n|art\.?[- ]?nr\b\.?|line item|pos(?:ition)?\b\.?|sku|(?:isbn|upc|ean|style|model|sr\b\.?)(?= {2,})|ln\b\.?|line|${NO}|item(?= {2,}| +(?:desc|article|product|part|name|details|goods|sku|qty|quantity|code))|ref\b\.?`],
+  ['item',        String.raw`(?:item|line|part|product|article|material|catalog(?:ue)?|stock|vendor part) ?${NO}|(?:s|sr|sl)\b\.? ?no\b\.?|[sp]\/n|art\.?[- ]?nr\b\.?|line item|pos(?:ition)?\b\.?|(?:supplier|vendor|seller|mfr|mfg|manufacturer|customer|buyer|your|our)\b[.'’]?s? (?:(?:part|item|material|product|article)(?: ?${NO})?|sku|ref(?:erence)?\b\.?)|cat\b\.? ?${NO}|mpn|nsn|sku|(?:isbn|upc|ean|style|model|sr\b\.?)(?= {2,})|ln\b\.?|line|${NO}|item(?= {2,}| +(?:desc|article|product|part|name|details|goods|sku|qty|quantity|code))|ref\b\.?`],
   ['description', `(?:(?:item|product|goods|article|part|material|service) ?(?:&|and|\\/)? ?)?desc(?:ription|\\b\\.?)(?: of (?:goods|items?|work|services?))?|details|particulars|name`],
   ['goods',       `(?:item|article|product|part|material|service|goods) (?:name|title)|title|items?|article|product(?: ?\\/ ?service)?|part|material|services?|goods|activity`],
   ['maybe_total', `(?:net|gross|sum)(?! ?(?:price|cost|weight|wt))`],
@@ -64,6 +64,18 @@ export function readHeading(line: string): Heading | null {
   const behind = line.slice(length);
   if (!columns || /\d/.test(behind)) return columns && { columns, length };
   return { columns: /\p{L}/u.test(behind) ? [...columns, 'other'] : columns, length: line.length };
+}
+
+/** Where a heading begins that was run together with what stands before it; 0 if there is none, or no row behind it. */
+export function headingWithin(line: string): number {
+  if (!/q'?ty|quant/i.test(line) || readHeading(line)) return 0;
+  const starts = Array.from(line.matchAll(/(?<=\S\s+)\p{Lu}/gu), ({ index }) => index);
+  return (
+    starts.find((start) => {
+      const heading = readHeading(line.slice(start));
+      return heading && /\d/.test(line.slice(start + heading.length));
+    }) ?? 0
+  );
 }
 
 /** The names of columns; beside all three numbers, a single one that we do not know says what is ordered if it is the first. */

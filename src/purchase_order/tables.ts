@@ -9,7 +9,7 @@ export interface Tables {
   readonly rows: readonly Row[];
   /** The numbers of the lines that belong to a table, headings included. */
   readonly used: ReadonlySet<number>;
-  /** What stands behind the last row of a run-together table, on its line. */
+  /** What stands before the heading and behind the last row of a run-together table, on their line. */
   readonly rest: readonly Line[];
   /** Lines with amounts that could not be read as a row. */
   readonly unread: readonly Line[];

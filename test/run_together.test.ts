@@ -1,0 +1,105 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { extractOrder } from '../src/purchase_order/extract.ts';
+import { mail } from './support/order_mail.ts';
+
+const read = (text: string) => extractOrder(mail(text)).fields;
+const doubts = (text: string) => extractOrder(mail(text)).warnings.map(({ code }) => code);
+
+test('the heading of a table ends the value that it was run together with', () => {
+  for (const before of [
+    'Due Date: 2025-06-25 Payment Terms: Net 30',
+    'Vendor: Foo',
+    'Ship To: 1 Road, Leeds',
+  ])
+    for (const title of ['', ' LINE ITEMS', ' Items:']) {
+      const text = `PO Number: A-1 ${before}${title} Item Description Qty Unit Price Total 1 Gloves 30 $12.80 $384.00 Subtotal: $384.00 Total: $384.00`;
+      const { line_items, total, ...fields } = read(text);
+
+      assert.deepEqual(line_items, [
+        { item: '1', description: 'Gloves', quantity: 30, unit_price: '12.80', total: '384.00' },
+      ]);
+      assert.equal(total, '384.00');
+      for (const value of Object.values(fields)) assert.doesNotMatch(value ?? '', /items|description/i, text);
+      assert.deepEqual(doubts(text), []);
+    }
+});
+
+test('words that are the names of columns make no table without a row behind them', () => {
+  const text = 'Notes: see Item Description Qty Unit Price Total on page 2\nVendor: Foo\nTotal: $5.00';
+
+  assert.equal(read(text).vendor, 'Foo');
+  assert.deepEqual(read(text).line_items, []);
+});
+
+test('sums that follow one another are told apart, with colons or without', () => {
+  const sums = (text: string) => {
+    const { subtotal, tax, shipping, total } = read(`PO Number: A-1\n${text}`);
+    return [subtotal, tax, shipping, total].join(' ');
+  };
+
+  for (const text of [
+    'Subtotal $530.00 Tax $43.73 Shipping $20.00 Total $593.73',
+    'Subtotal: $530.00 Tax: $43.73 Shipping: $20.00 Total: $593.73',
+    'Subtotal: $530.00 Tax $43.73 Shipping $20.00 Total: $593.73',
+    'Subtotal 530.00 Sales Tax 8.25% 43.73 Freight 20.00 Total USD 593.73',
+    'Goods total £530.00 Carriage £20.00 VAT @ 8.25% £43.73 Order total £593.73',
+    'Subtotal: $530.00, Tax (8.25%): $43.73, Shipping: $20.00, Total: $593.73',
+    'Subtotal: $530.00Tax (8.25%): $43.73Shipping: $20.00Total: $593.73',
+  ])
+    assert.equal(sums(text), '530.00 43.73 20.00 593.73', text);
+});
+
+test('sums behind a run-together table are its end', () => {
+  const { line_items, subtotal, tax, total } = read(
+    'PO Number: A-1\nItem Description Qty Unit Price Total 1 Gloves 30 $12.80 $384.00 Subtotal $384.00 Tax $16.00 Total $400.00',
+  );
+
+  assert.deepEqual([line_items.length, subtotal, tax, total], [1, '384.00', '16.00', '400.00']);
+});
+
+test('a label right behind a number begins a value', () => {
+  const { po_number, vendor, payment_terms, ship_to } = read(
+    'PO Number: PO-6641Vendor: Kestrel\nPayment Terms: Net 30Ship To: 1 Road, Leeds',
+  );
+
+  assert.deepEqual(
+    [po_number, vendor, payment_terms, ship_to],
+    ['PO-6641', 'Kestrel', 'Net 30', '1 Road, Leeds'],
+  );
+});
+
+test('a form needs no colons, on one line or on several', () => {
+  const fields = [
+    'PO Number 0071934',
+    'PO Date 4/14/2025',
+    'Vendor Stonebridge Mills',
+    'Bill To Prairie Linen 900 Grain St',
+    'Ship To Prairie Linen 1450 Depot Ave',
+    'Delivery Date 5/19/2025',
+    'Payment Terms Net 30',
+    'FOB Destination',
+  ];
+
+  for (const text of [fields.join('\n'), `PURCHASE ORDER ${fields.join(' ')}`]) {
+    const { po_number, order_date, vendor, ship_to, due_date, payment_terms } = read(text);
+
+    assert.deepEqual(
+      [po_number, order_date, vendor, ship_to, due_date, payment_terms],
+      ['0071934', '2025-04-14', 'Stonebridge Mills', 'Prairie Linen 1450 Depot Ave', '2025-05-19', 'Net 30'],
+      text,
+    );
+  }
+});
+
+test('prose that speaks of the fields of a form is none', () => {
+  for (const text of [
+    'Vendor must comply with the Payment Terms and Ship To instructions of the Purchase Order.',
+    'The Vendor, the Due Date and the Ship To address are binding.\nPayment Terms are as agreed.',
+  ])
+    assert.deepEqual(
+      Object.values(read(`${text}\n\nTotal: $5.00`)).filter((value) => value !== null),
+      ['USD', '5.00', []],
+      text,
+    );
+});

@@ -316,6 +316,23 @@ test('a place, terms and a number are known under other names, too', () => {
     assert.equal(read(line).po_number, '25-0417', line);
 });
 
+test('taxes on several lines are one if the printed total says so', () => {
+  const read = (lines: string) => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 1\nSubtotal: $1,000.00\n${lines}`));
+    return [fields.tax, ...warnings.map(({ code }) => code)];
+  };
+
+  assert.deepEqual(read('GST 5%: $50.00\nPST 7%: $70.00\nTotal: $1,120.00'), ['120.00']);
+  assert.deepEqual(read('CGST 9%   90.00\nSGST 9%   90.00\nFreight   5.00\nTotal   1,185.00'), ['180.00']);
+  assert.deepEqual(read('VAT 20%: $100.00\nVAT 5%: $25.00\nTotal: $1,125.00'), ['125.00']);
+  assert.deepEqual(read('Tax: $50.00\nTotal: $1,050.00\nTax: $50.00'), ['50.00']);
+  assert.deepEqual(read('GST: $50.00\nPST: $70.00\nTotal: $1,125.00'), [
+    '70.00',
+    'SEVERAL_VALUES',
+    'TOTAL_MISMATCH',
+  ]);
+});
+
 test('rupees are Indian unless others are named', () => {
   const read = (text: string) => {
     const { total, currency } = extractOrder(mail(`PO Number: 1\n${text}`)).fields;

@@ -1,5 +1,6 @@
 import { shown } from '../mail/message.ts';
 import { chooseDocuments, contradict, type Mail, numberOf, pick, type Warn } from './choose.ts';
+import { DECIMAL, fromUnits, toUnits } from './decimal.ts';
 import { type Document, orderCurrencies, type Statement } from './document.ts';
 import { type LabelField, MONEY_FIELDS } from './labels.ts';
 import { amountsIn, asMoney, currenciesOfAll, currencyOf } from './money.ts';
@@ -53,7 +54,8 @@ export function extractOrder(mail: Mail): Extraction {
   };
   const take = (field: LabelField, expected: string | null = null) => {
     for (const document of documents) {
-      const statement = pick(document, field, expected, warn);
+      const statement =
+        (field === 'tax' && allTaxes(document, sums())) || pick(document, field, expected, warn);
       if (!statement) continue;
       const { value, line, label, raw } = statement;
       const { source } = document;
@@ -118,6 +120,21 @@ export function extractOrder(mail: Mail): Extraction {
       ...findMismatches(sums()),
     ],
   };
+}
+
+/** Taxes on several lines, as "GST" and "PST", are one if with all of them, the total is one that is printed. */
+function allTaxes({ statements }: Document, others: Sums): Statement | undefined {
+  const stated = statements.filter(({ strong, outdated }) => strong && !outdated);
+  const taxes = stated.filter(({ field }) => field === 'tax');
+  const [first] = taxes;
+  if (!first || taxes.length < 2) return undefined;
+  const tax = fromUnits(taxes.reduce((sum, { value }) => sum + toUnits(value), 0n));
+  const whole = expectedTotal({ ...others, tax });
+  const isPrinted = ({ field, value }: Statement) =>
+    field === 'total' && whole !== null && same(value, whole);
+  if (!DECIMAL.test(tax) || !stated.some(isPrinted)) return undefined;
+  const all = (part: 'label' | 'raw') => taxes.map((statement) => statement[part]).join(' + ');
+  return { ...first, value: tax, label: all('label'), raw: all('raw') };
 }
 
 /** The currency that the amounts of the order carry, else that of the total where it stands in the text once more, else that of all. */

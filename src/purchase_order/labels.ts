@@ -8,7 +8,7 @@ export type MoneyField = (typeof MONEY_FIELDS)[number];
 export type TextField = 'po_number' | 'vendor' | 'ship_to' | 'payment_terms' | 'currency';
 export type LabelField = DateField | MoneyField | TextField;
 
-export const MONEY_FIELDS = ['subtotal', 'tax', 'shipping', 'discount', 'total'] as const;
+export const MONEY_FIELDS = ['subtotal', 'shipping', 'discount', 'tax', 'total'] as const;
 
 interface Label {
   /** Null for words that end the value before them, and whose own value we do not want. */

@@ -233,6 +233,10 @@ test('hostile text does not take for ever', () => {
     '",',
     '1 - ',
     'SKU; Item; Qty; Price; ',
+    'x qty SKU ',
+    '1Vendor: ',
+    'Tax 8% $1 ',
+    'Vendor Ship To ',
   ];
   for (const bit of bits) {
     for (const line of [bit.repeat(2_000), bit.repeat(20)]) {

@@ -39,6 +39,8 @@ const CELLS = NAMES.map(([column, words]) => ({
   pattern: new RegExp(String.raw`^(?:${words})${SUFFIX}[\s:.]*$`, 'iu'),
 }));
 
+/** The most columns of a table. */
+const COLUMNS = 20;
 /** What goods are known by if not by words. */
 export const CODE = /^(?=\S*\d|[^\p{Ll}]*$)\S+$/u;
 /** A line that is drawn, and says nothing. */
@@ -53,7 +55,7 @@ export function readHeading(line: string): Heading | null {
   const run: ColumnName[] = [];
   let length = 0;
   NEXT.lastIndex = 0;
-  for (let match = NEXT.exec(line); match?.groups; match = NEXT.exec(line)) {
+  for (let match = NEXT.exec(line); match?.groups && run.length < COLUMNS; match = NEXT.exec(line)) {
     const column = NAMES.find(([name]) => match?.groups?.[name] !== undefined)?.[0] ?? 'other';
     if (run.includes(column) && column !== 'other' && column !== 'item') break;
     run.push(column);

@@ -98,7 +98,7 @@ function areAligned(names: readonly Cell[], below: readonly Cell[]): boolean {
   return names.length === below.length && names.every(({ start }, index) => start === below[index]?.start);
 }
 
-/** A value and what stands below it in its column, up to a blank line, a label, a heading or a rule. */
+/** A value and what stands below it in its column, up to a blank line, a label at its edge, a heading or a rule. */
 function below(
   lines: readonly Labelled[],
   index: number,
@@ -124,13 +124,13 @@ function below(
     const cells = cellsOf(line.text);
     // Below a label alone on its line, a block may stand anywhere.
     if (isFirst && heads.length === 1 && cells.length === 1) left = Math.min(left, cells[0]?.start ?? 0);
-    const mine =
+    const inColumn =
       isFirst && labels.length > 1 && cells.length === labels.length && cells.length === heads.length
         ? cells.slice(column, column + 1)
         : cells.filter(({ start }) => start >= left - SLACK && (!right || start < right.start - SLACK));
-    const [first, last] = [mine[0], mine.at(-1)];
-    if (!first || !last) break;
-    if (others.some(({ start }) => start >= first.start && start <= last.start + last.text.length)) break;
+    const mine = upToNextColumn(inColumn, others, right);
+    const first = mine[0];
+    if (!first) break;
     // A label alone has one cell below it.
     if (isFirst && labels.length === 1 && mine.length > 1) break;
     const text = mine.map((cell) => cell.text).join(' ');
@@ -138,10 +138,22 @@ function below(
     if (!isFirst && first.start === 0 && isFinished(parts, text)) break;
     // The next entry of a form, or of a list whose values stand beside their names.
     if (ENTRY.test(text) && !OF_ADDRESS.test(text)) break;
-    if (beside !== '' && mine.length > 1 && first.start < label.valueStart - SLACK) break;
+    if (beside !== '' && inColumn.length > 1 && first.start < label.valueStart - SLACK) break;
     parts.push(text);
   }
   return parts;
+}
+
+/** Cells up to a label, or to one that reaches below the next column: where cells end below each other, it begins anywhere. */
+function upToNextColumn(cells: readonly Cell[], labels: readonly Found[], next?: Cell): readonly Cell[] {
+  const end = cells.findIndex(({ start, text }, index) => {
+    const reaches = start + text.length;
+    return (
+      labels.some((label) => label.start >= start && label.start < reaches) ||
+      (index > 0 && next && reaches > next.start)
+    );
+  });
+  return end < 0 ? cells : cells.slice(0, end);
 }
 
 /** An address that has its postal code lacks no more than a country or a name, and a sentence is no part of one. */

@@ -1,0 +1,50 @@
+import assert from 'node:assert/strict';
+import { test } from 'node:test';
+import { extractOrder } from '../src/purchase_order/extract.ts';
+import { mail } from './support/order_mail.ts';
+
+test('an address goes on beside labels whose column ends, rather than begins, below each other', () => {
+  const { fields } = read(`
+VENDOR                      SHIP TO                     P.O. # 1067
+Tamarind Spice              Fig Co.                     DATE 05/27/2025
+PO Box 3311                 230 Larch Ave           DUE DATE 06/22/2025
+Seattle, WA 98114           Boise, ID  83702`);
+
+  assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
+  assert.equal(fields.vendor, 'Tamarind Spice');
+  assert.deepEqual([fields.order_date, fields.due_date], ['2025-05-27', '2025-06-22']);
+});
+
+test('what reaches below the next column is no part of an address, be its label unknown', () => {
+  const { fields } = read(`
+SHIP TO             P.O. # 1067
+Fig Co.        BUYER Jane Birch
+230 Larch Ave  REVISION NO 2
+Boise, ID  83702`);
+
+  assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
+});
+
+test('labels beside an address that stands below its own do not end it', () => {
+  const { fields } = read(`
+PO # 12
+
+SHIP TO
+Fig Co.            DATE 05/27/2025
+230 Larch Ave  DUE DATE 06/22/2025
+Boise, ID  83702`);
+
+  assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
+});
+
+test('a label at the edge of an address ends it, and so does a line of other columns', () => {
+  const atEdge = read('PO # 12\nShip To: Fig Co.\n         230 Larch Ave\n         Date: 05/27/2025');
+  const another = read('PO # 12\nShip To: Fig Co., 230 Larch Ave\nBuyer Jane       Date: 05/27/2025');
+
+  assert.equal(atEdge.fields.ship_to, 'Fig Co., 230 Larch Ave');
+  assert.equal(another.fields.ship_to, 'Fig Co., 230 Larch Ave');
+});
+
+function read(text: string) {
+  return extractOrder(mail(text));
+}

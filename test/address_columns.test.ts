@@ -45,6 +45,37 @@ test('a label at the edge of an address ends it, and so does a line of other col
   assert.equal(another.fields.ship_to, 'Fig Co., 230 Larch Ave');
 });
 
+test('an address goes on below a line that only the next column has', () => {
+  const { fields } = read(`
+Deliver to:              Delivery date:  12.12.2025
+Norrland Kraft AB        Terms: Net 30
+Terminalvägen 3
+                         Currency: EUR
+SE-861 36 Timrå
+
+Thanks`);
+
+  assert.equal(fields.ship_to, 'Norrland Kraft AB, Terminalvägen 3, SE-861 36 Timrå');
+});
+
+test('below such a line, nothing follows an address that is complete, or that stands elsewhere', () => {
+  const complete = read(`
+  Deliver to:              Delivery date: 12.12.2025
+  Fig Co.                  Terms: Net 30
+  Boise, ID 83702
+                           Currency: USD
+  Buyer Jane`);
+  const elsewhere = read(`
+  Deliver to:              Delivery date: 12.12.2025
+  Norrland Kraft AB        Terms: Net 30
+  SE-861 36 Timrå
+                           Currency: EUR
+    Buyer Jane`);
+
+  assert.equal(complete.fields.ship_to, 'Fig Co., Boise, ID 83702');
+  assert.equal(elsewhere.fields.ship_to, 'Norrland Kraft AB, SE-861 36 Timrå');
+});
+
 function read(text: string) {
   return extractOrder(mail(text));
 }

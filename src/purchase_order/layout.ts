@@ -113,6 +113,7 @@ function below(
   const right = heads.find(({ start }) => start >= (beside === '' ? label.valueStart : label.end));
   const parts = beside === '' ? [] : [beside];
   let left = label.start;
+  let edge: number | undefined;
   for (let next = index + 1; next < lines.length && parts.length < count; next += 1) {
     const { line, labels: others } = lines[next] ?? { line: { text: '' }, labels: [] };
     const isFirst = parts.length === 0;
@@ -128,6 +129,9 @@ function below(
       isFirst && labels.length > 1 && cells.length === labels.length && cells.length === heads.length
         ? cells.slice(column, column + 1)
         : cells.filter(({ start }) => start >= left - SLACK && (!right || start < right.start - SLACK));
+    // Of columns that stand at different heights, each may have lines of its own.
+    const isSkipped = cells.length > 0 && inColumn.length === 0;
+    if (isSkipped && isCellAt(edge, lines[next + 1]) && !hasPostalCode(parts)) continue;
     const mine = upToNextColumn(inColumn, others, right);
     const first = mine[0];
     if (!first) break;
@@ -140,6 +144,7 @@ function below(
     if (ENTRY.test(text) && !OF_ADDRESS.test(text)) break;
     if (beside !== '' && inColumn.length > 1 && first.start < label.valueStart - SLACK) break;
     parts.push(text);
+    edge = first.start;
   }
   return parts;
 }
@@ -156,8 +161,18 @@ function upToNextColumn(cells: readonly Cell[], labels: readonly Found[], next?:
   return end < 0 ? cells : cells.slice(0, end);
 }
 
+/** Whether a line is a single cell that begins at a place. */
+function isCellAt(start: number | undefined, next: Labelled | undefined): boolean {
+  const [cell, another] = cellsOf(next?.line.text ?? '');
+  return cell !== undefined && !another && cell.start === start;
+}
+
 /** An address that has its postal code lacks no more than a country or a name, and a sentence is no part of one. */
 function isFinished(address: readonly string[], next: string): boolean {
   if (COUNTRY.test(next) || OF_ADDRESS.test(next)) return false;
-  return address.some((part) => POSTAL_CODE.test(part)) || next.length > 60 || /[.!?:]$/.test(next);
+  return hasPostalCode(address) || next.length > 60 || /[.!?:]$/.test(next);
+}
+
+function hasPostalCode(address: readonly string[]): boolean {
+  return address.some((part) => POSTAL_CODE.test(part));
 }

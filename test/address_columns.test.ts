@@ -76,6 +76,23 @@ test('below such a line, nothing follows an address that is complete, or that st
   assert.equal(elsewhere.fields.ship_to, 'Norrland Kraft AB, SE-861 36 Timrå');
 });
 
+test('a column begins with the words before its label', () => {
+  const { fields } = read(`
+Please deliver to:       Currency: EUR
+Norrland Kraft AB        Payment terms: Net 30
+Terminalvägen 3
+SE-861 36 Timrå`);
+
+  assert.equal(fields.ship_to, 'Norrland Kraft AB, Terminalvägen 3, SE-861 36 Timrå');
+  assert.deepEqual([fields.currency, fields.payment_terms], ['EUR', 'Net 30']);
+});
+
+test('a sentence that names an address is no column', () => {
+  const { fields } = read('PO # 12\nPlease ship to: Fig Co., 230 Larch Ave, Boise, ID\nWe need it soon');
+
+  assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID');
+});
+
 function read(text: string) {
   return extractOrder(mail(text));
 }

@@ -112,7 +112,9 @@ function below(
   // Where the next column begins, which may have a name that we do not know.
   const right = heads.find(({ start }) => start >= (beside === '' ? label.valueStart : label.end));
   const parts = beside === '' ? [] : [beside];
-  let left = label.start;
+  // Words may stand before the label of a column, which begins with them.
+  const head = heads.findLast(({ start }) => start <= label.start);
+  let left = beside === '' && head ? head.start : label.start;
   let edge: number | undefined;
   for (let next = index + 1; next < lines.length && parts.length < count; next += 1) {
     const { line, labels: others } = lines[next] ?? { line: { text: '' }, labels: [] };

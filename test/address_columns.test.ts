@@ -93,6 +93,29 @@ test('a sentence that names an address is no column', () => {
   assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID');
 });
 
+test('behind a full stop, a greeting or a label with its value ends an address and terms', () => {
+  const inline = read(
+    'PO # 12\nShip to: Keel Boatworks, 3 Slipway, Rockport, TX 78382. Needed by June 6, 2025. Terms net 30.',
+  );
+  const greeting = read('PO # 12\nPayment terms: net 30. Thanks, Dan');
+
+  assert.equal(inline.fields.ship_to, 'Keel Boatworks, 3 Slipway, Rockport, TX 78382');
+  assert.equal(greeting.fields.payment_terms, 'net 30');
+});
+
+test('behind a full stop, other words go on with an address and terms, be they those of a label', () => {
+  const { fields } = read(`
+PO # 12
+Ship to: Mill Co. Ltd., Shipping Dept. Order Desk, 12 Main St. Suite 4, St. Louis, MO 63101
+Payment terms: 2% 10, net 30. Discount is lost later.`);
+
+  assert.equal(
+    fields.ship_to,
+    'Mill Co. Ltd., Shipping Dept. Order Desk, 12 Main St. Suite 4, St. Louis, MO 63101',
+  );
+  assert.equal(fields.payment_terms, '2% 10, net 30. Discount is lost later.');
+});
+
 function read(text: string) {
   return extractOrder(mail(text));
 }

@@ -1,6 +1,6 @@
 import type { DateReading } from './dates.ts';
 import { type Cell, cellsOf, looksLikeHeading, RULE, readHeading } from './headings.ts';
-import { cellOf, type Found, isDateField, isMoneyField } from './labels.ts';
+import { cellOf, type Found, findLabels, isDateField, isMoneyField, type LabelField } from './labels.ts';
 import type { Line } from './regions.ts';
 
 /** The lines of a document, and the labels found in each. */
@@ -10,9 +10,17 @@ export interface Labelled {
 }
 
 const ADDRESS_LINES = 8;
-/** What stands in a mail between its values: a greeting, what is ordered, or six words and more up to a full stop. */
-export const SENTENCE =
-  /^\s*(?:(?:many )?thanks?|thank you|(?:(?:best|kind) )?regards|sincerely|cheers|yours|hello|hi|dear|please|we (?:need|require|want|will|would|are|have|can|expect)|qty|quantity)(?![\p{L}\p{N}-])|\bplease[.!]?$|^\s*(?:[-*•]|\d+\s?x)\s|^\s*(?:\S+\s+){5,40}\S+[.!?]$/iu;
+const LABEL_AND_VALUE = 80;
+/** A greeting, a wish, or what is ordered. */
+const OPENING = String.raw`^\s*(?:(?:many )?thanks?|thank you|(?:(?:best|kind) )?regards|sincerely|cheers|yours|hello|hi|dear|please|we (?:need|require|want|will|would|are|have|can|expect)|qty|quantity)(?![\p{L}\p{N}-])`;
+const OPENS = new RegExp(OPENING, 'iu');
+/** What stands in a mail between its values: such a line, an item of a list, or six words and more up to a full stop. */
+export const SENTENCE = new RegExp(
+  String.raw`${OPENING}|\bplease[.!]?$|^\s*(?:[-*•]|\d+\s?x)\s|^\s*(?:\S+\s+){5,40}\S+[.!?]$`,
+  'iu',
+);
+/** Where a sentence may begin, or an abbreviation ends. */
+const FULL_STOP = /\.\s+(?=\p{Lu})/gu;
 /** "Priority: high", which begins something else, unless it is a part of an address. */
 const ENTRY = /^\p{L}[^:\d]{1,30}(?:\d{4})?:\s+\S/u;
 const OF_ADDRESS =
@@ -25,13 +33,29 @@ const COUNTRY =
 /** A value below its label may begin this much further left. */
 const SLACK = 2;
 
-/** The text of a value: beside its label, else below it in the same column; an address goes on below. */
-export function valueText(
-  lines: readonly Labelled[],
-  index: number,
-  label: Found,
-  readDay: (text: string) => DateReading | null,
-): string {
+type ReadDay = (text: string) => DateReading | null;
+
+/** The text of a value; an address and terms end where another matter begins. */
+export function valueText(lines: readonly Labelled[], index: number, label: Found, readDay: ReadDay): string {
+  const text = textInColumn(lines, index, label, readDay);
+  return label.field === 'ship_to' || label.field === 'payment_terms' ? upToNextMatter(text, readDay) : text;
+}
+
+/** A text up to a full stop with a greeting behind it, or with a label and plainly its value. */
+function upToNextMatter(text: string, readDay: ReadDay): string {
+  const isValue = (field: LabelField, value: string) =>
+    isDateField(field) ? readDay(value) !== null : field === 'payment_terms' && /^net \d/i.test(value);
+  const end = Array.from(text.matchAll(FULL_STOP)).find(({ 0: stop, index }) => {
+    const from = index + stop.length;
+    const rest = text.slice(from, from + LABEL_AND_VALUE);
+    const [label] = findLabels(rest, isValue);
+    return OPENS.test(rest) || (label?.start === 0 && label.value !== '');
+  });
+  return text.slice(0, end?.index);
+}
+
+/** What stands beside a label, else below it in the same column; an address goes on below. */
+function textInColumn(lines: readonly Labelled[], index: number, label: Found, readDay: ReadDay): string {
   const inGrid = cellInGrid(lines, index, label);
   if (label.field === 'ship_to') {
     const first = inGrid === undefined ? cellOf(label.value) : '';
@@ -53,7 +77,7 @@ function dayBelow(
   index: number,
   label: Found,
   beside: string,
-  readDay: (text: string) => DateReading | null,
+  readDay: ReadDay,
 ): string {
   if (label.colon || readDay(beside) || looksLikeHeading(lines[index]?.line.text ?? '')) return beside;
   const [day, another] = below(lines, index, label, '', 2);

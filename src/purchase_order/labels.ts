@@ -129,6 +129,9 @@ const ENDS_NET = new RegExp(
   'iu',
 );
 
+/** No line of an order has more. */
+const MOST_LABELS = 40;
+
 /** Finds the labels of a line. `isValue` says whether a text without a colon before it is what a field looks like. */
 export function findLabels(line: string, isValue: (field: LabelField, text: string) => boolean): Found[] {
   const opensWith = OPENING.exec(line)?.[0].length ?? 0;
@@ -138,6 +141,7 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
   const all = candidates(line);
   for (const first of all) {
     if (first.start < from) continue;
+    if (found.length === MOST_LABELS) break;
     const after = (first.field === null || isMoneyField(first.field) ? AFTER_MONEY : AFTER).exec(
       line.slice(first.end),
     );

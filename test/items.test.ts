@@ -369,7 +369,6 @@ test('so are lines that end with amounts, where no table has a heading, and a he
     extractOrder(mail(`PO Number: 7\n${text}\nTotal: $25.00`)).warnings.map(({ code }) => code);
 
   assert.deepEqual(codes('Rod    10 pcs   $2.00   $20.00\nNut     5 pcs   $1.00    $5.00'), ['ROWS_UNREAD']);
-  assert.deepEqual(codes('1) Rod, 10 pcs x 2.00 USD = 20.00 USD\n2) Nut, 5 pcs = 5.00 USD'), ['ROWS_UNREAD']);
   assert.deepEqual(codes('Item #  Description  Qty  UOM\nJS-114  Wax  12  pail'), ['ROWS_UNREAD']);
   assert.deepEqual(codes('Item; Description; Qty; UOM\nJS-114; Wax; 12; pail'), ['ROWS_UNREAD']);
   assert.deepEqual(codes('Please send rods, nuts, a quantity of caps, and washers'), []);
@@ -389,6 +388,75 @@ test('items may be lines of a list, if their products are right', () => {
   ]);
   assert.deepEqual(read('• 4 ea - seal - $212.50 each - $840.00'), []);
   assert.deepEqual(read('Deliveries:\n5 - Aug - 3 - 15\nPayment:\n1 - on order - $30.00 - $30.00'), []);
+});
+
+for (const [line, read] of [
+  ['- 24 Kraft coffee bags @ $0.50 each = $12.00', 'null | Kraft coffee bags | 24 | 0.50 | 12.00'],
+  ['- 10 rolls Tin tie @ $24.00 ea = $240.00', 'null | Tin tie | 10 | 24.00 | 240.00'],
+  ['- 24 x Gloves - £6.45 each = £154.80', 'null | Gloves | 24 | 6.45 | 154.80'],
+  ['24 Bags - $2.00 each = $48.00', 'null | Bags | 24 | 2.00 | 48.00'],
+  ['1) 5,000 Kraft bags, 12oz - $0.31 ea - $1,550.00', '1 | Kraft bags, 12oz | 5000 | 0.31 | 1550.00'],
+  ['100 pcs CTRL, 4 layer: USD 3.92/pc = USD 392.00', 'null | CTRL, 4 layer | 100 | 3.92 | 392.00'],
+  ['• 12 - Assembly X - $10.00 each - $120.00', 'null | Assembly X | 12 | 10.00 | 120.00'],
+  ['2 sets of Allen keys, 3.00 EUR per set, 6.00 EUR.', 'null | Allen keys | 2 | 3.00 | 6.00'],
+  ['5 box spanners @ $10.00 each = $50.00', 'null | box spanners | 5 | 10.00 | 50.00'],
+  ['1. Rod, 10 pcs x 2.00 USD = 20.00 USD', '1 | Rod | 10 | 2.00 | 20.00'],
+  ['Tin tie - 10 pcs @ $24.00', 'null | Tin tie | 10 | 24.00 | null'],
+  ['10 kg Salt @ $24.00/kg', 'null | Salt | 10 | 24.00 | null'],
+] as const) {
+  test(`"${line}" is a row`, () => {
+    const { fields, warnings } = extractOrder(
+      mail(`PO Number: 7\n\n${line}\n- 4 ea Cap @ $2.00 each = $8.00`),
+    );
+
+    const rows = fields.line_items.map((row) =>
+      [row.item, row.description, row.quantity, row.unit_price, row.total].map(String).join(' | '),
+    );
+    assert.deepEqual(rows, [read, 'null | Cap | 4 | 2.00 | 8.00']);
+    assert.deepEqual(warnings, []);
+  });
+}
+
+for (const line of [
+  '- 24 Kraft coffee bags @ $0.50 each = $13.00',
+  '- 24 Kraft coffee bags @ $0.50 each',
+  '- 24 x Gloves £6.45 each (black)',
+  '- Nut, 5 pcs = 5.00 USD',
+  '2 x 4 lumber @ $5.00 each',
+  '5 mm drill - 10 pcs @ $2.00',
+  '5000 pcs Screw @ $31.00/M',
+  '10 bags Salt @ $24.00/kg',
+  'As agreed - 10 pcs @ $24.00',
+  'Qty - 10 pcs @ $24.00',
+  '10 x Rod @ $5.00 = $50.00 and 5 x Nut @ $1.00 = $5.00',
+]) {
+  test(`"${line}" is no row, but told`, () => {
+    for (const others of ['', '\n- 4 ea Cap @ $2.00 each = $8.00']) {
+      const { fields, warnings } = extractOrder(mail(`PO Number: 7\n\n${line}${others}`));
+
+      assert.equal(fields.line_items.length, others === '' ? 0 : 1);
+      assert.deepEqual(
+        warnings.map(({ code }) => code),
+        ['ROW_UNREAD'],
+      );
+    }
+  });
+}
+
+test('sentences, sums and dates are no rows of a list, and not told', () => {
+  const lines = [
+    'We ordered 10 pcs @ $24.00',
+    'Order for 10 pcs bags @ $24.00, as last year.',
+    '1. Payment within 30 days, $50 fee if late',
+    '- Valid until 5 July, max. $500',
+    '- Delivery of 5 boxes on 5.10.2025',
+    '- Total: $50.00',
+  ];
+
+  for (const line of lines) {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n\n${line}`));
+    assert.deepEqual([fields.line_items, warnings], [[], []], line);
+  }
 });
 
 test('items may be given as lines of label and value, with or without blank lines, numbers and totals', () => {

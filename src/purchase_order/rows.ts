@@ -215,31 +215,6 @@ function bareItem(text: string | null): string | null {
   return text?.replace(/^#(?=.)|[.)]$/g, '') || null;
 }
 
-const LISTED =
-  /^[\s*•·-]*(?:\d{1,3}[.)]\s+)?(?<quantity>\d[\d.,]{0,15})\s?(?:x|×|pcs\.?|units? of)\s+(?<description>.{2,120}?),?\s+(?:@|at|à)\s?(?<price>[^=]{1,20}?)(?:\s?(?:each|ea\.?|per \p{L}+|\/\p{L}+))?\s?(?:=|→|->)\s?(?<total>.{1,20}?)\.?$/iu;
-
-const DASHED = new RegExp(
-  String.raw`^[\s*•·-]*(?:\d{1,3}[.)]\s+)?(?<quantity>\d[\d.,]{0,15})\s?${MEASURE}\.?\s[-–—]\s(?<description>.{2,120}?)\s[-–—]\s` +
-    String.raw`(?<price>[^-–—]{1,20}?)(?:\s?(?:each|ea\.?|per \p{L}+|\/\p{L}+))?\s[-–—=]\s(?<total>[^-–—]{1,20}?)\.?$`,
-  'iu',
-);
-
-/** A line of a list, `- 10 x Bracket @ $5.00 = $50.00` or `10 pcs - Bracket - $5.00 - $50.00`: a row only if its product is right. */
-export function readListed(line: string, mark: Mark): Row | null {
-  const found = LISTED.exec(line) ?? DASHED.exec(line);
-  const { quantity = '', description = '', price = '', total = '' } = found?.groups ?? {};
-  const number = (text: string) => readAmount(text, mark)?.value ?? null;
-  const row = {
-    item: null,
-    description,
-    quantity: number(quantity),
-    unit_price: number(price),
-    total: number(total),
-    discounted: false,
-  };
-  return isProven(row) ? row : null;
-}
-
 /** Whether a line holds something that is printed as money. */
 export function hasMoney(line: string, mark: Mark): boolean {
   return tokensOf(line, mark).some(({ amount }) => amount?.isMoney);

@@ -1,8 +1,9 @@
 import { readBlocks } from './blocks.ts';
 import { type Labelling, readHeaded } from './headed_tables.ts';
+import { isListed, readListed } from './listed_rows.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
-import { type Row, readListed } from './rows.ts';
+import { isProven, type Row } from './rows.ts';
 
 /** The item tables of a document. */
 export interface Tables {
@@ -21,16 +22,20 @@ export interface Tables {
 
 /** Finds the items: in tables with headings, else in lines that say everything by themselves, else in blocks. */
 export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Labelling): Tables {
-  const { rows, used, ...others } = readHeaded({ lines, mark, labelledAs });
-  for (const { number, text } of used.size === 0 ? lines : []) {
-    const row = readListed(text, mark);
-    if (!row) continue;
-    rows.push(row);
-    used.set(number, text);
+  const { rows, used, unread, ...others } = readHeaded({ lines, mark, labelledAs });
+  const listed: Line[] = [];
+  for (const line of used.size === 0 ? lines : []) {
+    const row = readListed(line.text, mark);
+    const isRow = row && (isProven(row) || labelledAs(line.text) === null);
+    if (isRow) {
+      rows.push(row);
+      used.set(line.number, line.text);
+    } else if (isListed(line.text, mark) && labelledAs(line.text) === null) listed.push(line);
   }
   const blocks = used.size === 0 ? readBlocks(lines, mark, labelledAs) : null;
   rows.push(...(blocks?.rows ?? []));
   for (const [number, text] of blocks?.used ?? []) used.set(number, text);
+  if (!blocks?.rows.length) unread.push(...listed);
   const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
-  return { ...others, rows, used: new Set(used.keys()), currencies };
+  return { ...others, rows, unread, used: new Set(used.keys()), currencies };
 }

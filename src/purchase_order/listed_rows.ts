@@ -1,0 +1,104 @@
+import { isKnown } from './headings.ts';
+import { CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
+import { hasMoney, isProven, type Row } from './rows.ts';
+
+/** What a line of a list says, as printed. */
+interface Listed {
+  readonly item?: string;
+  readonly quantity: string;
+  readonly unit?: string;
+  readonly description: string;
+  /** The price is called one: "@ $5.00". */
+  readonly at?: string;
+  readonly price: string;
+  readonly per?: string;
+  readonly total?: string;
+}
+
+const BULLET = String.raw`(?:[*•·-]|\d{1,3}[.)](?=\s))`;
+const OPENING = String.raw`^[\s*•·-]*(?:(?<item>\d{1,3})[.)]\s+)?`;
+/** What counts goods, unless it may be the first word of their name, as in "box spanner". */
+const COUNTER = String.raw`(?:x|×|(?!(?:box|can|case|day|drum|hour|kit|pack|pallet|set|sheet|tube)\s\p{L}(?!f\s))${MEASURE})(?![\p{L}\p{N}])\.?`;
+const QUANTITY = String.raw`(?<quantity>\d(?:[\d.,]{0,14}\d)?)(?:\s?(?<unit>${COUNTER}))?`;
+const DESCRIPTION = String.raw`(?<description>(?![-–—*•·@=\s]|${CURRENCY}).{0,119}?[^\s,:])`;
+const DASH = '[-–—]';
+const AMOUNT = String.raw`(?:${CURRENCY}\s{0,3})?\d(?:[\d.,'’]{0,14}\d)?(?: \d{3}(?:[.,]\d\d)?){0,3}(?:,-|\/-)?(?:\s?${CURRENCY})?`;
+const PER = String.raw`(?<per>\s?(?:each|ea\b\.?|(?:per\s|\/\s?)\p{L}{1,10}))`;
+const TOTAL = String.raw`(?:\s?(?:=|→|->)|\s${DASH}|[,:])\s{0,3}(?<total>${AMOUNT})`;
+const PRICE = String.raw`(?<price>${AMOUNT})${PER}?(?:${TOTAL})?\.?\s*$`;
+/** `10 pcs Bracket @ $5.00 = $50.00` */
+const COUNT_FIRST = new RegExp(
+  String.raw`${OPENING}${QUANTITY}(?:\s+of|\s${DASH})?\s+${DESCRIPTION}(?:(?:,|\s${DASH})?\s+(?<at>@|at|à)\s?|\s${DASH}\s|[,:]\s|\s?=\s?)${PRICE}`,
+  'iu',
+);
+/** `Bracket - 10 pcs @ $5.00` */
+const COUNT_BEHIND = new RegExp(
+  String.raw`${OPENING}${DESCRIPTION}(?:\s${DASH}|[,:])\s${QUANTITY}(?:,?\s?(?<at>@|at\s|à\s|x\s|×)\s?|\s${DASH}\s|,\s)${PRICE}`,
+  'iu',
+);
+
+/**
+ * A line of a list: a row if its product is right. One without a total has to leave no doubt of what its numbers are: how
+ * many of what, `@`, and the price.
+ */
+export function readListed(line: string, mark: Mark): Row | null {
+  const found = readings(line);
+  const proven = found.find(
+    (listed) => (listed.unit || listed.at || listed.per) && isProven(rowOf(listed, mark)),
+  );
+  if (proven) return rowOf(proven, mark);
+  const [only, another] = found;
+  return only && !another && isPlain(only, mark) ? rowOf(only, mark) : null;
+}
+
+/** Whether a line of a list says how many of something cost what, in whatever way. */
+export function isListed(line: string, mark: Mark): boolean {
+  if (!hasMoney(line, mark)) return false;
+  return readings(line).length > 0 || COUNTED.test(line) || PRICED.test(line);
+}
+
+const SOME_QUANTITY = String.raw`\d[\d.,]{0,15}\s?${COUNTER}[\s,]`;
+const COUNTED = new RegExp(String.raw`${OPENING}${SOME_QUANTITY}.{0,200}?(?:@|${CURRENCY})\s?\d`, 'iu');
+/** With a bullet, and an amount as its end. */
+const PRICED = new RegExp(
+  String.raw`^\s*${BULLET}\s*(?:\d[\d.,]{0,15}\s\p{L}|.{0,120}?(?<![\p{L}\d.,-])${SOME_QUANTITY}).{1,120}?(?<!\d)${AMOUNT}${PER}?\.?\s*$`,
+  'iu',
+);
+
+/** What a line of a list may say. */
+function readings(line: string): Listed[] {
+  return [COUNT_FIRST, COUNT_BEHIND].flatMap((form) => {
+    const { quantity, description, price, ...others } = form.exec(line)?.groups ?? {};
+    return quantity && description && price ? { quantity, description, price, ...others } : [];
+  });
+}
+
+const CARRIES = new RegExp(CURRENCY);
+const BARE = /^\p{L}[^@=:.!?]*$/u;
+/** Words of sentences, which are in no name of goods. */
+const TELLS =
+  /(?<![\p{L}\p{N}])(?:we|i|you|it|our|your|as|if|was|were|is|are|be|please|last|each|price[ds]?|quoted?|offer(?:ed)?|order(?:ed)?|agreed|confirmed|same|again|min(?:imum)?|max(?:imum)?|moq|instead|not)(?![\p{L}\p{N}])/iu;
+
+/** Whether a line without a total can only be a row. */
+function isPlain({ unit, description, at, price, per, total }: Listed, mark: Mark): boolean {
+  const of = per?.replace(/^\s?(?:per|\/)?\s?|\.$/gi, '').toLowerCase();
+  const isEach = !of || /^(?:each|ea|pcs?|piece|unit)$/.test(of) || of === unit?.toLowerCase();
+  const isGoods =
+    BARE.test(description) &&
+    ![TELLS, CARRIES].some((words) => words.test(description)) &&
+    !isKnown(description);
+  const isPrice = at === '@' && isEach && readAmount(price, mark)?.isMoney === true;
+  return total === undefined && unit !== undefined && isGoods && isPrice;
+}
+
+function rowOf({ item, quantity, description, price, total }: Listed, mark: Mark): Row {
+  const number = (text = '') => readAmount(text, mark)?.value ?? null;
+  return {
+    item: item ?? null,
+    description,
+    quantity: number(quantity),
+    unit_price: number(price),
+    total: number(total),
+    discounted: false,
+  };
+}

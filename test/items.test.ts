@@ -235,6 +235,25 @@ test('a code is known by whose it is, too', () => {
   }
 });
 
+test('what is free has no price, and is a row if it costs nothing', () => {
+  const read = (cells: string) => {
+    const { fields, warnings } = extractOrder(
+      mail(`PO Number: 7\n${HEADING}1  Rod  5  $2.00  $10.00\n${cells}`),
+    );
+    const rows = fields.line_items.slice(1).map((row) => `${row.quantity} ${row.unit_price} ${row.total}`);
+    return [...rows, ...warnings.map(({ code }) => code)].join();
+  };
+
+  for (const free of ['FOC', 'F.O.C.', 'N/C', 'free', 'Free of charge', 'no charge', 'included', 'incl.'])
+    assert.equal(read(`2  Case  3  ${free}  0.00`), '3 null 0.00', free);
+  assert.equal(read('2  Case  3  FOC  FOC'), '3 null null');
+  assert.equal(read('2  Case  3  no charge  -'), '3 null null');
+  assert.equal(read('2  Case  3  $2.00  FOC'), '3 2.00 null');
+  assert.equal(read('2  Case  3  FOC  $6.00'), 'ROW_UNREAD');
+  assert.equal(read('2  Case  free  $2.00  $6.00'), 'ROW_UNREAD');
+  assert.equal(read('2  Case  3  tbc  $6.00'), 'ROW_UNREAD');
+});
+
 test('a number under a name that is not known is told, if a table lacks one', () => {
   const codes = (table: string) =>
     extractOrder(mail(`PO Number: 7\n${table}`)).warnings.map(({ code }) => code);

@@ -31,6 +31,8 @@ const LINE_WORDS = 2_000;
 const UNIT = new RegExp(String.raw`^(?:${MEASURE}|in|x|@|at)\.?$`, 'i');
 const PER_UNIT = /\s?(?:\/|per |@)\s?\p{L}{1,10}\.?$|\s(?:each|ea)\.?$/iu;
 const UNIT_BEHIND = /(?<=\d)\s*(?:\p{L}{1,10}[23]?\.?|\(\p{L}{1,10}\))$/u;
+/** What stands in place of a price. */
+const FREE = /^(?:f\.?o\.?c\.?|n\/?c|free(?: of charge)?|no[- ]charge|included|incl\.?)$/i;
 const UNIT_WORD = /^\p{L}{1,10}[23]?\.?$/u;
 const ITEM = /^#?(?=\S*\d)[\p{L}\p{N}][\p{L}\p{N}._/-]{0,29}[.)]?$/u;
 
@@ -69,10 +71,15 @@ export function readCells(line: string, { columns, mark }: Shape): Row | null {
   };
   const number = (column: NumberColumn) => {
     const text = cell(column);
-    return text === null ? null : numberIn(column, text, mark)?.value;
+    if (text === null || (column !== 'quantity' && (text === '-' || FREE.test(text)))) return null;
+    return numberIn(column, text, mark)?.value;
   };
   const [quantity, unit_price, total] = [number('quantity'), number('unit_price'), number('total')];
   if (quantity === undefined || unit_price === undefined || total === undefined) return null;
+  // What is free is so many of something, and costs nothing.
+  const isFree = FREE.test(cell('unit_price') ?? '') || FREE.test(cell('total') ?? '');
+  const costs = unit_price === null && total !== null && toUnits(total) !== 0n;
+  if (isFree && (quantity === null || costs)) return null;
   // More of the description above, and nothing else.
   if (cells.length > 2 && cells.filter(({ text }) => text !== EMPTY).length === 1) return null;
   const [item, description] = [cell('item'), cell('description')];

@@ -383,15 +383,85 @@ test('a table of which no row can be read is told', () => {
   );
 });
 
-test('so are lines that end with amounts, where no table has a heading, and a heading without prices', () => {
+test('so are lines that end with amounts, where no table has a heading, and a heading with a name that is not known', () => {
   const codes = (text: string) =>
     extractOrder(mail(`PO Number: 7\n${text}\nTotal: $25.00`)).warnings.map(({ code }) => code);
 
   assert.deepEqual(codes('Rod    10 pcs   $2.00   $20.00\nNut     5 pcs   $1.00    $5.00'), ['ROWS_UNREAD']);
-  assert.deepEqual(codes('Item #  Description  Qty  UOM\nJS-114  Wax  12  pail'), ['ROWS_UNREAD']);
-  assert.deepEqual(codes('Item; Description; Qty; UOM\nJS-114; Wax; 12; pail'), ['ROWS_UNREAD']);
+  assert.deepEqual(codes('Item #  Description  Qty  $/100\nJS-114  Wax  12  310'), ['ROWS_UNREAD']);
+  assert.deepEqual(codes('Item; Description; Qty; Colour\nJS-114; Wax; 12; red'), ['ROWS_UNREAD']);
   assert.deepEqual(codes('Please send rods, nuts, a quantity of caps, and washers'), []);
   assert.deepEqual(codes('Subtotal: $25.00\nWe paid $12.50 last year, or $20.00,\nas you know.'), []);
+});
+
+test('a table may have no prices, if all names of its columns are known', () => {
+  const read = (table: string) => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${table}\n\nShip to: Acme, 1 Road, York`));
+    const rows = fields.line_items.map((row) =>
+      [row.item, row.description, row.quantity, row.unit_price, row.total].map(String).join(' | '),
+    );
+    assert.deepEqual([fields.ship_to, fields.total], ['Acme, 1 Road, York', null], table);
+    return [...rows, ...warnings.map(({ code }) => code)];
+  };
+  const [rod, nut] = ['1 | Rod, 3 m | 3200 | null | null', '2 | Nut, 25 kg | 40 | null | null'];
+  const both =
+    'Item   Description   Qty    Unit\n1      Rod, 3 m      3,200  pc\n2      Nut, 25 kg       40  bag';
+
+  assert.deepEqual(read(both), [rod, nut]);
+  assert.deepEqual(read(`${both}\nTotal                3,240`), [rod, nut]);
+  assert.deepEqual(read('Item; Description; Qty; UOM\n1; Rod, 3 m; 3200; pc\n2; Nut, 25 kg; 40; bag'), [
+    rod,
+    nut,
+  ]);
+  assert.deepEqual(read(`${both.replace('\n2', '\n       in zinc\n2')}`), [
+    rod.replace(' m', ' m in zinc'),
+    nut,
+  ]);
+  assert.deepEqual(
+    read(
+      '| Line | Part No | Description | Qty | Required Date |\n|--|--|--|--|--|\n| 1 | | Rod | 5 | 2025-07-01 |',
+    ),
+    ['1 | Rod | 5 | null | null'],
+  );
+  assert.deepEqual(read('Item      Qty   Required by\nRod, 3 m  10    2025-07-01'), [
+    'null | Rod, 3 m | 10 | null | null',
+  ]);
+});
+
+test('what does not fit into a table without prices is told', () => {
+  const codes = (row: string) => {
+    const table = `Item   Description   Qty   Unit\n1      Rod           10    pc\n${row}`;
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${table}`));
+    assert.deepEqual(
+      fields.line_items.map(({ description }) => description),
+      ['Rod'],
+    );
+    return warnings.map(({ code }) => code).join();
+  };
+
+  assert.equal(codes('2      Nut           40'), 'ROW_UNREAD');
+  assert.equal(codes('       Nut           40'), 'ROW_UNREAD');
+  assert.equal(codes('2      Nut           tbd   pc'), 'ROW_UNREAD');
+  assert.equal(codes('2      15            40    pc'), 'ROW_UNREAD');
+  assert.equal(codes('\nFor the second site:\n2      Nut           40    pc'), 'ROW_UNREAD');
+  assert.equal(codes('\n- 5 pcs Nut $3.00'), 'ROW_UNREAD');
+});
+
+test('a table without prices has no items where others have prices', () => {
+  const schedule = 'Item   Description   Qty   Required by\n1      Rod           10    2025-07-01';
+
+  for (const priced of [
+    `${HEADING}1  Rod  10  $5.00  $50.00`,
+    '- 10 x Rod @ $5.00 = $50.00',
+    'Item: Rod\nQty: 10\nUnit price: $5.00\nLine total: $50.00',
+  ]) {
+    const { fields } = extractOrder(mail(`PO Number: 7\n${schedule}\n\n${priced}\n\n${schedule}`));
+    assert.deepEqual(
+      fields.line_items.map(({ total }) => total),
+      ['50.00'],
+      priced,
+    );
+  }
 });
 
 test('items may be lines of a list, if their products are right', () => {

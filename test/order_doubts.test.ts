@@ -47,7 +47,6 @@ const CASES: Readonly<Record<string, Case>> = {
   'so is one below a name of columns of items': {
     text: 'PO Number: A-1\n\nDelivery Date   Description   Qty\n2025-07-01      Rod           10',
     fields: { due_date: null },
-    warnings: ['ROWS_UNREAD line_items'],
   },
   'with a colon, it is no column': {
     text: 'PO Number: A-1\nDue Date:   as soon as you can\n17 Jul 2025',

@@ -2,8 +2,10 @@ import { settleColumns } from './columns.ts';
 import { EMPTY } from './drawn_columns.ts';
 import {
   type Cell,
+  type Column,
   cellsOf,
   type Heading,
+  hasPrices,
   headingWithin,
   isNumeric,
   nameOf,
@@ -13,7 +15,7 @@ import {
 import { SENTENCE } from './layout.ts';
 import { type Mark, MEASURE } from './money.ts';
 import type { Line } from './regions.ts';
-import { hasMoney, isProven, type Row, readCells, readRows, readRun, type Shape } from './rows.ts';
+import { hasMoney, isProven, numberIn, type Row, readCells, readRows, readRun, type Shape } from './rows.ts';
 
 /** The item's number, and something behind it. */
 const STARTS_ROW = /^\s*\d{1,4}[.)]?\s+\S/;
@@ -29,8 +31,17 @@ const PAGE_FOOT =
 /** What a line is if it has a label: a sum, as stand below a table, or anything else, as may stand under an item. */
 export type Labelling = (text: string) => 'sum' | 'note' | null;
 
-/** What has been read of the tables with headings. What is used comes with its text, as far as that may hold a currency. */
-interface Reading {
+/** What has been read of the items. What is used comes with its text, as far as that may hold a currency. */
+export interface Reading {
+  readonly rows: readonly Row[];
+  readonly used: ReadonlyMap<number, string>;
+  readonly rest: readonly Line[];
+  readonly unread: readonly Line[];
+  readonly unknown: readonly Line[];
+}
+
+/** A reading that goes on. */
+interface Draft extends Reading {
   readonly rows: Row[];
   readonly used: Map<number, string>;
   readonly rest: Line[];
@@ -39,7 +50,7 @@ interface Reading {
 }
 
 /** What is read, and how. */
-interface Source {
+export interface Source {
   readonly lines: readonly Line[];
   readonly mark: Mark;
   readonly labelledAs: Labelling;
@@ -65,13 +76,17 @@ interface Table extends Shape {
   gap: 'blank' | 'note' | 'end' | null;
 }
 
-export function readHeaded({ lines, ...style }: Source): Reading {
-  const reading: Reading = { rows: [], used: new Map(), rest: [], unread: [], unknown: [] };
+/** The tables below headings of the kind that is wanted. */
+export function readHeaded(
+  { lines, ...style }: Source,
+  isWanted: (columns: readonly Column[]) => boolean,
+): Reading {
+  const reading: Draft = { rows: [], used: new Map(), rest: [], unread: [], unknown: [] };
   const source = { lines: lines.map((line) => fromHeading(line, reading)), ...style };
   let table: Table | null = null;
   for (const [index, { number, text }] of source.lines.entries()) {
     const heading = readHeading(text);
-    if (heading) table = openTable(heading, source, index, reading);
+    if (heading && isWanted(heading.columns)) table = openTable(heading, source, index, reading);
     else if (reading.used.has(number)) continue;
     else if (!table || table.gap === 'end' || table.missed >= UNREAD_LINES) {
       readBehind(table, source, index, reading);
@@ -81,7 +96,7 @@ export function readHeaded({ lines, ...style }: Source): Reading {
 }
 
 /** A line from the heading of a run-together table on; what stands before it is left to others. */
-function fromHeading({ number, text }: Line, { rest }: Reading): Line {
+function fromHeading({ number, text }: Line, { rest }: Draft): Line {
   const start = headingWithin(text);
   if (start > 0) rest.push({ number, text: text.slice(0, start).replace(TITLE, '') });
   return { number, text: text.slice(start) };
@@ -92,7 +107,7 @@ function openTable(
   heading: Heading,
   { lines, mark, labelledAs }: Source,
   index: number,
-  { rows, used, rest, unknown }: Reading,
+  { rows, used, rest, unknown }: Draft,
 ): Table {
   const { number, text } = lines[index] ?? { number: 0, text: '' };
   const below = lines.slice(index + 1);
@@ -121,11 +136,11 @@ function readBehind(
   table: Table | null,
   { lines, mark }: Source,
   index: number,
-  { rows, used, unread }: Reading,
+  { rows, used, unread }: Draft,
 ): void {
   const { number, text } = lines[index] ?? { number: 0, text: '' };
   const row = table && table.missed < UNREAD_LINES ? readCells(text, table) : null;
-  if (table && row && row.quantity !== null && row.unit_price !== null) {
+  if (table && row && row.quantity !== null && (row.unit_price !== null || !hasPrices(table.columns))) {
     if (isProven(row)) rows.push(row);
     else unread.push({ number, text });
     used.set(number, text);
@@ -142,7 +157,7 @@ function readBelow(
   table: Table,
   { lines, labelledAs }: Source,
   index: number,
-  { rows, used, unread }: Reading,
+  { rows, used, unread }: Draft,
 ): void {
   const { number, text } = lines[index] ?? { number: 0, text: '' };
   if (text.trim() === '') {
@@ -167,6 +182,11 @@ function readBelow(
     [table.begun, table.gap] = ['', null];
     return;
   }
+  if (label === 'sum' && !table.gap && !hasPrices(table.columns) && !hasMoney(text, table.mark)) {
+    // Of its quantities.
+    used.set(number, '');
+    return;
+  }
   if (label || table.gap) {
     const isNote = label === 'note' || (table.gap === 'note' && /^\s{2}/.test(text));
     [table.begun, table.gap] = ['', isNote ? 'note' : 'end'];
@@ -174,7 +194,7 @@ function readBelow(
   }
   const words = wordsIn(text, table);
   const isWrapped = words.length === 1 && /^\s{2}/.test(text) && !PRICE.test(text); // "grade 8.8"
-  if ((hasMoney(text, table.mark) && !isWrapped) || words.length > 2) {
+  if ((hasMoney(text, table.mark) && !isWrapped) || words.length > 2 || seemsToCount(text, table)) {
     unread.push({ number, text });
     used.set(number, '');
     table.missed += 1;
@@ -217,6 +237,13 @@ function wordsIn(text: string, { columns, starts }: Table): string[] {
     return column > naming && isOfNumber && /^\p{L}{1,10}\.?$/u.test(cell.text);
   };
   return cellsOf(text).flatMap((cell) => (cell.text === EMPTY || isUnit(cell) ? [] : cell.text));
+}
+
+/** Whether a line may say how many, in a table where no price tells a row: it is full, or has a number behind its first cell. */
+function seemsToCount(text: string, { columns, mark }: Table): boolean {
+  const cells = cellsOf(text);
+  const isNumber = ({ text }: Cell) => numberIn('quantity', text, mark) !== null;
+  return !hasPrices(columns) && (cells.length === columns.length || cells.slice(1).some(isNumber));
 }
 
 /** Whether a line may belong to the last row of a table, because each row before it went on on a second line. */

@@ -49,7 +49,7 @@ export const RULE = /^[\s|+=_*.:-]*$/;
 /** Reads the column names that a line begins with; null when they make no heading of an item table. */
 export function readHeading(line: string): Heading | null {
   const spaced = cellsOf(line).map((cell) => cell.text);
-  const inCells = spaced.length >= 3 ? columnsOf(withGoods(spaced)) : null;
+  const inCells = spaced.length >= 3 ? (columnsOf(withGoods(spaced)) ?? withoutPrices(spaced)) : null;
   if (inCells) return { columns: inCells, length: line.length };
 
   const run: ColumnName[] = [];
@@ -92,6 +92,18 @@ function withGoods(cells: readonly string[]): ColumnName[] {
   return isGoods ? ['goods', ...others] : [first ?? 'other', ...others];
 }
 
+/** The columns of a table that says how many of what, and no more; every name has to be one that we know. */
+function withoutPrices(cells: readonly string[]): Column[] | null {
+  const names = cells.map(nameOf);
+  const areKnown = cells.every((cell, index) => names[index] !== 'other' || isKnown(cell));
+  const columns = areKnown ? columnsOf(names, 1) : null;
+  return columns?.includes('quantity') ? columns : null;
+}
+
+export function hasPrices(columns: readonly Column[]): boolean {
+  return columns.includes('unit_price') || columns.includes('total');
+}
+
 /** Whether a line names columns of items, be they too few for a table that we read, or kept apart by other signs. */
 export function looksLikeHeading(line: string): boolean {
   const known = line.split(/\s{2,}|[,;]/, 20).filter((name) => isKnown(name.trim()));
@@ -123,7 +135,7 @@ function columnOf(cell: string): ColumnName | undefined {
  * we mean. What is ordered is said by the description, else by the name of the goods, else by the last of its codes; what
  * else names it is a code.
  */
-export function columnsOf(called: readonly ColumnName[]): Column[] | null {
+export function columnsOf(called: readonly ColumnName[], leastNumbers = 2): Column[] | null {
   const names = called.map((name) => {
     if (name === 'maybe_quantity') return called.includes('quantity') ? 'other' : 'quantity';
     if (name === 'maybe_total') return called.includes('total') ? 'other' : 'total';
@@ -133,7 +145,7 @@ export function columnsOf(called: readonly ColumnName[]): Column[] | null {
   const others = names.filter((name) => name === 'other').length;
   const described = (['description', 'goods'] as const).find((name) => names.includes(name));
   const naming = described ? names.indexOf(described) : names.lastIndexOf('item');
-  if (naming < 0 || numbers < 2 || (numbers < 3 && others > 3)) return null;
+  if (naming < 0 || numbers < leastNumbers || (numbers < 3 && others > 3)) return null;
   return names.map((name, index) => {
     if (index === naming) return 'description';
     if (name === 'description' || name === 'goods') return 'item';

@@ -1,6 +1,6 @@
 import { multiply, sameToTheCent, toUnits } from './decimal.ts';
 import { EMPTY } from './drawn_columns.ts';
-import { type Column, cellsOf, isNaming, isNumeric, type NumberColumn } from './headings.ts';
+import { type Column, cellsOf, hasPrices, isNaming, isNumeric, type NumberColumn } from './headings.ts';
 import { type Amount, CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
 
 /** One position of an order, numbers as decimal text; null where a column is missing. */
@@ -40,6 +40,7 @@ const ITEM = /^#?(?=\S*\d)[\p{L}\p{N}][\p{L}\p{N}._/-]{0,29}[.)]?$/u;
 export function readRows(line: string, shape: Shape): readonly Row[] | null {
   const byCells = readCells(line, shape);
   if (byCells) return [byCells];
+  if (!hasPrices(shape.columns)) return null;
   const run = readRun(line, shape);
   if (run.rows.length > 1 && run.rest === '' && run.rows.every(productHolds)) return run.rows;
   // "34 687,50" is one amount where columns are kept apart by more than a blank; else the product decides.
@@ -83,6 +84,7 @@ export function readCells(line: string, { columns, mark }: Shape): Row | null {
   // More of the description above, and nothing else.
   if (cells.length > 2 && cells.filter(({ text }) => text !== EMPTY).length === 1) return null;
   const [item, description] = [cell('item'), cell('description')];
+  if (!hasPrices(columns) && (quantity === null || !/\p{L}/u.test(description ?? ''))) return null;
   const named =
     description === null ? { item: null, description: item ?? '' } : { item: bareItem(item), description };
   return { ...named, quantity, unit_price, total, discounted: columns.includes('discount') };

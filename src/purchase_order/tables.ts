@@ -1,5 +1,6 @@
 import { readBlocks } from './blocks.ts';
-import { type Labelling, readHeaded } from './headed_tables.ts';
+import { type Labelling, type Reading, readHeaded, type Source } from './headed_tables.ts';
+import { hasPrices } from './headings.ts';
 import { isListed, readListed } from './listed_rows.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -20,22 +21,43 @@ export interface Tables {
   readonly currencies: readonly string[];
 }
 
-/** Finds the items: in tables with headings, else in lines that say everything by themselves, else in blocks. */
+/** Finds the items of a document. */
 export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Labelling): Tables {
-  const { rows, used, unread, ...others } = readHeaded({ lines, mark, labelledAs });
-  const listed: Line[] = [];
-  for (const line of used.size === 0 ? lines : []) {
+  const { rows, used, ...others } = readFirst({ lines, mark, labelledAs });
+  const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
+  return { ...others, rows, used: new Set(used.keys()), currencies };
+}
+
+/**
+ * What there is first: tables with headings, lines that say everything by themselves, blocks. Where there are no prices in any
+ * of these, tables without them.
+ */
+function readFirst(source: Source): Reading {
+  const { lines, mark, labelledAs } = source;
+  const priced = readHeaded(source, hasPrices);
+  if (priced.used.size > 0) return priced;
+  const list = readList(source);
+  if (list.rows.length > 0) return list;
+  const blocks = readBlocks(lines, mark, labelledAs);
+  if (blocks.rows.length > 0) return { ...NOTHING, ...blocks };
+  const bare = readHeaded(source, () => true);
+  return { ...bare, unread: [...bare.unread, ...list.unread.filter(({ number }) => !bare.used.has(number))] };
+}
+
+const NOTHING: Reading = { rows: [], used: new Map(), rest: [], unread: [], unknown: [] };
+
+/** The rows of a list, and what seem to be others. */
+function readList({ lines, mark, labelledAs }: Source): Reading {
+  const rows: Row[] = [];
+  const used = new Map<number, string>();
+  const unread: Line[] = [];
+  for (const line of lines) {
     const row = readListed(line.text, mark);
-    const isRow = row && (isProven(row) || labelledAs(line.text) === null);
-    if (isRow) {
+    const isLabelled = labelledAs(line.text) !== null;
+    if (row && (isProven(row) || !isLabelled)) {
       rows.push(row);
       used.set(line.number, line.text);
-    } else if (isListed(line.text, mark) && labelledAs(line.text) === null) listed.push(line);
+    } else if (!isLabelled && isListed(line.text, mark)) unread.push(line);
   }
-  const blocks = used.size === 0 ? readBlocks(lines, mark, labelledAs) : null;
-  rows.push(...(blocks?.rows ?? []));
-  for (const [number, text] of blocks?.used ?? []) used.set(number, text);
-  if (!blocks?.rows.length) unread.push(...listed);
-  const currencies = [...used.values()].join('\n').match(new RegExp(CURRENCY, 'g')) ?? [];
-  return { ...others, rows, unread, used: new Set(used.keys()), currencies };
+  return { ...NOTHING, rows, used, unread };
 }

@@ -491,6 +491,8 @@ for (const [line, read] of [
   ['5 box spanners @ $10.00 each = $50.00', 'null | box spanners | 5 | 10.00 | 50.00'],
   ['1. Rod, 10 pcs x 2.00 USD = 20.00 USD', '1 | Rod | 10 | 2.00 | 20.00'],
   ['Tin tie - 10 pcs @ $24.00', 'null | Tin tie | 10 | 24.00 | null'],
+  ['Rod x 10 @ $5.00 = $50.00', 'null | Rod | 10 | 5.00 | 50.00'],
+  ['10 hours Welding @ $24.00/hour', 'null | Welding | 10 | 24.00 | null'],
   ['10 kg Salt @ $24.00/kg', 'null | Salt | 10 | 24.00 | null'],
 ] as const) {
   test(`"${line}" is a row`, () => {
@@ -511,6 +513,7 @@ for (const line of [
   '- 24 Kraft coffee bags @ $0.50 each',
   '- 24 x Gloves £6.45 each (black)',
   '- Nut, 5 pcs = 5.00 USD',
+  '- 2.5 m cable @ 4,00 EUR = 10,00 EUR',
   '2 x 4 lumber @ $5.00 each',
   '5 mm drill - 10 pcs @ $2.00',
   '5000 pcs Screw @ $31.00/M',
@@ -531,6 +534,21 @@ for (const line of [
     }
   });
 }
+
+test('the same at several prices is an offer, and told', () => {
+  const { fields, warnings } = extractOrder(
+    mail('PO Number: 7\n\nCap - 10 pcs @ $0.50\nCap - 50 pcs @ $0.40\nNut - 5 pcs @ $1.00'),
+  );
+
+  assert.deepEqual(
+    fields.line_items.map(({ description }) => description),
+    ['Nut'],
+  );
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['ROW_UNREAD', 'ROW_UNREAD'],
+  );
+});
 
 test('sentences, sums and dates are no rows of a list, and not told', () => {
   const lines = [

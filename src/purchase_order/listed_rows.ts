@@ -33,7 +33,7 @@ const COUNT_FIRST = new RegExp(
 );
 /** `Bracket - 10 pcs @ $5.00` */
 const COUNT_BEHIND = new RegExp(
-  String.raw`${OPENING}${DESCRIPTION}(?:\s${DASH}|[,:])\s${QUANTITY}(?:,?\s?(?<at>@|at\s|à\s|x\s|×)\s?|\s${DASH}\s|,\s)${PRICE}`,
+  String.raw`${OPENING}${DESCRIPTION}(?:\s[-–—x×]|[,:])\s${QUANTITY}(?:,?\s?(?<at>@|at\s|à\s|x\s|×)\s?|\s${DASH}\s|,\s)${PRICE}`,
   'iu',
 );
 
@@ -53,10 +53,11 @@ export function readListed(line: string, mark: Mark): Row | null {
 
 /** Whether a line of a list says how many of something cost what, in whatever way. */
 export function isListed(line: string, mark: Mark): boolean {
-  if (!hasMoney(line, mark)) return false;
+  if (!hasMoney(line, mark) && !CARRIES.test(line)) return false;
   return readings(line).length > 0 || COUNTED.test(line) || PRICED.test(line);
 }
 
+const CARRIES = new RegExp(`@|${CURRENCY}`);
 const SOME_QUANTITY = String.raw`\d[\d.,]{0,15}\s?${COUNTER}[\s,]`;
 const COUNTED = new RegExp(String.raw`${OPENING}${SOME_QUANTITY}.{0,200}?(?:@|${CURRENCY})\s?\d`, 'iu');
 /** With a bullet, and an amount as its end. */
@@ -73,7 +74,6 @@ function readings(line: string): Listed[] {
   });
 }
 
-const CARRIES = new RegExp(CURRENCY);
 const BARE = /^\p{L}[^@=:.!?]*$/u;
 /** Words of sentences, which are in no name of goods. */
 const TELLS =
@@ -82,13 +82,18 @@ const TELLS =
 /** Whether a line without a total can only be a row. */
 function isPlain({ unit, description, at, price, per, total }: Listed, mark: Mark): boolean {
   const of = per?.replace(/^\s?(?:per|\/)?\s?|\.$/gi, '').toLowerCase();
-  const isEach = !of || /^(?:each|ea|pcs?|piece|unit)$/.test(of) || of === unit?.toLowerCase();
+  const isEach = !of || /^(?:each|ea|pcs?|piece|unit)$/.test(of) || isUnit(of, unit);
   const isGoods =
     BARE.test(description) &&
     ![TELLS, CARRIES].some((words) => words.test(description)) &&
     !isKnown(description);
   const isPrice = at === '@' && isEach && readAmount(price, mark)?.isMoney === true;
   return total === undefined && unit !== undefined && isGoods && isPrice;
+}
+
+/** "hour", of "hours" */
+function isUnit(word: string, units = ''): boolean {
+  return [word, `${word}s`, `${word}es`].includes(units.toLowerCase());
 }
 
 function rowOf({ item, quantity, description, price, total }: Listed, mark: Mark): Row {

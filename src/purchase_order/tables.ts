@@ -48,16 +48,23 @@ const NOTHING: Reading = { rows: [], used: new Map(), rest: [], unread: [], unkn
 
 /** The rows of a list, and what seem to be others. */
 function readList({ lines, mark, labelledAs }: Source): Reading {
-  const rows: Row[] = [];
-  const used = new Map<number, string>();
-  const unread: Line[] = [];
-  for (const line of lines) {
+  const read = lines.map((line) => {
     const row = readListed(line.text, mark);
-    const isLabelled = labelledAs(line.text) !== null;
-    if (row && (isProven(row) || !isLabelled)) {
-      rows.push(row);
-      used.set(line.number, line.text);
-    } else if (!isLabelled && isListed(line.text, mark)) unread.push(line);
-  }
-  return { ...NOTHING, rows, used, unread };
+    const isOpen = labelledAs(line.text) === null;
+    return { line, isOpen, row: row && (isOpen || isProven(row)) ? row : null };
+  });
+  // The same at several prices is an offer.
+  const times = new Map<string, number>();
+  for (const { row } of read) if (row) times.set(row.description, (times.get(row.description) ?? 0) + 1);
+  const isOffer = (row: Row) => !isProven(row) && times.get(row.description) !== 1;
+  const found = read.flatMap(({ line, row }) => (row && !isOffer(row) ? { line, row } : []));
+  const used = new Map(found.map(({ line }) => [line.number, line.text]));
+  return {
+    ...NOTHING,
+    rows: found.map(({ row }) => row),
+    used,
+    unread: read
+      .filter(({ line, isOpen }) => isOpen && !used.has(line.number) && isListed(line.text, mark))
+      .map(({ line }) => line),
+  };
 }

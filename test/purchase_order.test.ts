@@ -166,6 +166,24 @@ test('a PDF that names the order counts before one that does not', () => {
   assert.equal(fields.total, '7.00');
 });
 
+test('a list without prices in the message does not hide the priced one in its PDF', () => {
+  const list =
+    'Item   Description      Qty   Unit\n1      Bracket           10   pc\n2      Spacer            20   pc';
+  const priced =
+    'PO Number: A-1\nDescription      Qty   Price    Total\nBracket           10   $5.00   $50.00';
+
+  const { line_items } = extractOrder({
+    ...mail(`PO Number: A-1\n\n${list}`),
+    attachments: [pdf(priced)],
+  }).fields;
+
+  assert.deepEqual(
+    line_items.map(({ description, total }) => [description, total]),
+    [['Bracket', '50.00']],
+  );
+  assert.equal(extractOrder(mail(`PO Number: A-1\n\n${list}`)).fields.line_items.length, 2);
+});
+
 test('an order that is only quoted is read, and a person is asked', () => {
   const text =
     'Thanks, received.\n\nOn Wed, Jun 4, 2025 at 9:00 AM Bob <bob@x.example>\nwrote:\n> PO Number: 5521\n> Total: $9.00';

@@ -66,7 +66,11 @@ export function extractOrder(mail: Mail): Extraction {
     }
   };
 
-  const tablesIn = documents.find(({ tables }) => tables.rows.length > 0);
+  // A list without prices counts only where nothing else has items.
+  const isPriced = ({ unit_price, total }: Row) => unit_price !== null || total !== null;
+  const tablesIn =
+    documents.find(({ tables }) => tables.rows.some(isPriced)) ??
+    documents.find(({ tables }) => tables.rows.length > 0);
   const rows = tablesIn?.tables.rows ?? [];
   if (tablesIn) {
     const line = Math.min(...tablesIn.tables.used);

@@ -790,9 +790,11 @@ test('a transaction begins with nothing that the one before it left in the sessi
     );
     return 'done';
   };
+  // One slot, one connection: the lock that the first has left would keep a second one waiting.
   await using play = await stage(
     { leaving },
     { one: { act: 'leaving' }, two: { act: 'leaving', after: ['one'] } },
+    { slots: 1 },
   );
 
   const details = await play.play();

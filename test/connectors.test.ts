@@ -540,6 +540,17 @@ test('with a URL of its own it stops when it is told to, and writes nothing afte
   assert.equal((await pool.query('select from locked')).rowCount, 0);
 });
 
+test('in the engine’s database it stops also while it waits for a connection', async () => {
+  const told = new AbortController();
+  const reason = new ConnectorError('STOPPED', 'enough');
+  const context = { ...taskContext(told.signal), transaction: () => new Promise<never>(() => {}) };
+  const waiting = new DatabaseConnector().execute('query', { table: 'any' }, context);
+
+  told.abort(reason);
+
+  await assert.rejects(waiting, reason);
+});
+
 test('with a URL of its own it stops also while it waits for a connection', async () => {
   await pool.query('create table crowded (id integer primary key)');
   const other = new DatabaseConnector({ url });

@@ -138,7 +138,7 @@ export class DatabaseConnector extends Connector {
     };
     const { signal } = context;
     // Abandoned, a transaction ends with its task.
-    if (!this.#elsewhere) return unlessAborted(signal, work(await context.transaction()));
+    if (!this.#elsewhere) return unlessAborted(signal, context.transaction().then(work));
     const { url, pool } = this.#elsewhere;
     const connecting = pool.connect();
     const client = await unlessAborted(signal, connecting).catch((error) => {

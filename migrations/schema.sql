@@ -864,7 +864,8 @@ begin
     end if;
     if p_input <> '{}' then
       for v_name, v_value in select * from jsonb_each(p_input) loop
-        v_type := v_properties -> v_name ->> 'type';
+        -- Several types are for the connectors to judge.
+        v_type := case when jsonb_typeof(v_properties -> v_name -> 'type') = 'string' then v_properties -> v_name ->> 'type' end;
         if not v_properties ? v_name and p_schema -> 'additionalProperties' = 'false' then
           v_problems := v_problems || format('"%s" is not known; there are: %s', v_name,
             (select string_agg(names.name, ', ') from jsonb_object_keys(v_properties) as names(name)));
@@ -2137,6 +2138,25 @@ exception when lock_not_available then
     null;
   end;
   return false;
+end;
+$function$;
+
+-- Takes from a living runner all its tasks but those given, and those that somebody holds; says how many, and how many others are held.
+CREATE OR REPLACE FUNCTION sluice.give_back_others(p_runner_id integer, p_kept jsonb, OUT given_back integer, OUT held integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'sluice', 'pg_temp'
+AS $function$
+declare
+  v_held constant jsonb := held_tasks(p_runner_id);
+begin
+  given_back := release_tasks(p_runner_id, 'GIVEN BACK', p_kept || v_held);
+  held := (select count(*)
+             from (select held.run_id, held.task_no, held.token
+                     from jsonb_to_recordset(v_held) as held(run_id bigint, task_no integer, token integer)
+                   except
+                   select kept.run_id, kept.task_no, kept.token
+                     from jsonb_to_recordset(p_kept) as kept(run_id bigint, task_no integer, token integer)) as others);
 end;
 $function$;
 

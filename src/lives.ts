@@ -1,5 +1,5 @@
 import { DatabaseUnavailableError } from './errors.ts';
-import type { Connection, EndedRun } from './store.ts';
+import { type Connection, type EndedRun, LOCK_TIMEOUT_MS } from './store.ts';
 
 /*
  * The statements by which runners come to life, give signs of it, and end; and what their sessions are.
@@ -50,9 +50,9 @@ export async function holdRunnerLock(db: Connection, runnerId: number): Promise<
   await db.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [runnerId]);
 }
 
-/** From now on a statement of this connection waits for a lock for so long only: then 55P03. */
-export async function limitLocks(db: Connection, ms: number): Promise<void> {
-  await db.query(`select set_config('lock_timeout', $1, false)`, [String(ms)]);
+/** From now on a statement of this connection waits for a lock for LOCK_TIMEOUT_MS only: then 55P03. */
+export async function limitLocks(db: Connection): Promise<void> {
+  await db.query(`select set_config('lock_timeout', $1, false)`, [String(LOCK_TIMEOUT_MS)]);
 }
 
 /** What pg_stat_activity calls this connection. */

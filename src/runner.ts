@@ -79,6 +79,8 @@ export class Runner {
   #isHeldDue = false;
   #tryingHeld = false;
   #stopping = false;
+  /** Of what we had to give back, somebody holds some: each beat tries again. */
+  #isLeftToGiveBack = false;
   #left = false;
   /** Resolves when waiting has an end: the grace is over. Rejects when something failed that should not. */
   readonly #over: Promise<void>;
@@ -363,6 +365,10 @@ export class Runner {
     for (const run of failed) this.#narrator.tellRun(run, run.workflow);
     if (claimable || this.#resting) this.#lookForWork();
     this.#resting = false;
+    if (this.#isLeftToGiveBack) {
+      this.#presence.mustReconcile = true;
+      this.#bell.ring();
+    }
     this.#isHeldDue = this.#results.hasHeld && !this.#tryingHeld;
     if (this.#isHeldDue) this.#bell.ring();
     this.#slots.stopRuns(stopped);
@@ -385,7 +391,8 @@ export class Runner {
   async #reconcile(session: Session): Promise<void> {
     this.#presence.mustReconcile = false;
     const giveBack = async (lane: Connection) => {
-      const tasks = await giveBackOthers(lane, session.runnerId, this.#claims);
+      const { given_back: tasks, held } = await giveBackOthers(lane, session.runnerId, this.#claims);
+      this.#isLeftToGiveBack = held > 0;
       if (tasks > 0)
         this.#options.log.info({ runner: session.runnerId, tasks }, `gave back ${tasks} interrupted tasks`);
       return undefined;

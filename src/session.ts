@@ -16,8 +16,6 @@ import {
 
 /** No call of ours takes that long; a connection that does not answer is given up. */
 const HOP_TIMEOUT_MS = 30_000;
-/** Who holds a run for longer, in a transaction left open, holds up its results and no others. */
-const LOCK_TIMEOUT_MS = 2_000;
 /** A beat is a small thing: when it does not come back, nothing does. */
 const BEAT_TIMEOUT_MS = 5_000;
 const GOODBYE_TIMEOUT_MS = 1_000;
@@ -58,8 +56,8 @@ export class Session implements AsyncDisposable {
       await Promise.all([
         holdRunnerLock(control, runnerId),
         ...[control, ...lanes].map((db) => nameSession(db, name)),
-        ...lanes.map((lane) => limitLocks(lane, LOCK_TIMEOUT_MS)),
       ]);
+      await Promise.all([control, ...lanes].map((db) => limitLocks(db)));
       return new Session(runnerId, isNew, control, lanes);
     } catch (error) {
       for (const client of opening) client.then(close, () => {});

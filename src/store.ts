@@ -164,18 +164,24 @@ export async function startAndClaim(
   return { runId: started.run_id, hop: sortRows(hop) };
 }
 
-/** Gives back all tasks that the runner holds but these; says how many. It costs none of them an attempt. */
+/** Who holds a run for longer, in a transaction left open, holds up its results and no others. */
+export const LOCK_TIMEOUT_MS = 2_000;
+
+/**
+ * Gives back all tasks that the runner holds but these, and but those that somebody else holds; says how many of which. It costs
+ * none of them an attempt.
+ */
 export async function giveBackOthers(
   db: Connection,
   runnerId: number,
   kept: readonly Claim[],
-): Promise<number> {
+): Promise<{ readonly given_back: number; readonly held: number }> {
   const claims = kept.map(({ run_id, task_no, token }) => ({ run_id, task_no, token }));
-  const { rows } = await db.query(`select sluice.release_tasks($1, 'GIVEN BACK', $2) as count`, [
+  const { rows } = await db.query('select given_back, held from sluice.give_back_others($1, $2)', [
     runnerId,
     JSON.stringify(claims),
   ]);
-  return rows[0].count;
+  return rows[0];
 }
 
 /** The result as it may be sent, whatever was thrown. */

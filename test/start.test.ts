@@ -228,6 +228,18 @@ test('what is left out of an input gets its default', async () => {
   });
 });
 
+test('an input may be declared to be of one of several types', async () => {
+  const workflow = await declared({
+    type: 'object',
+    properties: { note: { type: ['string', 'null'] } },
+    additionalProperties: false,
+  });
+
+  for (const note of ['a', null]) await start(workflow, { note });
+
+  assert.equal(await runsOf(workflow), 2);
+});
+
 for (const [what, input, problem] of [
   ['missing', {}, '"email" is missing'],
   ['unknown', { email: 'a', emial: 'b' }, '"emial" is not known; there are: '],

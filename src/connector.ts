@@ -23,7 +23,7 @@ export interface TaskContext {
   readonly input: JsonObject;
   /** 1 for the first attempt. */
   readonly attempt: number;
-  /** Aborts when the task has timed out, its run has stopped, or the process is asked to end. */
+  /** Aborts when the task has timed out, its run has stopped, or the process is to end and its grace is over. */
   readonly signal: AbortSignal;
   /** Throws the reason of the signal once that has aborted. Asking costs nothing; the signal is made when it is asked for. */
   throwIfAborted(): void;

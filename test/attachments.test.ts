@@ -88,8 +88,11 @@ test('a mail is the same order wherever it lies, also when its PDF is not there'
 
   const keys = new Set<string>();
   for (const name of ['one/a.txt', 'two/b.txt'])
-    keys.add(identifyOrder(await mails.given(name, text), { po_number: null }).order_key);
-  const other = identifyOrder(await mails.given('c.txt', text.replace('$5', '$6')), { po_number: null });
+    keys.add(identifyOrder(await mails.given(name, text), { po_number: null, vendor: null }).order_key);
+  const other = identifyOrder(await mails.given('c.txt', text.replace('$5', '$6')), {
+    po_number: null,
+    vendor: null,
+  });
 
   assert.equal(keys.size, 1);
   assert.ok(!keys.has(other.order_key));
@@ -97,8 +100,10 @@ test('a mail is the same order wherever it lies, also when its PDF is not there'
 
 test('who orders is a company’s domain or, at a public service, one address, however it is written', async () => {
   const keyOf = async (from: string) =>
-    identifyOrder(await mails.given('from.txt', `From: ${from}\n\nPO Number: 1`), { po_number: '1' })
-      .order_key;
+    identifyOrder(await mails.given('from.txt', `From: ${from}\n\nPO Number: 1`), {
+      po_number: '1',
+      vendor: null,
+    }).order_key;
 
   assert.equal(await keyOf('Jo@Buyer.Example'), await keyOf('al@buyer.example'));
   assert.equal(await keyOf('Jo@GMail.com'), await keyOf('jo@gmail.com'));
@@ -109,12 +114,21 @@ test('who orders is a company’s domain or, at a public service, one address, h
   assert.notEqual(await keyOf('jo@buyer.example'), await keyOf('jo@other.example'));
 });
 
+test('without a sender, two orders with one number are two unless their vendor is the same', async () => {
+  const keyOf = async (vendor: string | null, text = 'PO Number: 1') =>
+    identifyOrder(await mails.given('nobody.txt', text), { po_number: '1', vendor }).order_key;
+
+  assert.equal(await keyOf('First Ltd'), await keyOf('First Ltd', 'PO Number: 1, changed'));
+  assert.notEqual(await keyOf('First Ltd'), await keyOf('Second Ltd'));
+  assert.notEqual(await keyOf(null), await keyOf(null, 'PO Number: 1, of somebody else'));
+});
+
 test('a mail is the same one whatever of it could be read this time', async () => {
   const email = await mails.given('same.txt', 'From: a@b.example\n\nVendor: Foo');
   const warnings = [{ code: 'PART_UNREADABLE', message: 'a part' }];
 
   const [one, other] = [email, { ...email, warnings }].map((mail) =>
-    identifyOrder(mail, { po_number: null }),
+    identifyOrder(mail, { po_number: null, vendor: null }),
   );
 
   assert.deepEqual(one, other);

@@ -10,18 +10,22 @@ const PUBLIC_SERVICES =
 export type OrderIdentity = {
   /** Who orders: the domain of the sender, or the whole address at a public mail service. */
   readonly buyer: string | null;
-  /** Order numbers are unique per buyer only. An order without a number is known by its mail. */
+  /**
+   * Order numbers are unique per buyer only. Where nobody is named as sender, the vendor stands in for the buyer: whose orders
+   * differ in that are two. An order without a number, or without either of them, is known by its mail.
+   */
   readonly order_key: string;
 };
 
 export function identifyOrder(
   email: EmailMessage,
-  { po_number }: Pick<OrderFields, 'po_number'>,
+  { po_number, vendor }: Pick<OrderFields, 'po_number' | 'vendor'>,
 ): OrderIdentity {
   const address = email.from?.match(/[^\s<>@,;:"]+@([^\s<>@,;:"]+)/);
   const domain = address?.[1]?.toLowerCase() ?? null;
   const buyer = domain && PUBLIC_SERVICES.test(domain) ? (address?.[0]?.toLowerCase() ?? null) : domain;
-  if (po_number !== null) return { buyer, order_key: `order ${buyer ?? 'unknown'} ${po_number}` };
+  const whose = buyer ?? (vendor && `from ${vendor}`);
+  if (po_number !== null && whose !== null) return { buyer, order_key: `order ${whose} ${po_number}` };
   // What the mail says matters, and not where it was found or what of it could be read this time.
   const { source: _, warnings: __, attachments, ...message } = email;
   const content = {

@@ -218,6 +218,24 @@ test('blanks may group the digits of an amount, also in a table without totals',
   ]);
 });
 
+test('where all rows are due on one day, so is the order', () => {
+  const due = (...days: readonly string[]) => {
+    const rows = days.map(
+      (day, index) => `${index + 1}   Shackle ${index}     ${day}    2     $2.50   $5.00`,
+    );
+    const text = `PO Number: 1\n#   Description   Need By       Qty   Price   Total\n${rows.join('\n')}`;
+    const { due_date, line_items } = extractOrder(mail(text)).fields;
+    return [due_date, line_items.length];
+  };
+
+  assert.deepEqual(due('2025-08-21'), ['2025-08-21', 1]);
+  assert.deepEqual(due('08/21/2025', '08/21/2025'), ['2025-08-21', 2]);
+  assert.deepEqual(due('2025-08-21', '2025-08-22'), [null, 2]);
+  assert.deepEqual(due('2025-08-21', 'TBD       '), [null, 2]);
+  const text = `PO Number: 1\nDue Date: 2025-08-01\nItem   Due          Qty   Price   Total\nRod    2025-08-21   2     $2.50   $5.00`;
+  assert.equal(extractOrder(mail(text)).fields.due_date, '2025-08-01');
+});
+
 test('a code is known by whose it is, too', () => {
   for (const name of [
     'Cat. No.',

@@ -44,8 +44,8 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\n\nDate         Hours   Work\n2025-07-01   10      Drawing\n2025-07-02   5       Drawing',
     fields: { order_date: null },
   },
-  'so is one below a name of columns of items': {
-    text: 'PO Number: A-1\n\nDelivery Date   Description   Qty\n2025-07-01      Rod           10',
+  'several below a name of columns of items are those of the items': {
+    text: 'PO Number: A-1\n\nDelivery Date   Description   Qty\n2025-07-01      Rod           10\n2025-07-02      Bar           10',
     fields: { due_date: null },
   },
   'with a colon, it is no column': {

@@ -1,6 +1,7 @@
 import { beginningOf } from '../json.ts';
 import { dateOrder, looksLikeDate, readDate } from './dates.ts';
 import { withAlignedCells, withPlainColumns, withSeparatedColumns } from './drawn_columns.ts';
+import { readDueColumn } from './due_column.ts';
 import { looksLikeHeading } from './headings.ts';
 import {
   cellOf,
@@ -102,10 +103,21 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
       }
     }
   }
+  const due = readDueColumn(
+    lines.filter(({ number }) => tables.used.has(number)),
+    tables.rows.length,
+    readDay,
+  );
+  const inTables = { rank: IN_TABLES, strong: true, qualified: false, outdated: false };
+  if (due) statements.push({ ...inTables, ...due, field: 'due_date' });
+
   const priced = labelled.filter(({ line, labels }) => labels.length === 0 && isPriced(line.text, mark));
   const seemsToHaveItems = priced.length > 1 || outside.some((line) => looksLikeHeading(line.text));
   return { source, text, statements, tables, seemsToHaveItems, impossible, mark, markUncertain: !certain };
 }
+
+/** Whatever label stands elsewhere says more of the whole order. */
+const IN_TABLES = 9;
 
 const SIGNED =
   /^\W*(?:(?:approved|authori[sz]ed|signed|accepted)(?:\s(?:and accepted\s)?(?:by|for)(?!\p{L}))?|(?:\p{L}+['’]?s?\s)?signature)(?:\s?[:_(]|\s{2}|$|(?<=by|for)\s)/iu;

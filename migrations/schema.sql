@@ -1978,7 +1978,7 @@ declare
   v_cut_off_since timestamptz;
   v_setting       text;
   v_dead          integer;
-  v_is_ended      boolean;
+  v_until         constant timestamptz := clock_timestamp() + interval '1 s';
   v_patience      constant text        := current_setting('lock_timeout');
 begin
   -- Who was cut off or stopped himself gives the others a beat to come back: they may have been so with him.
@@ -1990,17 +1990,20 @@ begin
   alive := found;
 
   -- As in a hop that claims nothing, advance leaves the runs that end. One dead runner a beat: with the runs of one in hand
-  -- we must not wait for those of another. One that somebody else is ending does not count; where somebody holds a run, another
-  -- one's turn comes first at some beat.
+  -- we must not wait for those of another. One that somebody else is ending does not count, nor does one of whose runs
+  -- somebody holds one for longer than we wait: another one's turn comes first at some beat.
   lost_runners := '{}';
   v_setting := set_config('sluice.hop', '{NULL,0}', true);
   v_setting := set_config('lock_timeout', '500ms', true);
   for v_dead in select dead.id from dead_runners(v_cut_off_since) as dead(id) where dead.id <> p_runner_id order by random() loop
-    v_is_ended := take_over(v_dead);
-    if v_is_ended then
-      lost_runners := array[v_dead];
-    end if;
-    exit when v_is_ended is not null;
+    begin
+      if end_runner(v_dead, 'lost') is not null then
+        lost_runners := array[v_dead];
+      end if;
+    exception when lock_not_available then
+      null;
+    end;
+    exit when lost_runners <> '{}' or clock_timestamp() > v_until;
   end loop;
   v_setting := set_config('lock_timeout', v_patience, true);
   v_setting := set_config('sluice.hop', '', true);
@@ -2101,6 +2104,8 @@ CREATE OR REPLACE FUNCTION sluice.held_tasks(p_runner_id integer)
  SET search_path TO 'sluice', 'pg_temp'
  SET plan_cache_mode TO 'force_generic_plan'
  SET enable_seqscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
 AS $function$
 begin
   return (
@@ -2119,37 +2124,24 @@ begin
 end;
 $function$;
 
--- Ends a dead runner and takes its tasks; false if somebody holds some for longer than lock_timeout, and only the others were taken; null if somebody else is ending it.
-CREATE OR REPLACE FUNCTION sluice.take_over(p_runner_id integer)
- RETURNS boolean
- LANGUAGE plpgsql
- SET search_path TO 'sluice', 'pg_temp'
-AS $function$
-begin
-  return case when end_runner(p_runner_id, 'lost') is not null then true end;
-exception when lock_not_available then
-  -- Not so at once: runs that are busy are held most of the time, and are to be had by those who wait.
-  begin
-    perform from runners where runners.id = p_runner_id and runners.ended_at is null for update skip locked;
-    if found then
-      perform release_tasks(p_runner_id, 'LOST', held_tasks(p_runner_id));
-    end if;
-  exception when lock_not_available then
-    null;
-  end;
-  return false;
-end;
-$function$;
-
--- Takes from a living runner all its tasks but those given, and those that somebody holds; says how many, and how many others are held.
+-- Takes from a living runner all its tasks but those given, and but those that somebody holds; says how many, and how many others are held.
 CREATE OR REPLACE FUNCTION sluice.give_back_others(p_runner_id integer, p_kept jsonb, OUT given_back integer, OUT held integer)
  RETURNS record
  LANGUAGE plpgsql
  SET search_path TO 'sluice', 'pg_temp'
+ SET lock_timeout TO '100ms'
 AS $function$
 declare
-  v_held constant jsonb := held_tasks(p_runner_id);
+  v_held jsonb;
 begin
+  -- Runs that are busy are held most of the time, and are to be had by those who wait.
+  begin
+    given_back := release_tasks(p_runner_id, 'GIVEN BACK', p_kept);
+    held := 0;
+    return;
+  exception when lock_not_available then
+    v_held := held_tasks(p_runner_id);
+  end;
   given_back := release_tasks(p_runner_id, 'GIVEN BACK', p_kept || v_held);
   held := (select count(*)
              from (select held.run_id, held.task_no, held.token

@@ -351,7 +351,7 @@ export class Runner {
         this.#resting = true;
       }
       this.#narrator.interrupted(execution, outcome.cause);
-      this.#presence.mustReconcile = true;
+      this.#reconcileSoon();
     } else if (outcome.kind === 'result') {
       this.#results.add({ execution, result: outcome.result });
     } else {
@@ -365,10 +365,7 @@ export class Runner {
     for (const run of failed) this.#narrator.tellRun(run, run.workflow);
     if (claimable || this.#resting) this.#lookForWork();
     this.#resting = false;
-    if (this.#isLeftToGiveBack) {
-      this.#presence.mustReconcile = true;
-      this.#bell.ring();
-    }
+    if (this.#isLeftToGiveBack && !this.#tryingHeld) this.#reconcileSoon();
     this.#isHeldDue = this.#results.hasHeld && !this.#tryingHeld;
     if (this.#isHeldDue) this.#bell.ring();
     this.#slots.stopRuns(stopped);
@@ -398,6 +395,12 @@ export class Runner {
       return undefined;
     };
     await this.#carry(session, giveBack, { room: 0, look: undefined }, []);
+  }
+
+  /** Nobody starts runs for us meanwhile: a look is due. */
+  #reconcileSoon(): void {
+    this.#presence.mustReconcile = true;
+    this.#lookForWork();
   }
 
   #lookForWork(): void {

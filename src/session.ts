@@ -13,6 +13,7 @@ import {
   registerRunner,
   sessionNameOf,
 } from './lives.ts';
+import { giveBackOthers } from './store.ts';
 
 /** No call of ours takes that long; a connection that does not answer is given up. */
 const HOP_TIMEOUT_MS = 30_000;
@@ -85,9 +86,14 @@ export class Session implements AsyncDisposable {
     return beat(this.#control, this.runnerId, runs);
   }
 
-  /** Says how many tasks it gave back; null when the runner had been given up before. After a beat that is under way. */
-  signOff(): Promise<number | null> {
-    return endRunner(this.#control, this.runnerId);
+  /**
+   * Says how many tasks it gave back; null when the runner had been given up before. What somebody holds keeps it from
+   * ending, and only that from being given back. After a beat that is under way.
+   */
+  async signOff(): Promise<number | null> {
+    const { given_back: free } = await giveBackOthers(this.#control, this.runnerId, []);
+    const rest = await endRunner(this.#control, this.runnerId);
+    return rest === null ? null : free + rest;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -1,18 +1,52 @@
---! Previous: sha1:feef23bc8a25b10a7f76b66c3e767eb230a6b71f
---! Hash: sha1:d94615d9bf956992217923296282d8de34d6d208
+--! Previous: sha1:d2dbc80f9b5edc17a445958e3fc7ce25e155cc10
+--! Hash: sha1:97ec05de16ccae5566c311a262ee833ba0388722
 --! Message: what is given back and what is held
 
 /*
- * Who gives back what he does not know of does not wait either for what somebody holds: he hears how much is left, and
- * comes back for it.
+ * Who gives back what he does not know of is not kept from everything else by what somebody holds, in a transaction left open:
+ * he hears how much that is, and comes back for it.
  */
+create function sluice.held_tasks(p_runner_id integer) returns jsonb
+  language plpgsql volatile
+  set search_path = sluice, pg_temp
+  set plan_cache_mode = force_generic_plan
+  set enable_seqscan = off
+  set enable_hashjoin = off
+  set enable_mergejoin = off
+as $$
+begin
+  return (
+    with free as (
+      select open_tasks.run_id, open_tasks.task_no
+        from open_tasks
+        join runs on runs.id = open_tasks.run_id
+       where open_tasks.runner_id = p_runner_id
+       order by open_tasks.run_id, open_tasks.task_no
+         for no key update skip locked
+    )
+    select coalesce(jsonb_agg(jsonb_build_object('run_id', held.run_id, 'task_no', held.task_no, 'token', held.token)), '[]')
+      from open_tasks as held
+     where held.runner_id = p_runner_id
+       and (held.run_id, held.task_no) not in (select free.run_id, free.task_no from free));
+end;
+$$;
+
 create function sluice.give_back_others(p_runner_id integer, p_kept jsonb, out given_back integer, out held integer)
   language plpgsql volatile
   set search_path = sluice, pg_temp
+  set lock_timeout = '100ms'
 as $$
 declare
-  v_held constant jsonb := held_tasks(p_runner_id);
+  v_held jsonb;
 begin
+  -- Runs that are busy are held most of the time, and are to be had by those who wait.
+  begin
+    given_back := release_tasks(p_runner_id, 'GIVEN BACK', p_kept);
+    held := 0;
+    return;
+  exception when lock_not_available then
+    v_held := held_tasks(p_runner_id);
+  end;
   given_back := release_tasks(p_runner_id, 'GIVEN BACK', p_kept || v_held);
   held := (select count(*)
              from (select held.run_id, held.task_no, held.token
@@ -23,7 +57,8 @@ begin
 end;
 $$;
 
-comment on function sluice.give_back_others(integer, jsonb) is 'Takes from a living runner all its tasks but those given, and those that somebody holds; says how many, and how many others are held.';
+comment on function sluice.held_tasks(integer)              is 'The tasks of a runner that somebody holds, or their runs, as release_tasks excepts them; all its others are locked.';
+comment on function sluice.give_back_others(integer, jsonb) is 'Takes from a living runner all its tasks but those given, and but those that somebody holds; says how many, and how many others are held.';
 
 /*
  * An input may be declared to be of one of several types.

@@ -40,6 +40,43 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PURCHASE ORDER   Purchase Order Date     Acme Ltd\n                 3 Jul 2025              PO Box 1190\nFoo Ltd          Delivery Date           Leeds\n                 17 Jul 2025\n\nTotal: $5.00',
     fields: { order_date: '2025-07-03', due_date: '2025-07-17' },
   },
+  'when an order was written down counts no more than its date': {
+    text: `${HEAD}\nDate: 2025-06-10\nCreated: 2025-05-02`,
+    fields: { order_date: '2025-06-10' },
+    warnings: ['SEVERAL_VALUES order_date'],
+  },
+  'when work is complete counts no more than a delivery': {
+    text: `PO Number: 1\nDelivery Date: 2025-06-30\nCompletion Date: 2025-12-31`,
+    fields: { due_date: '2025-06-30' },
+    warnings: ['SEVERAL_VALUES due_date'],
+  },
+  'of two columns of days, neither is the due date': {
+    text: 'PO Number: 1\nItem  Description  Required    Delivery    Qty  Price  Total\n1     Bracket      2025-06-30  2025-07-15  10   5.00   50.00',
+    fields: { due_date: null },
+  },
+  'items without prices are doubted where a total is stated': {
+    text: 'PO Number: 1\nTotal: $500.00\n\nDocuments required:\nNo  Description         Qty\n1   Commercial invoice  3\n2   Packing list        2',
+    fields: { total: '500.00' },
+    warnings: ['ROWS_WITHOUT_PRICES line_items'],
+  },
+  'a row without its number is told, and no more of the description above': {
+    text: 'PO Number: 1\nItem  Description  Qty\n1     Bracket      10\n2     Bolt\n3     Nut          30',
+    fields: { total: null },
+    warnings: ['ROW_UNREAD line_items'],
+  },
+  'an instalment is no item, and told': {
+    text: `${HEAD}\nPayable in instalments: 4 x $125.00 = $500.00`,
+    fields: { line_items: [] },
+    warnings: ['ROW_UNREAD line_items'],
+  },
+  'what insurance has to cover is in no currency of the order': {
+    text: 'PO Number: 1\nTotal: 500.00\nSupplier shall carry insurance in minimum amounts in USD 1,000,000.',
+    fields: { currency: null },
+  },
+  'an abbreviation does not end an address': {
+    text: 'PO Number: 1\nShip To: Acme Ltd, Plot 5, Opp. Hi Tech City, Hyderabad 500081',
+    fields: { ship_to: 'Acme Ltd, Plot 5, Opp. Hi Tech City, Hyderabad 500081' },
+  },
   'several days below it are those of a table': {
     text: 'PO Number: A-1\n\nDate         Hours   Work\n2025-07-01   10      Drawing\n2025-07-02   5       Drawing',
     fields: { order_date: null },

@@ -296,6 +296,7 @@ test('where a slashed date can only be the day of the mail in one order, all are
   assert.deepEqual(read('2025-07-04'), ['2025-07-04', '2025-09-05', 0]);
   for (const sentOn of ['2025-04-08', null]) assert.deepEqual(read(sentOn), ['2025-07-04', '2025-09-05', 2]);
   assert.deepEqual(read('2025-04-07', `${text}\nOur ref: 04/07/2025`), ['2025-07-04', '2025-09-05', 2]);
+  assert.deepEqual(read('2025-09-05'), ['2025-07-04', '2025-09-05', 2]);
   assert.deepEqual(read('2025-04-07', `${text}\nQuote of 04/30/2025`), ['2025-07-04', '2025-09-05', 0]);
 });
 

@@ -92,10 +92,28 @@ test('a form needs no colons, on one line or on several', () => {
   }
 });
 
+test('a form may have terms and a currency, and other names that begin like those of its fields', () => {
+  const { vendor, ship_to, currency, payment_terms, total } = read(
+    'Purchase Order 4711\nOrder Date 2025-06-01\nVendor Address 5 Road, Leeds\nVendor Phone 555-1234\nShip To Plant 3, York\nCurrency GBP\nTerms Net 30\nTotal 500.00',
+  );
+
+  assert.deepEqual(
+    [vendor, ship_to, currency, payment_terms, total],
+    [null, 'Plant 3, York', 'GBP', 'Net 30', '500.00'],
+  );
+});
+
+test('an amount within terms is no sum of its own', () => {
+  const terms = 'Net 30, discount $5.00 if paid in 10 days';
+
+  assert.equal(read(`PO Number: 1\nPayment Terms: ${terms}`).payment_terms, terms);
+});
+
 test('prose that speaks of the fields of a form is none', () => {
   for (const text of [
     'Vendor must comply with the Payment Terms and Ship To instructions of the Purchase Order.',
     'The Vendor, the Due Date and the Ship To address are binding.\nPayment Terms are as agreed.',
+    'Vendor must confirm this order in writing.\nShip To address may not be changed.\nPayment Terms as agreed.',
   ])
     assert.deepEqual(
       Object.values(read(`${text}\n\nTotal: $5.00`)).filter((value) => value !== null),

@@ -125,9 +125,13 @@ function orderOf(text: string, dates: RegExp): Order | null {
   return dayFirst ? 'day first' : 'month first';
 }
 
+/** What is due is so on another day, mostly. */
+const OF_DELIVERY = /deliver|due|need|requir|ship|arriv|promis|\beta\b/i;
+
 /** The order in which one of the slashed dates is the day on which the mail was sent; null if there is none, or in both. */
 function orderAsSent(text: string, sentOn: string | null): Order | null {
-  const dates = Array.from(text.matchAll(SLASHED_DATES), ([date]) => date);
+  const past = text.split('\n').filter((line) => !OF_DELIVERY.test(line));
+  const dates = Array.from(past.join('\n').matchAll(SLASHED_DATES), ([date]) => date);
   const fitting = (['month first', 'day first'] as const).filter((slashed) =>
     dates.some((date) => readDate(date, { ...USUAL, slashed })?.day === sentOn),
   );

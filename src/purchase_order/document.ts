@@ -72,7 +72,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   const tables = readTables(lines, mark, labelledAs);
   const outside = lines.map((line) => (tables.used.has(line.number) ? { ...line, text: '' } : line));
   const opensWith = (field: LabelField, value: string) =>
-    field === 'po_number' ? /^\S*\d/.test(value) : isDateField(field) && readDay(value) !== null;
+    isDateField(field) ? readDay(value) !== null : OPENING[field]?.test(value) === true;
   const labelled: Labelled[] = withColons([...outside, ...tables.rest], opensWith).map(({ number, text }) => {
     const line = { number, text: withSumsApart(text) };
     return { line, labels: labelsOf(line.text) };
@@ -111,11 +111,17 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   const inTables = { rank: IN_TABLES, strong: true, qualified: false, outdated: false };
   if (due) statements.push({ ...inTables, ...due, field: 'due_date' });
 
-  const priced = labelled.filter(({ line, labels }) => labels.length === 0 && isPriced(line.text, mark));
+  const priced = outside.filter(({ text }) => labelsOf(text).length === 0 && isPriced(text, mark));
   const seemsToHaveItems = priced.length > 1 || outside.some((line) => looksLikeHeading(line.text));
   return { source, text, statements, tables, seemsToHaveItems, impossible, mark, markUncertain: !certain };
 }
 
+/** How a value plainly begins. */
+const OPENING: Partial<Record<LabelField, RegExp>> = {
+  po_number: /^\S*\d/,
+  payment_terms: /^net \d/i,
+  currency: /^[A-Z]{3}$/,
+};
 /** Whatever label stands elsewhere says more of the whole order. */
 const IN_TABLES = 9;
 

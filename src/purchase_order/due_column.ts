@@ -26,7 +26,8 @@ export function readDueColumn(
     const cells = cellsOf(text).map((cell) => cell.text);
     if (readHeading(text)) {
       columns = cells;
-      label = cells.find((name) => DUE.test(name)) ?? '';
+      const [name = '', another] = cells.filter((cell) => DUE.test(cell));
+      label = another ? '' : name;
     } else if (label !== '' && cells.length === columns.length) {
       const raw = cells[columns.indexOf(label)] ?? '';
       const day = readDay(raw);

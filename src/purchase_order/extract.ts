@@ -230,6 +230,14 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
     })),
   ]);
   const { po_number, vendor, total } = fields;
+  const isBare =
+    hasItems && fields.line_items.every((item) => item.unit_price === null && item.total === null);
+  if (isBare && total !== null)
+    gaps.push({
+      code: 'ROWS_WITHOUT_PRICES',
+      field: 'line_items',
+      message: 'the line items have no prices, though a total is stated',
+    });
   if (po_number !== null || vendor !== null || total !== null || hasItems) return gaps;
   return [
     ...gaps,

@@ -201,6 +201,13 @@ function readBelow(
     return;
   }
 
+  if (!hasPrices(table.columns) && STARTS_ROW.test(text)) {
+    unread.push({ number, text });
+    used.set(number, '');
+    table.missed += 1;
+    return;
+  }
+
   // Words alone: the beginning of a row that goes on below, or more of the description above.
   const next = lines[index + 1]?.text ?? '';
   const last = rows.at(-1);

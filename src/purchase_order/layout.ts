@@ -49,7 +49,8 @@ function upToNextMatter(text: string, readDay: ReadDay): string {
     const from = index + stop.length;
     const rest = text.slice(from, from + LABEL_AND_VALUE);
     const [label] = findLabels(rest, isValue);
-    return OPENS.test(rest) || (label?.start === 0 && label.value !== '');
+    const isAbbreviation = /(?<!\p{L})\p{L}{1,4}$/u.test(text.slice(0, index));
+    return (OPENS.test(rest) && !isAbbreviation) || (label?.start === 0 && label.value !== '');
   });
   return text.slice(0, end?.index);
 }

@@ -42,7 +42,7 @@ const COUNT_BEHIND = new RegExp(
  * many of what, `@`, and the price.
  */
 export function readListed(line: string, mark: Mark): Row | null {
-  const found = readings(line);
+  const found = readings(line).filter(({ description }) => !INSTALMENT.test(description));
   const proven = found.find(
     (listed) => (listed.unit || listed.at || listed.per) && isProven(rowOf(listed, mark)),
   );
@@ -50,6 +50,8 @@ export function readListed(line: string, mark: Mark): Row | null {
   const [only, another] = found;
   return only && !another && isPlain(only, mark) ? rowOf(only, mark) : null;
 }
+
+const INSTALMENT = /\b(?:instal+ments?|deposits?|payable|payments?)\b/i;
 
 /** Whether a line of a list says how many of something cost what, in whatever way. */
 export function isListed(line: string, mark: Mark): boolean {

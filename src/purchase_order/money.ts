@@ -139,7 +139,10 @@ export function currencyBeside(addendum: string, raw: string): string | null {
 }
 
 /** What a sentence says of all amounts: "All prices are in EUR, excluding VAT." */
-const ALL_IN = new RegExp(String.raw`\b(?:[Pp]rices|[Aa]mounts)(?: \w+){0,2} in (?<code>${CODES})\b`, 'g');
+const ALL_IN = new RegExp(
+  String.raw`\b(?:[Pp]rices|[Aa]ll amounts)(?: \w+){0,2} in (?<code>${CODES})\b`,
+  'g',
+);
 
 /** The currencies in which all amounts are said to be. */
 export function currenciesOfAll(text: string): string[] {

@@ -72,7 +72,8 @@ export function readCells(line: string, { columns, mark }: Shape): Row | null {
   };
   const number = (column: NumberColumn) => {
     const text = cell(column);
-    if (text === null || (column !== 'quantity' && (text === '-' || FREE.test(text)))) return null;
+    const isBeside = text === '-' && column === 'total' && FREE.test(cell('unit_price') ?? '');
+    if (text === null || isBeside || (column !== 'quantity' && FREE.test(text))) return null;
     return numberIn(column, text, mark)?.value;
   };
   const [quantity, unit_price, total] = [number('quantity'), number('unit_price'), number('total')];

@@ -10,7 +10,7 @@ const RATE = String.raw`(?:\s?@?\s?\(?\d{1,2}(?:[.,]\d{1,3})?\s?%\)?)`;
 const MONEY = String.raw`(?:${CURRENCY}\s?\d[\d.,'’]*|\d[\d.,'’]*[.,]\d\d(?:\s?${CURRENCY})?)(?![\p{L}\p{N}])`;
 /** "$530.00 Tax 8.25% $43.73" */
 const NEXT_SUM = new RegExp(
-  String.raw`(?<=\d\s?(?:${CURRENCY})?)[ ,;]{1,2}(?=(?:${wordsOf(isMoneyField)})${RATE}?\s?:?\s?${MONEY})`,
+  String.raw`(?<=${CURRENCY}\s?\d[\d.,'’]*|[.,]\d\d(?:\s?${CURRENCY})?)[ ,;]{1,2}(?=(?:${wordsOf(isMoneyField)})${RATE}?\s?:?\s?${MONEY})`,
   'giu',
 );
 /** "4711Vendor: Acme" */
@@ -59,12 +59,15 @@ function paragraphsOf(lines: readonly Line[]): Line[][] {
   return paragraphs;
 }
 
+/** What may follow a label of a form: no word of a sentence, and no other name that the label is a part of. */
+const VALUE = /^\s(?!(?:Address|Phone|Contact|E-?mail|Details|Attention)\b)[^\s:\p{Ll}]/u;
+
 /** The labels of a line without a colon: if it begins with one, or has three. */
 function namesIn(line: string, opensWith: Opening): readonly Name[] {
   const names: Name[] = [];
   for (const { field, rank, start, end } of candidates(line)) {
     const behind = line.slice(end);
-    if (start < (names.at(-1)?.end ?? 0) || !/^\p{Lu}/u.test(line.slice(start)) || !/^\s[^\s:]/.test(behind))
+    if (start < (names.at(-1)?.end ?? 0) || !/^\p{Lu}/u.test(line.slice(start)) || !VALUE.test(behind))
       continue;
     const isText = rank === 0 && !isMoneyField(field) && field !== 'currency';
     if (field === null ? rank < 4 : isText || opensWith(field, behind.trim()))

@@ -29,7 +29,7 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
 }
 
 /**
- * What there is first: tables with headings, lines that say everything by themselves, blocks. Where there are no prices in any
+ * What there is first: tables with headings, blocks, lines that say everything by themselves. Where there are no prices in any
  * of these, tables without them.
  */
 function readFirst(source: Source): Reading {
@@ -37,9 +37,9 @@ function readFirst(source: Source): Reading {
   const priced = readHeaded(source, hasPrices);
   if (priced.used.size > 0) return priced;
   const list = readList(source);
-  if (list.rows.length > 0) return list;
   const blocks = readBlocks(lines, mark, labelledAs);
   if (blocks.rows.length > 0) return { ...NOTHING, ...blocks };
+  if (list.rows.length > 0) return list;
   const bare = readHeaded(source, () => true);
   return { ...bare, unread: [...bare.unread, ...list.unread.filter(({ number }) => !bare.used.has(number))] };
 }

@@ -9,6 +9,9 @@ import type { Condition } from './references.ts';
  */
 export type Connection = Pick<ClientBase | Pool, 'query'>;
 
+/** Who holds a run for longer, in a transaction left open, holds up its results and no others. */
+export const LOCK_TIMEOUT_MS = 2_000;
+
 /** What identifies one execution of a task: a result that names an old token is refused. */
 export interface Claim {
   readonly run_id: string;
@@ -164,12 +167,9 @@ export async function startAndClaim(
   return { runId: started.run_id, hop: sortRows(hop) };
 }
 
-/** Who holds a run for longer, in a transaction left open, holds up its results and no others. */
-export const LOCK_TIMEOUT_MS = 2_000;
-
 /**
- * Gives back all tasks that the runner holds but these, and but those that somebody else holds; says how many of which. It costs
- * none of them an attempt.
+ * Gives back all tasks that the runner holds but these, and but those that somebody else holds; says how many of which.
+ * It costs none of them an attempt.
  */
 export async function giveBackOthers(
   db: Connection,

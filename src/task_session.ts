@@ -64,8 +64,8 @@ export async function endTaskSession(db: Connection, { run_id, task_no, token }:
 /**
  * One result, in the transaction that began then: with it, whatever else the transaction did. Undefined, and nothing is
  * reported, when that has ended. From here on it holds a lock that everybody needs who moves something of the run, also to
- * take it over: a process that is stopped now is waited for briefly. Who holds the run is, too: then 55P03. What the commit waits for is the
- * task's own.
+ * take it over: a process that is stopped now is waited for briefly, and so is who holds the run: then 55P03. How long the
+ * commit may wait is the task's own setting again.
  */
 export async function report(db: Connection, began: string, result: Result): Promise<Hop | undefined> {
   // Not by a setting: the task may have changed any.
@@ -73,7 +73,9 @@ export async function report(db: Connection, began: string, result: Result): Pro
     ...SOON,
     name: 'report',
     text: `select own.is_open, hop.*, set_config('lock_timeout', own.patience, true)
-             from (select now() = $2::timestamptz as is_open, current_setting('lock_timeout') as patience, set_config('idle_in_transaction_session_timeout', '5s', true),
+             from (select now() = $2::timestamptz as is_open,
+                          current_setting('lock_timeout') as patience,
+                          set_config('idle_in_transaction_session_timeout', '5s', true),
                           set_config('lock_timeout', '${LOCK_TIMEOUT_MS}', true)) as own
              left join lateral sluice.report_and_claim(null, case when own.is_open then $1::jsonb else '[]' end, 0) as hop on true`,
     values: [JSON.stringify([result]), began],

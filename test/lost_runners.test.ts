@@ -18,6 +18,15 @@ async function lose(scene: Scene, runner = scene.runner): Promise<number> {
   return count;
 }
 
+/** Once more, and the task is poison. */
+async function crashFourTimes(scene: Scene): Promise<void> {
+  for (let crash = 1; crash <= 4; crash++) {
+    const runner = await registerRunner();
+    await scene.claim(1, runner);
+    await lose(scene, runner);
+  }
+}
+
 test('a runner that was lost can claim nothing more', async () => {
   await using scene = await running({ a: [] });
   await lose(scene);
@@ -132,11 +141,7 @@ test('a task that takes its runner down five times fails as poison and stops its
 
 test('a shutdown is no crash: what it gives back is never poison', async () => {
   await using scene = await running({ a: [] });
-  for (let crash = 1; crash <= 4; crash++) {
-    const runner = await registerRunner();
-    await scene.claim(1, runner);
-    await lose(scene, runner);
-  }
+  await crashFourTimes(scene);
   const last = await registerRunner();
   await scene.claim(1, last);
 
@@ -241,11 +246,7 @@ test('a beat takes over from the dead and says who they were and that there is s
 
 test('a beat says which runs have failed by what it took over', async () => {
   await using scene = await running({ a: [], b: [] });
-  for (let crash = 1; crash <= 4; crash++) {
-    const runner = await registerRunner();
-    await scene.claim(1, runner);
-    await lose(scene, runner);
-  }
+  await crashFourTimes(scene);
   await scene.claim(1);
   await scene.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = $runner`);
   const heir = await registerRunner();
@@ -308,11 +309,7 @@ test('a beat does not wait for a run that somebody holds: a later one takes over
 
 test('a beat does not wait for a task that somebody holds and that is to stop with what it takes over', async () => {
   await using scene = await running({ a: [], b: [] });
-  for (let crash = 1; crash <= 4; crash++) {
-    const runner = await registerRunner();
-    await scene.claim(1, runner);
-    await lose(scene, runner);
-  }
+  await crashFourTimes(scene);
   await scene.claim(1);
   await scene.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = $runner`);
   const heir = await registerRunner();

@@ -141,7 +141,10 @@ function allTaxes({ statements }: Document, others: Sums): Statement | undefined
   return { ...first, value: tax, label: all('label'), raw: all('raw') };
 }
 
-/** The currency that the amounts of the order carry, else that of the total where it stands in the text once more, else that of all. */
+/**
+ * The currency that the amounts of the order carry, else that of the total where it stands in the text once more, else what
+ * is said of all amounts.
+ */
 function findCurrency(
   documents: readonly Document[],
   total: string | null,

@@ -1,14 +1,13 @@
 import { settleColumns } from './columns.ts';
 import { EMPTY } from './drawn_columns.ts';
+import { foreignTable } from './foreign_tables.ts';
 import {
   type Cell,
   type Column,
   cellsOf,
   type Heading,
   hasPrices,
-  headingWithin,
   isNumeric,
-  nameOf,
   RULE,
   readHeading,
 } from './headings.ts';
@@ -16,6 +15,7 @@ import { SENTENCE } from './layout.ts';
 import { type Mark, MEASURE } from './money.ts';
 import type { Line } from './regions.ts';
 import { hasMoney, isProven, numberIn, type Row, readCells, readRows, readRun, type Shape } from './rows.ts';
+import { headingWithin } from './run_together.ts';
 
 /** The item's number, and something behind it. */
 const STARTS_ROW = /^\s*\d{1,4}[.)]?\s+\S/;
@@ -257,25 +257,6 @@ function seemsToCount(text: string, { columns, mark }: Table): boolean {
 function isSecondLine(text: string, last: number, { first, long }: Table): boolean {
   if (last <= first || long.has(last) || /:\s/.test(text) || SENTENCE.test(text)) return false;
   return Array.from({ length: last - first }).every((_, index) => long.has(first + index));
-}
-
-/**
- * A table of something that we do not know: names, one of them that of an amount, and two rows or more below. Its first
- * line names the columns. Empty when there is none.
- */
-function foreignTable(lines: readonly Line[], index: number, mark: Mark): readonly Line[] {
-  const names = cellsOf(lines[index]?.text ?? '').map(({ text }) => text);
-  const priced = names.findIndex((name) => isNumeric(nameOf(name)));
-  if (names.length < 3 || priced < 0 || names.some((name) => /[:\d]/.test(name))) return [];
-  const isRow = (text: string) => {
-    const cells = cellsOf(text);
-    return cells.length === names.length && hasMoney(cells[priced]?.text ?? '', mark);
-  };
-  const end = lines.findIndex(
-    ({ text }, at) => at > index && !isRow(text) && (text === '' || !RULE.test(text)),
-  );
-  const found = lines.slice(index, end < 0 ? undefined : end).filter(({ text }) => !RULE.test(text));
-  return found.length > 2 ? found : [];
 }
 
 /** The lines over which a run-together table was wrapped. */

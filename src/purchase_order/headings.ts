@@ -41,9 +41,6 @@ const CELLS = NAMES.map(([column, words]) => ({
 
 /** The most columns of a table. */
 const COLUMNS = 20;
-/** A heading within a line is looked for so often, and so far. */
-const TRIES = 60;
-const LENGTH = 400;
 /** What goods are known by if not by words. */
 export const CODE = /^(?=\S*\d|[^\p{Ll}]*$)\S+$/u;
 /** A line that is drawn, and says nothing. */
@@ -69,18 +66,6 @@ export function readHeading(line: string): Heading | null {
   const behind = line.slice(length);
   if (!columns || /\d/.test(behind)) return columns && { columns, length };
   return { columns: /\p{L}/u.test(behind) ? [...columns, 'other'] : columns, length: line.length };
-}
-
-/** Where a heading begins that was run together with what stands before it; 0 if there is none, or no row behind it. */
-export function headingWithin(line: string): number {
-  if (!/q'?ty|quant/i.test(line) || readHeading(line)) return 0;
-  const starts = Array.from(line.matchAll(/(?<=\S\s+)\p{Lu}/gu), ({ index }) => index).slice(0, TRIES);
-  return (
-    starts.find((start) => {
-      const heading = readHeading(line.slice(start, start + LENGTH));
-      return heading && /\d/.test(line.slice(start + heading.length));
-    }) ?? 0
-  );
 }
 
 /** The names of columns; beside all three numbers, a single one that we do not know says what is ordered if it is the first. */

@@ -1,3 +1,4 @@
+import { readHeading } from './headings.ts';
 import { candidates, isMoneyField, type LabelField, wordsOf } from './labels.ts';
 import { CURRENCY } from './money.ts';
 import type { Line } from './regions.ts';
@@ -19,6 +20,22 @@ const LOST_END = new RegExp(String.raw`(?<=\d)(?=(?:${wordsOf(() => true)})${RAT
 /** Keeps sums apart that follow one another, and labels from the number right before them. */
 export function withSumsApart(line: string): string {
   return line.replace(NEXT_SUM, '   ').replace(LOST_END, '   ');
+}
+
+/** A heading within a line is looked for so often, and so far. */
+const TRIES = 60;
+const LENGTH = 400;
+
+/** Where a heading begins that was run together with what stands before it; 0 if there is none, or no row behind it. */
+export function headingWithin(line: string): number {
+  if (!/q'?ty|quant/i.test(line) || readHeading(line)) return 0;
+  const starts = Array.from(line.matchAll(/(?<=\S\s+)\p{Lu}/gu), ({ index }) => index).slice(0, TRIES);
+  return (
+    starts.find((start) => {
+      const heading = readHeading(line.slice(start, start + LENGTH));
+      return heading && /\d/.test(line.slice(start + heading.length));
+    }) ?? 0
+  );
 }
 
 /** Whether a text begins with what a field plainly looks like. */

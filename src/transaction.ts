@@ -9,6 +9,9 @@ import { duration } from './terminal.ts';
 /** How long a transaction may lie idle: one that a stopped process left open holds up whoever needs its rows. */
 const IDLE_MS = 20_000;
 const IDLE_TIMEOUT = '25P03';
+const TRANSACTION_TIMEOUT = '25P04';
+/** The task has made its transaction read-only, or asks for more locks or memory than there is: it would again. */
+const OWN_FAULT = /^(25006|53200)$/;
 
 /** The transaction in which a task's effects and its SUCCESS commit together, or neither does. */
 export class TaskTransaction {
@@ -112,7 +115,15 @@ export class TaskTransaction {
     try {
       return await pending;
     } catch (error) {
-      const wasIdle = codeOf(this.#fatal) === IDLE_TIMEOUT || codeOf(error) === IDLE_TIMEOUT;
+      const said = [codeOf(this.#fatal), codeOf(error)];
+      if (said.includes(TRANSACTION_TIMEOUT)) {
+        throw new ConnectorError(
+          'TRANSACTION_TOO_LONG',
+          'its transaction was ended: it took longer than transaction_timeout allows',
+          { cause: error },
+        );
+      }
+      const wasIdle = said.includes(IDLE_TIMEOUT);
       // After the task has done its part it was the process that did nothing: it had been stopped.
       if (wasIdle && (this.#fatalBeforeEnd || !this.#closed)) {
         throw new ConnectorError(
@@ -123,8 +134,7 @@ export class TaskTransaction {
       }
       // Of the task's own statements only a deadlock: who asks with NOWAIT wants to know, and triggers raise 40001, too.
       const isInTheWay = this.#closed ? isConflict(error) : isDeadlock(error);
-      // Whether it may write was seen when it began: since then, it is the task that has made it read-only.
-      const isAwayNow = isAway(error) && (this.#closed || codeOf(error) !== '25006');
+      const isAwayNow = isAway(error) && !OWN_FAULT.test(codeOf(error));
       if (wasIdle || isAwayNow || isInTheWay) this.trouble ??= error;
       throw error;
     }

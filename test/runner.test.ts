@@ -739,6 +739,7 @@ for (const [what, code] of [
   ['cannot reach another server', '08001'],
   ['is ended by another server', '57P01'],
   ['writes where it may only read', '25006'],
+  ['takes more locks than there are', '53200'],
   ['is told by a trigger that it clashes with something', '40001'],
 ] as const) {
   test(`a task whose statement ${what} has failed, each time`, async () => {
@@ -849,6 +850,28 @@ test('a transaction that lies idle for 20 s is ended, and the attempt fails with
   });
   assert.equal(await rowsOf(table), 0);
 });
+
+for (const [what, statements, code] of [
+  ['makes its transaction read-only', 'set local transaction_read_only = on', 'ERROR'],
+  [
+    'takes longer than transaction_timeout allows',
+    `set local transaction_timeout = '1 ms'; select pg_sleep(60)`,
+    'TRANSACTION_TOO_LONG',
+  ],
+] as const) {
+  test(`a task that ${what} has failed, each time`, async () => {
+    const sets: Act = async (_, context) => {
+      await (await context.transaction()).query(statements);
+      return 'done';
+    };
+    await using play = await stage({ sets }, { sets: { retries: 1 } });
+
+    const details = await play.play();
+
+    assert.deepEqual([details.status, details.attempts.length], ['FAILED', 2]);
+    assert.equal(taskOf(details, 'sets').error?.code, code);
+  });
+}
 
 test('a task that was taken over meanwhile leaves nothing behind: its effect is there once, of the one that counted', async () => {
   const table = await createTable();

@@ -1648,6 +1648,7 @@ AS $function$
 declare
   v_workflow workflows;
   v_new      bigint[];
+  v_keyless  bigint[];
   v_clash    record;
 begin
   -- A hop that does not look and has no results: it sees to it that the runner is one, and stays one until we commit.
@@ -1674,6 +1675,11 @@ begin
   end if;
   if cardinality(p_keys) <> cardinality(p_inputs) then
     raise exception using errcode = 'WF004', message = 'there have to be as many keys as inputs (null for none)';
+  end if;
+
+  -- What has one of these keys stays until we commit: pruning locks "for update".
+  if p_keys is not null then
+    perform from runs where runs.workflow = p_workflow and runs.key = any (p_keys) order by runs.id for key share;
   end if;
 
   with definition as (
@@ -1724,7 +1730,7 @@ begin
 
   select given.key, runs.id into v_clash
     from unnest(p_inputs, p_keys) as given(input, key)
-    join runs on runs.workflow = p_workflow and runs.key = given.key
+   cross join lateral (select * from runs where runs.workflow = p_workflow and runs.key = given.key offset 0) as runs
     join workflows on workflows.id = runs.workflow_id
    where runs.input <> complete_input(p_workflow, workflows.input_schema, given.input)
    limit 1;
@@ -1735,19 +1741,18 @@ begin
       hint    = 'Nothing was started. A key stands for one input: use another key, or the same input.';
   end if;
 
+  -- Those without a key, in the order of their inputs.
+  v_keyless := array(select id from runs where id = any (v_new) and key is null order by id);
   return query
     with given as (
-      select key, position, count(*) filter (where key is null) over (order by position) as place
+      select key, position,
+             coalesce((select runs.id from runs where runs.workflow = p_workflow and runs.key = given.key),
+                      v_keyless[count(*) filter (where key is null) over (order by position)]) as id
         from unnest(p_keys) with ordinality as given(key, position)
-    ), keyless as (
-      select id, row_number() over (order by id) as place from runs where id = any (v_new) and key is null
     )
-    select coalesce(runs.id, keyless.id),
-           coalesce(runs.id, keyless.id) = any (v_new)
-             and (given.key is null or given.position = min(given.position) over (partition by given.key))
+    select given.id,
+           given.id = any (coalesce(v_new, '{}')) and (given.key is null or given.position = min(given.position) over (partition by given.key))
       from given
-      left join runs on runs.workflow = p_workflow and runs.key = given.key
-      left join keyless on given.key is null and keyless.place = given.place
      order by given.position;
 end;
 $function$;

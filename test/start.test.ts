@@ -429,3 +429,40 @@ test('an engine that has looked a workflow up before asks of inputs what its new
   await assert.rejects(engine.startRun('changing', { input: { new: 'text' } }), /BAD_INPUT/);
   assert.equal(await runsOf('changing'), 2);
 });
+
+test('a run that has the key is not pruned while somebody starts with it', async () => {
+  const workflow = await draw({ a: [] });
+  const ended = await start(workflow, {}, 'ended');
+  await pool.query('select sluice.cancel_run($1)', [ended]);
+  const holder = await pool.connect();
+  await holder.query('begin');
+  const { rows } = await holder.query(`select sluice.start_run($1, '{}', 'begun') as id`, [workflow]);
+
+  const starting = startMany(workflow, [{}, {}], ['ended', 'begun']);
+  await someoneWaitsForALock();
+  await pool.query(`select sluice.prune('0 s')`);
+  await holder.query('commit');
+  holder.release();
+
+  assert.deepEqual(await starting, [
+    { run_id: ended, is_new: false },
+    { run_id: rows[0].id, is_new: false },
+  ]);
+});
+
+test('10,000 keys are started, and found again, in a database that has never been analysed', async () => {
+  const workflow = await draw({ a: [] });
+  const keys = Array.from({ length: 10_000 }, (_, n) => (n % 2 === 0 ? `k${n}` : null));
+  const inputs = keys.map(() => ({}));
+
+  const first = await startMany(workflow, inputs, keys);
+  const again = await startMany(workflow, inputs, keys);
+
+  assert.ok(first.every(({ is_new }) => is_new));
+  assert.equal(new Set([...first, ...again].map(({ run_id }) => run_id)).size, 15_000);
+  assert.ok(
+    again.every(
+      ({ run_id, is_new }, n) => is_new === (keys[n] === null) && (is_new || run_id === first[n]?.run_id),
+    ),
+  );
+});

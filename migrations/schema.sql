@@ -213,6 +213,8 @@ create table sluice.runners (
   constraint runners_pkey PRIMARY KEY (id)
 ) with (fillfactor=50);
 CREATE INDEX runners_alive ON sluice.runners USING btree (id) WHERE (ended_at IS NULL);
+CREATE TRIGGER guard_ended_runner BEFORE UPDATE OF ended_at ON sluice.runners FOR EACH ROW WHEN (old.ended_at IS DISTINCT FROM new.ended_at) EXECUTE FUNCTION sluice.guard_ended_runner();
+CREATE TRIGGER runners_stay_on_record BEFORE DELETE OR TRUNCATE ON sluice.runners FOR EACH STATEMENT EXECUTE FUNCTION sluice.refuse_to_forget();
 
 -- Purchase orders as they were read from mails. Nothing is corrected or computed.
 create table purchase_orders (
@@ -515,7 +517,7 @@ AS $function$
 begin
   update tasks
      set state       = 'FAILED',
-         finished_at = statement_timestamp(),
+         finished_at = clock_timestamp(),
          error       = jsonb_build_object('code', 'RUN_STOPPED', 'message', 'the run stopped before the task could be taken on again')
    where tasks.run_id = any (p_run_ids)
      and tasks.state = 'RUNNING'
@@ -957,13 +959,14 @@ begin
        for no key update
   ), recorded as (
     insert into attempts (run_id, task_no, token, attempt, outcome, runner_id, started_at, ended_at, error)
-    select held.run_id, held.task_no, held.token, held.attempt, p_outcome, p_runner_id, held.started_at, statement_timestamp(), v_error
+    select held.run_id, held.task_no, held.token, held.attempt, p_outcome, p_runner_id, held.started_at, greatest(statement_timestamp(), held.started_at), v_error
       from held
+        on conflict do nothing
   )
   update tasks
      set crashes     = tasks.crashes + (p_outcome = 'LOST')::integer,
          state       = case when held.poison then 'FAILED' else tasks.state end,
-         finished_at = case when held.poison then statement_timestamp() end,
+         finished_at = case when held.poison then greatest(statement_timestamp(), held.started_at) end,
          error       = case when held.poison then jsonb_build_object(
                          'code', 'POISON',
                          'message', format('%s times its runner was lost while it ran this task; it is not tried again', v_poison)) end,
@@ -996,6 +999,8 @@ CREATE OR REPLACE FUNCTION sluice.end_runner(p_runner_id integer, p_ending text)
  LANGUAGE plpgsql
  SET search_path TO 'sluice', 'pg_temp'
 AS $function$
+declare
+  v_released integer;
 begin
   -- A hop holds its runner. One that is thought lost is left to the next beat.
   if p_ending = 'lost' then
@@ -1006,8 +1011,9 @@ begin
   if not found then
     return null;
   end if;
+  v_released := release_tasks(p_runner_id, case p_ending when 'lost' then 'LOST' else 'GIVEN BACK' end);
   update runners set ended_at = clock_timestamp(), ending = p_ending where runners.id = p_runner_id;
-  return release_tasks(p_runner_id, case p_ending when 'lost' then 'LOST' else 'GIVEN BACK' end);
+  return v_released;
 end;
 $function$;
 
@@ -1808,12 +1814,13 @@ begin
     -- For advance. Nothing is taken of a run that these results may stop.
     v_setting := set_config('sluice.hop', array[p_runner_id, case when v_failures then 0 else p_slots end]::text, true);
 
-    -- Successes are written before the others. Where there are both, all tasks are locked first, and then all runs, in the
-    -- order of everybody.
+    -- Successes are written before the others. Where there are both, all tasks are locked first that the results are still of,
+    -- and then all runs, in the order of everybody.
     if v_failures then
       perform from tasks
-         join jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer)
-           on result.run_id = tasks.run_id and result.task_no = tasks.task_no
+         join jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer)
+           on result.run_id = tasks.run_id and result.task_no = tasks.task_no and result.token = tasks.token
+        where tasks.runner_id is not null and tasks.finished_at is null
         order by tasks.run_id, tasks.task_no
           for no key update of tasks;
       perform from runs
@@ -1824,7 +1831,7 @@ begin
 
     update tasks
        set state       = 'SUCCESS',
-           finished_at = statement_timestamp(),
+           finished_at = greatest(statement_timestamp(), tasks.started_at),
            output      = coalesce(result.output, 'null')
       from (select *
               from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer, output jsonb, error jsonb)
@@ -1849,22 +1856,22 @@ begin
                  result.error is not null and tasks.token = result.token and tasks.runner_id is not null and tasks.finished_at is null as open,
                  tasks.attempt <= definition.retries and runs.status = 'RUNNING' as again,
                  tasks.attempt, tasks.runner_id, tasks.started_at,
-                 tasks.token = result.token and tasks.state = 'SUCCESS' and tasks.finished_at = statement_timestamp() as succeeded
+                 tasks.token = result.token and tasks.state = 'SUCCESS' and tasks.finished_at >= statement_timestamp() as succeeded
             from result
             join tasks on tasks.run_id = result.run_id and tasks.task_no = result.task_no
             join runs on runs.id = tasks.run_id
             join workflow_tasks as definition on definition.workflow_id = tasks.workflow_id and definition.task_no = tasks.task_no
            order by tasks.run_id, tasks.task_no
-             for no key update of tasks
         ), failed_attempts as (
           insert into attempts (run_id, task_no, token, attempt, outcome, runner_id, started_at, ended_at, error)
-          select held.run_id, held.task_no, held.token, held.attempt, 'FAILED', held.runner_id, held.started_at, statement_timestamp(), held.error
+          select held.run_id, held.task_no, held.token, held.attempt, 'FAILED', held.runner_id, held.started_at, greatest(statement_timestamp(), held.started_at), held.error
             from held
            where held.open
+              on conflict do nothing
         ), failed as (
           update tasks
              set state       = (case when held.again then 'RUNNING' else 'FAILED' end)::task_state,
-                 finished_at = case when not held.again then statement_timestamp() end,
+                 finished_at = case when not held.again then greatest(statement_timestamp(), held.started_at) end,
                  error       = case when not held.again then held.error end,
                  attempt     = tasks.attempt + held.again::integer,
                  token       = tasks.token + held.again::integer,
@@ -1996,7 +2003,7 @@ begin
 
   -- As in a hop that claims nothing, advance leaves the runs that end. One dead runner a beat: with the runs of one in hand
   -- we must not wait for those of another. One that somebody else is ending does not count, nor does one of whose runs
-  -- somebody holds one for longer than we wait: another one's turn comes first at some beat.
+  -- somebody holds one for longer than we wait, or that fails: another one's turn comes first at some beat.
   lost_runners := '{}';
   v_setting := set_config('sluice.hop', '{NULL,0}', true);
   v_setting := set_config('lock_timeout', '500ms', true);
@@ -2005,8 +2012,11 @@ begin
       if end_runner(v_dead, 'lost') is not null then
         lost_runners := array[v_dead];
       end if;
-    exception when lock_not_available then
-      null;
+    exception
+      when lock_not_available then
+        null;
+      when others then
+        raise warning 'runner % cannot be taken over from: %', v_dead, sqlerrm;
     end;
     exit when lost_runners <> '{}' or clock_timestamp() > v_until;
   end loop;
@@ -2154,6 +2164,24 @@ begin
                    except
                    select kept.run_id, kept.task_no, kept.token
                      from jsonb_to_recordset(p_kept) as kept(run_id bigint, task_no integer, token integer)) as others);
+end;
+$function$;
+
+-- A runner ends once, and holds no task then. Raises WF001.
+CREATE OR REPLACE FUNCTION sluice.guard_ended_runner()
+ RETURNS trigger
+ LANGUAGE plpgsql
+ SET search_path TO 'sluice', 'pg_temp'
+AS $function$
+begin
+  if old.ended_at is not null or exists (select from open_tasks where open_tasks.runner_id = new.id) then
+    raise exception using
+      errcode = 'WF001',
+      message = case when old.ended_at is null then format('runner %s cannot end, it holds tasks', new.id)
+                     else format('runner %s has ended', new.id) end,
+      hint    = 'sluice.end_runner gives back what it holds, and ends it.';
+  end if;
+  return new;
 end;
 $function$;
 

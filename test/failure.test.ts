@@ -370,3 +370,67 @@ for (const [what, act, heard] of [
     assert.deepEqual(await listener.heard(), heard);
   });
 }
+
+test('an attempt that somebody has put on record already keeps nobody from failing, and no runner from ending', async () => {
+  await using scene = await running({ a: [], b: [] }, { retries: { a: 1 } });
+  await scene.take('a', 'b');
+  await scene.sql(
+    `insert into sluice.attempts (run_id, task_no, token, attempt, outcome, runner_id, started_at, ended_at, error)
+     select run_id, task_no, token, attempt, 'GIVEN BACK', runner_id, started_at, now(), '{"message": "by hand"}'
+       from sluice.tasks where run_id = $run`,
+  );
+
+  assert.deepEqual(await scene.fail('a'), ['RETRY']);
+  const [ended] = await scene.sql(`select sluice.end_runner($runner, 'lost') as tasks`);
+
+  assert.equal(ended.tasks, 1);
+  assert.deepEqual(
+    [...(await scene.attempts('a')), ...(await scene.attempts('b'))],
+    ['1 GIVEN BACK: by hand', '1 GIVEN BACK: by hand'],
+  );
+});
+
+test('a failure that comes too late is not in the way of who has the run', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+  const late = { ...(await scene.claimOf('a')), error: { code: 'X', message: 'late' } };
+  await scene.sql(`select sluice.end_runner($runner, 'lost')`);
+  await using holder = await scene.transaction();
+  await holder.sql('select from sluice.runs where id = $run for no key update');
+
+  const cancelling = scene.sql('select sluice.cancel_run($run) as done');
+  await scene.someoneWaitsForALock(1);
+  const reporting = scene.report([late]);
+  await scene.someoneWaitsForALock(2);
+  await holder.commit();
+
+  assert.deepEqual(await cancelling, [{ done: true }]);
+  assert.deepEqual(await reporting, ['LOST']);
+});
+
+test('what ends within one statement ends after it began', async () => {
+  await using scene = await running({ a: [], b: ['a'], c: ['b'] });
+  const claim = (task: string) =>
+    `(select token from sluice.tasks where run_id = ${scene.run} and task_no = ${scene.number(task)})`;
+  const report = (task: string, result: string) =>
+    `perform sluice.report_and_claim(${scene.runner}, jsonb_build_array(jsonb_build_object(
+       'run_id', ${scene.run}, 'task_no', ${scene.number(task)}, 'token', ${claim(task)}, ${result})), 1);`;
+  const error = `'error', '{"code": "X", "message": "broken"}'::jsonb`;
+
+  await scene.sql(
+    `do $$ begin
+       perform sluice.report_and_claim(${scene.runner}, '[]', 1);
+       ${report('a', `'output', 1`)} ${report('b', `'output', 1`)} ${report('c', error)}
+     end $$`,
+  );
+
+  assert.equal(await scene.status(), 'FAILED');
+  assert.deepEqual(
+    await scene.sql(
+      `select from sluice.tasks where run_id = $run and (finished_at >= started_at and started_at >= ready_at) is not true
+        union all
+       select from sluice.attempts where run_id = $run and ended_at < started_at`,
+    ),
+    [],
+  );
+});

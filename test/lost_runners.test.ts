@@ -405,3 +405,44 @@ test('a transaction that has reported its task, and so holds the run, may lie id
   assert.deepEqual(hop?.answers, []);
   assert.deepEqual(rows, [{ idle_in_transaction_session_timeout: '5s' }]);
 });
+
+test('a beat is one, whatever keeps it from taking a dead runner over', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+  await using beating = await scene.transaction();
+  const alive = await registerRunner();
+  await serverIsUpForAWhile();
+  await beating.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = $runner`);
+  await beating.sql(
+    `create function broken() returns trigger language plpgsql as 'begin raise division_by_zero; end'`,
+  );
+  await beating.sql(
+    `create trigger broken before insert on sluice.attempts for each row execute function broken()`,
+  );
+
+  const [beat] = await beating.sql(`select alive, lost_runners from sluice.beat(${alive})`);
+
+  assert.deepEqual(beat, { alive: true, lost_runners: [] });
+});
+
+test('a runner ends once, holds nothing then, and stays on record', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+  const end = (at: string) =>
+    scene.sql(`update sluice.runners set ended_at = ${at}, ending = 'stopped' where id = $runner`);
+
+  await assert.rejects(end('now()'), {
+    code: 'WF001',
+    message: `runner ${scene.runner} cannot end, it holds tasks`,
+  });
+  await assert.rejects(scene.sql('delete from sluice.runners'), { code: 'WF007' });
+  await assert.rejects(scene.sql('truncate sluice.runners'), { code: 'WF007' });
+  await scene.sql(`select sluice.end_runner($runner, 'stopped')`);
+  await assert.rejects(
+    scene.sql('update sluice.runners set ended_at = null, ending = null where id = $runner'),
+    {
+      code: 'WF001',
+      message: `runner ${scene.runner} has ended`,
+    },
+  );
+});

@@ -661,6 +661,10 @@ AS $function$
 declare
   v_names text;
   v_order integer[];
+  v_numbers  jsonb;
+  v_upstream bit varying[];
+  v_task     record;
+  v_parent   integer;
 begin
   if jsonb_typeof(p_tasks) is distinct from 'array' or p_tasks = '[]' then
     return next 'it has no tasks; give at least one';
@@ -733,27 +737,23 @@ begin
     return;
   end if;
 
-  -- A reference has to lead upstream. Most lead to a parent; only for the others their ancestors are walked.
-  return query
-    with recursive task as (
-      select value ->> 'name' as name, coalesce(value -> 'after', '[]') as parents, value from jsonb_array_elements(p_tasks) as value
-    ), far as (
-      select task.name, reference.name as target
-        from task
-       cross join lateral task_references(task.value) as reference(name)
-       where not task.parents ? reference.name
-    ), upstream as (
-      select distinct far.name, far.name as ancestor from far
-      union
-      select upstream.name, parent.name
-        from upstream
-        join task on task.name = upstream.ancestor
-       cross join lateral jsonb_array_elements_text(task.parents) as parent(name)
-    )
-    select format('task "%s" refers to the output of "%s", which is not upstream of it; add it to "after"', far.name, far.target)
-      from far
-     where far.name = far.target
-        or not exists (select from upstream where upstream.name = far.name and upstream.ancestor = far.target);
+  -- A reference has to lead upstream. For each task, bits say which others do, by their numbers.
+  v_numbers := (select jsonb_object_agg(task.value ->> 'name', v_order[task.position])
+                  from jsonb_array_elements(p_tasks) with ordinality as task(value, position));
+  for v_task in
+    select task.value, v_order[task.position] as number
+      from jsonb_array_elements(p_tasks) with ordinality as task(value, position)
+     order by number
+  loop
+    v_upstream[v_task.number] := repeat('0', cardinality(v_order))::bit varying;
+    for v_parent in select (v_numbers ->> name)::integer from jsonb_array_elements_text(coalesce(v_task.value -> 'after', '[]')) as parent(name) loop
+      v_upstream[v_task.number] := set_bit(v_upstream[v_task.number] | v_upstream[v_parent], v_parent - 1, 1);
+    end loop;
+    return query
+      select format('task "%s" refers to the output of "%s", which is not upstream of it; add it to "after"', v_task.value ->> 'name', reference.name)
+        from task_references(v_task.value) as reference(name)
+       where coalesce(get_bit(v_upstream[v_task.number], (v_numbers ->> reference.name)::integer - 1), 0) = 0;
+  end loop;
 end;
 $function$;
 

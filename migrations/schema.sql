@@ -331,7 +331,7 @@ declare
   c_failed    constant integer     := 4;
   c_ready     constant integer     := 8;
   c_ownerless constant integer     := 16;
-  v_follows   constant boolean     := pg_trigger_depth() > 1;
+  v_follows   constant boolean     := pg_trigger_depth() > 1 and coalesce(current_setting('sluice.follows', true), '') = 'on';
   -- The runner in whose hop this happens, and how many tasks it has room for.
   v_hop       constant integer[]   := nullif(current_setting('sluice.hop', true), '');
   -- Marks have to be of this very moment.
@@ -365,7 +365,7 @@ begin
                    when after.state > 'RUNNING' then
                      before.state = 'RUNNING' and after.token = before.token and after.attempt = before.attempt
                      and after.runner_id is not distinct from before.runner_id and after.started_at = before.started_at
-                     and (after.finished_at is null or after.finished_at between v_since and v_until)
+                     and (after.finished_at is null or after.finished_at between v_since and greatest(v_until, before.started_at))
                    -- A parent has succeeded, or its run has stopped.
                    when after.state < 'RUNNING' then
                      v_follows and (before.state = 'PENDING' and after.waiting_for < before.waiting_for
@@ -374,7 +374,6 @@ begin
                    when after.runner_id is null then
                      before.state = 'RUNNING' and after.token > before.token and after.started_at = before.started_at
                      and after.attempt between before.attempt and before.attempt + 1
-                     and after.crashes between before.crashes and before.crashes + 1
                    -- It is claimed; maybe in the moment in which it became READY, by the runner whose result it was that made it so.
                    else
                      before.runner_id is null and not before.stopped and before.state <= 'RUNNING'
@@ -383,6 +382,7 @@ begin
                      and after.started_at between v_since and greatest(v_until, before.ready_at)
                  end
                  and after.workflow_id = before.workflow_id and after.is_sink = before.is_sink
+                 and after.crashes between before.crashes and before.crashes + (before.runner_id is not null)::integer
                  and case when before.ready_at is not null then after.ready_at = before.ready_at
                           else after.ready_at is null or after.ready_at between v_since and v_until
                      end as legal,
@@ -401,6 +401,9 @@ begin
     end if;
   elsif v_follows then
     return null;
+  end if;
+  if not v_follows then
+    v_setting := set_config('sluice.follows', 'on', true);
   end if;
 
   if v_news & (c_parent | c_failed | c_ownerless) > 0 then
@@ -439,10 +442,6 @@ begin
     if v_taken is not null then
       v_setting := set_config('sluice.taken_tasks', v_taken::text, true);
     end if;
-  end if;
-
-  if v_news = c_parent then
-    return null;
   end if;
 
   if v_news & c_failed > 0 then
@@ -503,6 +502,9 @@ begin
                                                from after
                                                join sluice.runs on runs.id = after.run_id and runs.status <> 'RUNNING'
                                               where after.state = 'RUNNING' and after.runner_id is null));
+  end if;
+  if not v_follows then
+    v_setting := set_config('sluice.follows', '', true);
   end if;
   return null;
 end;
@@ -1491,8 +1493,11 @@ begin
   end if;
   raise exception using
     errcode = 'WF001',
-    message = format('run %s is %s, and this change of it is not allowed', p_run_id, p_was),
-    hint    = 'Runs move RUNNING → COMPLETED | FAILED | CANCELLED; their number, version, input and key never change.';
+    message = case
+      when p_was is null then format('run %s cannot begin like this, as %s', p_run_id, p_is)
+      else format('run %s is %s, and this change of it is not allowed', p_run_id, p_was)
+    end,
+    hint = 'Runs begin as RUNNING and move RUNNING → COMPLETED | FAILED | CANCELLED, at the time at which they do; their number, version, input and key never change.';
 end;
 $function$;
 
@@ -1544,7 +1549,9 @@ AS $function$
 declare
   v_broken constant text := sluice.broken_run_rule(new.status, new.waiting_for, new.key, new.finished_at, new.failed_task_no, new.reason);
 begin
-  if v_broken is not null or new.status <> 'RUNNING' then
+  if v_broken is not null or new.status <> 'RUNNING'
+     or new.created_at not between least(transaction_timestamp(), statement_timestamp()) and clock_timestamp()
+  then
     perform sluice.refuse_run(new.id, null, new.status, v_broken);
   end if;
   return new;
@@ -1570,8 +1577,12 @@ CREATE OR REPLACE FUNCTION sluice.advance_runs()
  LANGUAGE plpgsql
 AS $function$
 declare
-  v_follows constant boolean := pg_trigger_depth() > 1;
+  v_follows constant boolean     := pg_trigger_depth() > 1 and coalesce(current_setting('sluice.follows', true), '') = 'on';
+  -- Marks have to be of this very moment.
+  v_since   constant timestamptz := least(transaction_timestamp(), statement_timestamp());
+  v_until   constant timestamptz := clock_timestamp();
   v_stopped boolean;
+  v_setting text;
 begin
   select bool_or(case when move.legal and move.broken is null then move.stops
                       else sluice.refuse_run(move.id, move.was, move.status, case when move.legal then move.broken end)
@@ -1585,7 +1596,8 @@ begin
                  and after.waiting_for <= before.waiting_for
                  and (v_follows or after.waiting_for = before.waiting_for and after.status in ('RUNNING', 'CANCELLED'))
                  and after.workflow_id = before.workflow_id and after.workflow = before.workflow
-                 and after.input = before.input and after.key is not distinct from before.key and after.created_at = before.created_at as legal,
+                 and after.input = before.input and after.key is not distinct from before.key and after.created_at = before.created_at
+                 and (after.finished_at is null or after.finished_at between v_since and v_until) as legal,
                  sluice.broken_run_rule(after.status, after.waiting_for, after.key, after.finished_at, after.failed_task_no, after.reason) as broken
             from before
             full join after on after.id = before.id
@@ -1599,6 +1611,9 @@ begin
         message = format('a run cannot be stopped in a transaction that is %s: it may not see all tasks', current_setting('transaction_isolation')),
         hint    = 'Do it in one that is read committed: begin isolation level read committed.';
     end if;
+    if not v_follows then
+      v_setting := set_config('sluice.follows', 'on', true);
+    end if;
     update sluice.tasks
        set stopped = true
       from after
@@ -1607,6 +1622,9 @@ begin
        and tasks.state = 'READY';
     perform sluice.end_ownerless_tasks(array(select after.id from after where after.status in ('FAILED', 'CANCELLED')));
     notify run_stopped;
+    if not v_follows then
+      v_setting := set_config('sluice.follows', '', true);
+    end if;
   end if;
   return null;
 end;

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openClient } from '../src/database/connect.ts';
 import { listening } from './support/listening.ts';
 import { fileDatabase, registerRunner, running } from './support/scene.ts';
 
@@ -326,21 +327,16 @@ test('a result of a task that is not there is LOST', async () => {
 
 test('a run that took longer than a month ends like any other', async () => {
   await using scene = await running({ a: [] });
-  await scene.sql(
-    `with started as (
-       insert into sluice.runs (workflow_id, workflow, waiting_for, input, created_at)
-       select workflow_id, workflow, 1, '{}', now() - interval '40 days' from sluice.runs where id = $run
-       returning id, workflow_id
-     )
-     insert into sluice.tasks (run_id, workflow_id, task_no, waiting_for, is_sink, state)
-     select id, workflow_id, 1, 0, true, 'READY' from started`,
+  const superuser = await openClient(scene.db.superuserUrl);
+  await superuser.query(
+    `set session_replication_role = replica;
+     update sluice.runs set created_at = now() - interval '40 days' where id = ${scene.run}`,
   );
-  const claimed = await scene.sql(
-    `select run_id, task_no, token from sluice.report_and_claim($runner, '[]', 2) where run_id <> $run`,
-  );
+  await superuser.end();
+  await scene.claim(1);
 
   const [run] = await scene.sql('select answer, took_ms from sluice.report_and_claim(null, $1, 0)', [
-    JSON.stringify(claimed.map((claim) => ({ ...claim, output: 1 }))),
+    JSON.stringify([{ ...(await scene.claimOf('a')), output: 1 }]),
   ]);
 
   assert.equal(run.answer, 'COMPLETED');

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RunStatus, TaskState } from '../src/inspect.ts';
-import { running, type Scene } from './support/scene.ts';
+import { draw, running, type Scene } from './support/scene.ts';
 
 const STATES: readonly TaskState[] = ['PENDING', 'READY', 'RUNNING', 'SUCCESS', 'FAILED'];
 
@@ -368,7 +368,15 @@ for (const from of STATUSES) {
 test('a run keeps its version, its input, its key and its beginning', async () => {
   await using scene = await running({ a: [] });
 
-  for (const change of [`input = '{"other": 1}'`, `key = 'k'`, 'created_at = now()', 'waiting_for = 7']) {
+  const other = await draw({ a: [] });
+
+  for (const change of [
+    `(workflow_id, workflow) = (select id, name from sluice.workflows where name = '${other}')`,
+    `input = '{"other": 1}'`,
+    `key = 'k'`,
+    'created_at = now()',
+    'waiting_for = 7',
+  ]) {
     await assert.rejects(
       scene.sql(`update sluice.runs set ${change} where id = $run`),
       { code: 'WF001' },
@@ -456,11 +464,85 @@ test('a task that is taken from its runner keeps its count of attempts and crash
        from sluice.tasks where run_id = $run`,
   );
 
-  for (const lie of ['attempt = 0', 'attempt = 3', 'crashes = -1', 'crashes = 2', 'started_at = now()'])
+  for (const lie of [
+    'attempt = 0',
+    'attempt = 3',
+    'crashes = -1',
+    'crashes = 2',
+    'started_at = now()',
+    'token = 1',
+  ])
     await assert.rejects(
-      scene.sql(`update sluice.tasks set token = 2, runner_id = null, ${lie} where run_id = $run`),
+      scene.sql(
+        `update sluice.tasks set ${lie.startsWith('token') ? '' : 'token = 2, '}runner_id = null, ${lie} where run_id = $run`,
+      ),
       { code: 'WF001' },
       lie,
     );
   await scene.sql('update sluice.tasks set token = 2, runner_id = null, crashes = 1 where run_id = $run');
+});
+
+test('a run ends at the time at which it does, also by hand', async () => {
+  await using scene = await running({ a: [] });
+  const cancel = (at: string) =>
+    scene.sql(
+      `update sluice.runs set status = 'CANCELLED', reason = 'by hand', finished_at = ${at} where id = $run`,
+    );
+
+  for (const at of [`now() - interval '1 h'`, `now() + interval '1 h'`, `'infinity'`])
+    await assert.rejects(cancel(at), { code: 'WF001' }, at);
+  await cancel('clock_timestamp()');
+});
+
+test('a run begins at the time at which it does', async () => {
+  await using scene = await running({ a: [] });
+
+  for (const at of [`now() - interval '1 h'`, `now() + interval '1 h'`, `'infinity'`])
+    await assert.rejects(
+      scene.sql(
+        `insert into sluice.runs (workflow_id, workflow, waiting_for, input, created_at)
+         select workflow_id, workflow, 1, '{}', ${at} from sluice.runs where id = $run`,
+      ),
+      { code: 'WF001', message: /^run \d+ cannot begin like this, as RUNNING$/ },
+      at,
+    );
+});
+
+test('only who takes a task from its runner counts a crash', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.take('b');
+
+  await assert.rejects(
+    scene.sql(`${become('RUNNING')}, crashes = 4 where run_id = $run and task_no = ${scene.number('a')}`),
+    { code: 'WF001' },
+  );
+  await assert.rejects(
+    scene.sql(`${become('SUCCESS')}, crashes = -7 where run_id = $run and task_no = ${scene.number('b')}`),
+    { code: 'WF001' },
+  );
+});
+
+test('what somebody’s own trigger writes is judged as if it were written by hand', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  const client = await scene.db.pool.connect();
+  const own = (statement: string) =>
+    client.query(`
+      begin;
+      create table own_table (x integer);
+      create function own_trigger() returns trigger language plpgsql as $$ begin ${statement}; return null; end $$;
+      create trigger own_trigger after insert on own_table for each row execute function own_trigger();
+      insert into own_table values (1)`);
+
+  for (const statement of [
+    `update sluice.runs set status = 'COMPLETED', waiting_for = 0, finished_at = clock_timestamp() where id = ${scene.run}`,
+    `update sluice.tasks set state = 'READY', waiting_for = 0, ready_at = clock_timestamp() where run_id = ${scene.run} and state = 'PENDING'`,
+  ]) {
+    await assert.rejects(own(statement), { code: 'WF001' });
+    await client.query('rollback');
+  }
+  await own(`perform sluice.cancel_run(${scene.run})`);
+  await client.query('commit; drop table own_table; drop function own_trigger');
+  client.release();
+
+  assert.equal(await scene.status(), 'CANCELLED');
 });

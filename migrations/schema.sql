@@ -986,6 +986,7 @@ $function$;
 CREATE OR REPLACE FUNCTION sluice.dead_runners(p_cut_off_since timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
  RETURNS SETOF integer
  LANGUAGE sql
+ SECURITY DEFINER
 BEGIN ATOMIC
  SELECT runners.id
     FROM (sluice.runners
@@ -2061,6 +2062,7 @@ $function$;
 CREATE OR REPLACE FUNCTION sluice.has_runner()
  RETURNS boolean
  LANGUAGE sql
+ SECURITY DEFINER
 BEGIN ATOMIC
  SELECT (EXISTS ( SELECT
             FROM sluice.runners
@@ -2268,8 +2270,8 @@ create view sluice.prunable_runs as
  SELECT id, finished_at
    FROM sluice.runs
   WHERE finished_at IS NOT NULL AND NOT (EXISTS ( SELECT
-           FROM sluice.tasks
-          WHERE tasks.run_id = runs.id AND tasks.state = 'RUNNING'::sluice.task_state));
+           FROM sluice.open_tasks
+          WHERE open_tasks.run_id = runs.id AND open_tasks.state = 'RUNNING'::sluice.task_state));
 
 -- The tasks of runs with their names, and what became of them; v_tasks is for people.
 --   run_id: The run.
@@ -2295,7 +2297,7 @@ create view sluice.run_tasks as
     tasks.stopped, tasks.attempt, task.retries, tasks.token, tasks.runner_id, tasks.ready_at, tasks.started_at,
     tasks.finished_at, tasks.error,
         CASE
-            WHEN task.condition IS NOT NULL THEN tasks.output ->> 'skipped'::text
+            WHEN task.condition IS NOT NULL AND tasks.output = jsonb_build_object('skipped', tasks.output -> 'skipped'::text) THEN tasks.output ->> 'skipped'::text
             ELSE NULL::text
         END AS skipped,
         CASE
@@ -2392,15 +2394,19 @@ create view v_timeline as
 --   took: How long it took.
 --   error: Why it did not succeed, cut after 40 characters.
 create view v_attempts as
- SELECT execution.run_id AS run, task.name AS task, execution.attempt, execution.outcome, execution.runner_id AS runner,
+ SELECT runs.id AS run, task.name AS task, execution.attempt, execution.outcome, execution.runner_id AS runner,
     date_trunc('second'::text, execution.started_at)::timestamp(0) without time zone AS started,
     sluice.duration(EXTRACT(epoch FROM COALESCE(execution.ended_at, clock_timestamp()) - execution.started_at)) AS took,
     sluice.cut(translate(execution.error ->> 'message'::text, '
-	'::text, '   '::text), 40) AS error
-   FROM sluice.executions execution
-     JOIN sluice.runs ON runs.id = execution.run_id
+	'::text, '   '::text), 40) AS error
+   FROM sluice.runs
+     CROSS JOIN LATERAL ( SELECT executions.run_id, executions.task_no, executions.token, executions.attempt,
+            executions.outcome, executions.runner_id, executions.started_at, executions.ended_at, executions.error
+           FROM sluice.executions
+          WHERE executions.run_id = runs.id
+         OFFSET 0) execution
      JOIN sluice.workflow_tasks task ON task.workflow_id = runs.workflow_id AND task.task_no = execution.task_no
-  ORDER BY execution.run_id DESC, execution.started_at, execution.task_no, execution.token;
+  ORDER BY runs.id DESC, execution.started_at, execution.task_no, execution.token;
 
 -- Everything that happened: select * from v_events where run = 42
 --   run: The run.
@@ -2412,15 +2418,16 @@ create view v_attempts as
 --   runner: Who ran it.
 --   note: Why.
 create view v_events as
- SELECT event.run_id AS run, event.at, event.task_no AS no, task.name AS task, event.what, event.attempt,
+ SELECT runs.id AS run, event.at, event.task_no AS no, task.name AS task, event.what, event.attempt,
     event.runner_id AS runner, event.note
-   FROM ( SELECT runs_1.id AS run_id, runs_1.created_at AS at, 0 AS place, 0 AS step, NULL::integer AS task_no,
+   FROM sluice.runs
+     CROSS JOIN LATERAL ( SELECT runs.created_at AS at, 0 AS place, 0 AS step, NULL::integer AS task_no,
             'RUNNING'::text AS what, NULL::integer AS attempt, NULL::integer AS runner_id,
-            (('rerun of run '::text || reruns.of_run_id) || ' by '::text) || reruns.started_by AS note
-           FROM sluice.runs runs_1
-             LEFT JOIN sluice.reruns ON reruns.run_id = runs_1.id
+            ( SELECT (('rerun of run '::text || reruns.of_run_id) || ' by '::text) || reruns.started_by
+                   FROM sluice.reruns
+                  WHERE reruns.run_id = runs.id) AS note
         UNION ALL
-         SELECT transitions.run_id, transitions.at, transitions.task_no,
+         SELECT transitions.at, transitions.task_no,
                 CASE transitions.to_state
                     WHEN 'READY'::sluice.task_state THEN 1
                     WHEN 'RUNNING'::sluice.task_state THEN 2
@@ -2429,26 +2436,27 @@ create view v_events as
             transitions.task_no, COALESCE(transitions.from_state || ' → '::text, ''::text) || transitions.to_state,
             transitions.attempt, transitions.runner_id,
                 CASE
-                    WHEN transitions.from_state IS NULL THEN 'reused from run '::text || reruns.of_run_id
-                    WHEN transitions.to_state = 'FAILED'::sluice.task_state THEN tasks.error ->> 'message'::text
+                    WHEN transitions.from_state IS NULL THEN ( SELECT 'reused from run '::text || reruns.of_run_id
+                       FROM sluice.reruns
+                      WHERE reruns.run_id = runs.id)
+                    WHEN transitions.to_state = 'FAILED'::sluice.task_state THEN ( SELECT tasks.error ->> 'message'::text
+                       FROM sluice.tasks
+                      WHERE tasks.run_id = runs.id AND tasks.task_no = transitions.task_no)
                     ELSE NULL::text
                 END AS "case"
            FROM sluice.transitions
-             LEFT JOIN sluice.tasks ON transitions.to_state = 'FAILED'::sluice.task_state AND tasks.run_id = transitions.run_id AND tasks.task_no = transitions.task_no
-             LEFT JOIN sluice.reruns ON transitions.from_state IS NULL AND reruns.run_id = transitions.run_id
+          WHERE transitions.run_id = runs.id
         UNION ALL
-         SELECT attempts.run_id, attempts.ended_at, attempts.task_no, 3, attempts.task_no,
-            'attempt '::text || attempts.outcome, attempts.attempt, attempts.runner_id,
-            attempts.error ->> 'message'::text
+         SELECT attempts.ended_at, attempts.task_no, 3, attempts.task_no, 'attempt '::text || attempts.outcome,
+            attempts.attempt, attempts.runner_id, attempts.error ->> 'message'::text
            FROM sluice.attempts
+          WHERE attempts.run_id = runs.id
         UNION ALL
-         SELECT runs_1.id, runs_1.finished_at, 2147483647, 5, NULL::integer, runs_1.status::text AS status,
-            NULL::integer, NULL::integer, runs_1.reason
-           FROM sluice.runs runs_1
-          WHERE runs_1.finished_at IS NOT NULL) event
-     JOIN sluice.runs ON runs.id = event.run_id
+         SELECT runs.finished_at, 2147483647, 5, NULL::integer, runs.status::text AS status, NULL::integer,
+            NULL::integer, runs.reason
+          WHERE runs.finished_at IS NOT NULL) event
      LEFT JOIN sluice.workflow_tasks task ON task.workflow_id = runs.workflow_id AND task.task_no = event.task_no
-  ORDER BY event.run_id, event.at, event.place, event.step;
+  ORDER BY runs.id, event.at, event.place, event.step;
 
 -- The processes that execute tasks, newest first.
 --   runner: Its number.
@@ -2492,7 +2500,7 @@ create view v_throughput as
     count(*) FILTER (WHERE what = 'start'::text) AS runs_started,
     count(*) FILTER (WHERE what = 'RUNNING'::text) AS tasks_started,
     count(*) FILTER (WHERE what = 'SUCCESS'::text) AS succeeded, count(*) FILTER (WHERE what = 'FAILED'::text) AS failed,
-    round(count(*) FILTER (WHERE what = ANY (ARRAY['SUCCESS'::text, 'FAILED'::text]))::numeric / 60.0, 1) AS tasks_per_s
+    round(count(*) FILTER (WHERE what = ANY (ARRAY['SUCCESS'::text, 'FAILED'::text]))::numeric / GREATEST(1::numeric, LEAST(60::numeric, EXTRACT(epoch FROM now() - date_trunc('minute'::text, max(at))))), 1) AS tasks_per_s
    FROM ( SELECT transitions.at, transitions.to_state::text AS what
            FROM ( SELECT active_runs.id
                    FROM sluice.active_runs

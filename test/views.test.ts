@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openClient } from '../src/database/connect.ts';
 import {
   draw,
   fileDatabase,
@@ -278,13 +279,36 @@ for (const [seconds, words] of [
 
 test('the views stay quick when there are many runs: twenty are read, not all', async () => {
   const workflow = await draw({ a: [], b: [] });
-  await registerRunner();
+  const runner = await registerRunner();
   await pool.query(`select sluice.start_runs($1, array_fill('{}'::jsonb, array[2000]))`, [workflow]);
+  await pool.query(`select from sluice.report_and_claim($1, '[]', 10000)`, [runner]);
   await pool.query(`select sluice.cancel_run(id) from sluice.runs where workflow = $1`, [workflow]);
 
   const looked = await largest('select * from v_run_history limit 20', /^Actual Loops/);
 
   assert.ok(looked <= 40, `it looked ${looked} times`);
+  for (const view of ['v_attempts', 'v_events']) {
+    const read = await largest(`select * from ${view} limit 20`, /^Actual Rows|^Actual Loops/);
+    assert.ok(read <= 200, `${view} read ${read} rows`);
+  }
+});
+
+test('who may read the views needs no right to anything else', async () => {
+  await using _ = await running({ a: [] });
+  const { superuserUrl } = await fileDatabase();
+  const reader = await openClient(superuserUrl);
+  await reader.query(
+    'begin; create role reader; grant select on all tables in schema public to reader; set role reader',
+  );
+
+  const { rows: views } = await reader.query(
+    `select viewname as name from pg_views where schemaname = 'public' and viewname like 'v\\_%'`,
+  );
+  for (const { name } of views) await reader.query(`select * from ${name}`);
+
+  await reader.query('rollback');
+  await reader.end();
+  assert.ok(views.length >= 10, `only ${views.length} views`);
 });
 
 test('what is active is found without a look at what has ended since the last vacuum', async () => {

@@ -152,12 +152,20 @@ for (const [view, column] of [
 
 test('v_tasks says that a task was skipped, and why; an output that only says so is none of this', async () => {
   const task = { name: 'a', connector: 'none', operation: 'none' };
-  const tasks = [task, { ...task, name: 'b', when: { value: 1, is: 2 } }];
+  const tasks = [
+    task,
+    { ...task, name: 'b', when: { value: 1, is: 2 } },
+    { ...task, name: 'c', when: { value: 1, is: 1 } },
+  ];
   await pool.query(`select from sluice.register_workflow('skips', $1)`, [JSON.stringify(tasks)]);
   const run = (await pool.query(`select sluice.start_run('skips') as run`)).rows[0];
-  await finish(pool, run.run, await registerRunner(), [{ skipped: 'x' }, { skipped: '1 is not 2' }]);
+  await finish(pool, run.run, await registerRunner(), [
+    { skipped: 'x' },
+    { skipped: '1 is not 2' },
+    { imported: 5, skipped: 2 },
+  ]);
 
-  assert.deepEqual(await says('v_tasks', 'note', run), ['nothing', 'skipped: 1 is not 2']);
+  assert.deepEqual(await says('v_tasks', 'note', run), ['nothing', 'skipped: 1 is not 2', 'nothing']);
 });
 
 test('a result that was taken over took no time and no attempt, and says where it is from', async () => {
@@ -347,4 +355,20 @@ test('v_runners says since when a runner is up, or was, and when it gave its las
     'nothing | 2 h 5 min | 1 h 2 min',
     '2026-01-05 21:00:00 | 2.5 s | 0 ms',
   ]);
+});
+
+test('v_throughput divides the minute that is not over by what there has been of it', async () => {
+  await using db = await createDatabase();
+  const history = [
+    `insert into sluice.runs (id, workflow_id, workflow, status, waiting_for, input, created_at, finished_at) overriding system value
+     values (1, 1, 'w', 'COMPLETED', 0, '{}', now(), now())`,
+    `insert into sluice.tasks (run_id, task_no, state, ready_at, started_at, finished_at, workflow_id, waiting_for, is_sink)
+     select 1, n, 'SUCCESS', now(), now(), now(), 1, 0, true from generate_series(1, 600) as n`,
+  ];
+  const expected = `round(600 / greatest(1, extract(epoch from now() - date_trunc('minute', now()))), 1)`;
+
+  assert.deepEqual(
+    await look(`select tasks_per_s = ${expected} from v_throughput`, history, db.superuserUrl),
+    ['true'],
+  );
 });

@@ -2125,6 +2125,8 @@ BEGIN ATOMIC
  SELECT 'a workflow''s name is a small letter, then at most 62 small letters, digits, "_" or "-"'::text
    WHERE (COALESCE(workflow_problems.p_name, ''::text) !~ '^[a-z][a-z0-9_-]{0,62}$'::text)
  UNION ALL
+  SELECT sluice.input_problems(workflow_problems.p_input_schema) AS input_problems
+ UNION ALL
   SELECT sluice.field_problems(workflow_problems.p_tasks) AS field_problems
  UNION ALL
   SELECT sluice.graph_problems(workflow_problems.p_tasks, workflow_problems.p_input_schema) AS graph_problems
@@ -2204,6 +2206,20 @@ begin
   return new;
 end;
 $function$;
+
+-- What is wrong with the schema of a workflow's inputs, in words.
+CREATE OR REPLACE FUNCTION sluice.input_problems(p_input_schema jsonb)
+ RETURNS SETOF text
+ LANGUAGE sql
+ IMMUTABLE
+BEGIN ATOMIC
+ SELECT format('its input schema is %s, it has to be a JSON object'::text, COALESCE(input_problems.p_input_schema, 'null'::jsonb)) AS format
+   WHERE (jsonb_typeof(input_problems.p_input_schema) IS DISTINCT FROM 'object'::text)
+ UNION ALL
+  SELECT format('"%s" of its input schema is %s, it has to be %s'::text, field.name, (input_problems.p_input_schema -> field.name), field.rule) AS format
+    FROM ( VALUES ('properties'::text,'strict $."properties"?(@.type() != "object")'::jsonpath,'an object'::text), ('required'::text,'strict $."required"?(@.type() != "array" || exists (@[*]?(@.type() != "string")))'::jsonpath,'a list of names'::text)) field(name, broken, rule)
+   WHERE ((jsonb_typeof(input_problems.p_input_schema) = 'object'::text) AND jsonb_path_exists(input_problems.p_input_schema, field.broken, '{}'::jsonb, true));
+END;
 
 -- Runs under way, newest first.
 --   run: The run.

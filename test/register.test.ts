@@ -252,6 +252,30 @@ test('a reference has to lead upstream: to a parent, or further up', async () =>
   assert.deepEqual(await problemsOf(tasks({ x: output('nobody') })), problem('nobody'));
 });
 
+test('1,000 tasks in a row may all refer to the first one', async () => {
+  const tasks = Array.from({ length: 1_000 }, (_, n) => ({
+    name: `t${n}`,
+    connector: 'c',
+    operation: 'o',
+    after: n === 0 ? [] : [`t${n - 1}`],
+    parameters: n === 0 ? {} : { x: output('t0') },
+  }));
+
+  assert.deepEqual(await problemsOf(tasks), []);
+});
+
+for (const [schema, problem] of [
+  [5, 'its input schema is 5, it has to be a JSON object'],
+  [null, 'its input schema is null, it has to be a JSON object'],
+  [{ properties: [] }, '"properties" of its input schema is [], it has to be an object'],
+  [{ required: 'email' }, '"required" of its input schema is "email", it has to be a list of names'],
+  [{ required: [1] }, '"required" of its input schema is [1], it has to be a list of names'],
+] as const) {
+  test(`${JSON.stringify(schema)} is no schema of inputs`, async () => {
+    assert.deepEqual(await problemsOf(tasksOf({ a: [] }), schema), [problem]);
+  });
+}
+
 test('a condition’s reference has to lead upstream as well', async () => {
   const tasks = [
     ...tasksOf({ a: [] }),

@@ -1,0 +1,37 @@
+--! Previous: sha1:5899994a3262346e67f550a981bad51777231be6
+--! Hash: sha1:089e9627048c961d83403970ae418163715c49b3
+--! Message: what inputs may be asked to be
+
+/*
+ * What a workflow asks of its inputs can be read by whoever starts it, also where it was registered from SQL.
+ */
+create function sluice.input_problems(p_input_schema jsonb) returns setof text
+  language sql immutable
+begin atomic
+  select format('its input schema is %s, it has to be a JSON object', coalesce(p_input_schema, 'null'))
+   where jsonb_typeof(p_input_schema) is distinct from 'object'
+  union all
+  select format('"%s" of its input schema is %s, it has to be %s', field.name, p_input_schema -> field.name, field.rule)
+    from (values ('properties', 'strict $.properties ? (@.type() != "object")'::jsonpath,                               'an object'),
+                 ('required',   'strict $.required ? (@.type() != "array" || exists (@[*] ? (@.type() != "string")))', 'a list of names')) as field(name, broken, rule)
+   where jsonb_typeof(p_input_schema) = 'object'
+     and jsonb_path_exists(p_input_schema, field.broken, '{}', true);
+end;
+
+comment on function sluice.input_problems(jsonb) is 'What is wrong with the schema of a workflow''s inputs, in words.';
+
+create or replace function sluice.workflow_problems(p_name text, p_tasks jsonb, p_input_schema jsonb default '{"type": "object"}',
+                                                    p_subject jsonb default '[]') returns setof text
+  language sql immutable
+begin atomic
+  select 'a workflow''s name is a small letter, then at most 62 small letters, digits, "_" or "-"'
+   where coalesce(p_name, '') !~ '^[a-z][a-z0-9_-]{0,62}$'
+  union all
+  select sluice.input_problems(p_input_schema)
+  union all
+  select sluice.field_problems(p_tasks)
+  union all
+  select sluice.graph_problems(p_tasks, p_input_schema)
+  union all
+  select sluice.subject_problems(p_tasks, p_input_schema, p_subject);
+end;

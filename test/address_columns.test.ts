@@ -116,6 +116,19 @@ Payment terms: 2% 10, net 30. Discount is lost later.`);
   assert.equal(fields.payment_terms, '2% 10, net 30. Discount is lost later.');
 });
 
+test('a line of an address may end with an abbreviation, but not be a sentence', () => {
+  const abbreviated = read(
+    'PO # 12\nShip To:\nMill House\nFig Co.\nReceiving Dept.\n230 Larch Blvd.\nBoise, ID 83702',
+  );
+  const sentence = read('PO # 12\nShip To: Fig Co., 230 Larch Ave\nUse the back door.');
+
+  assert.equal(
+    abbreviated.fields.ship_to,
+    'Mill House, Fig Co., Receiving Dept., 230 Larch Blvd., Boise, ID 83702',
+  );
+  assert.equal(sentence.fields.ship_to, 'Fig Co., 230 Larch Ave');
+});
+
 function read(text: string) {
   return extractOrder(mail(text));
 }

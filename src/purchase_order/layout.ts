@@ -21,6 +21,8 @@ export const SENTENCE = new RegExp(
 );
 /** Where a sentence may begin, or an abbreviation ends. */
 const FULL_STOP = /\.\s+(?=\p{Lu})/gu;
+/** "Blvd.", "Inc." */
+const ABBREVIATION = /(?<!\p{L})\p{Lu}\p{L}{0,3}\.$/u;
 /** "Priority: high", which begins something else, unless it is a part of an address. */
 const ENTRY = /^\p{L}[^:\d]{1,30}(?:\d{4})?:\s+\S/u;
 const OF_ADDRESS =
@@ -197,7 +199,7 @@ function isCellAt(start: number | undefined, next: Labelled | undefined): boolea
 /** An address that has its postal code lacks no more than a country or a name, and a sentence is no part of one. */
 function isFinished(address: readonly string[], next: string): boolean {
   if (COUNTRY.test(next) || OF_ADDRESS.test(next)) return false;
-  return hasPostalCode(address) || next.length > 60 || /[.!?:]$/.test(next);
+  return hasPostalCode(address) || next.length > 60 || (/[.!?:]$/.test(next) && !ABBREVIATION.test(next));
 }
 
 function hasPostalCode(address: readonly string[]): boolean {

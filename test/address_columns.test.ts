@@ -129,6 +129,23 @@ test('a line of an address may end with an abbreviation, but not be a sentence',
   assert.equal(sentence.fields.ship_to, 'Fig Co., 230 Larch Ave');
 });
 
+test('terms go on in small letters below a long line, or indented', () => {
+  const terms = (text: string) => read(`PO # 12\n${text}`).fields.payment_terms;
+  const long = 'Payment terms: Net 45 days from receipt of the goods and a correct invoice, 2%';
+
+  assert.equal(
+    terms('Terms: Net 60 with 1.5%\n  monthly interest\nVendor: Foo'),
+    'Net 60 with 1.5% monthly interest',
+  );
+  assert.equal(
+    terms(`${long}\nif paid within 10 days\n\nthanks`),
+    'Net 45 days from receipt of the goods and a correct invoice, 2% if paid within 10 days',
+  );
+  assert.equal(terms('Terms: Net 60\nship ups ground'), 'Net 60');
+  assert.equal(terms('Terms: Net 60\n  please ship ups ground'), 'Net 60');
+  assert.equal(terms(`${long}\nInvoices to our office`)?.slice(-2), '2%');
+});
+
 function read(text: string) {
   return extractOrder(mail(text));
 }

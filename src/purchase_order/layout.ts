@@ -9,8 +9,10 @@ export interface Labelled {
   readonly labels: readonly Found[];
 }
 
-const ADDRESS_LINES = 8;
+const TEXT_LINES = 8;
 const LABEL_AND_VALUE = 80;
+/** No mail program wraps a line that is shorter. */
+const WRAPPED_AT = 60;
 /** A greeting, a wish, or what is ordered. */
 const OPENING = String.raw`^\s*(?:(?:many )?thanks?|thank you|(?:(?:best|kind) )?regards|sincerely|cheers|yours|hello|hi|dear|please|we (?:need|require|want|will|would|are|have|can|expect)|qty|quantity)(?![\p{L}\p{N}-])`;
 const OPENS = new RegExp(OPENING, 'iu');
@@ -62,7 +64,7 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
   const inGrid = cellInGrid(lines, index, label);
   if (label.field === 'ship_to') {
     const first = inGrid === undefined ? cellOf(label.value) : '';
-    return below(lines, index, label, first, ADDRESS_LINES).join(', ').replace(/,\s*,/g, ',');
+    return below(lines, index, label, first, TEXT_LINES).join(', ').replace(/,\s*,/g, ',');
   }
   if (inGrid !== undefined) return inGrid;
   const beside = isMoneyField(label.field) ? label.value : cellOf(label.value);
@@ -70,8 +72,23 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
   if (isDateField(label.field) && beside !== '') return dayBelow(lines, index, label, beside, readDay);
   // Above the name of a supplier, its number may stand.
   const fits = (text: string) => label.field !== 'vendor' || /\p{L}/u.test(text);
+  if (beside !== '' && label.field === 'payment_terms')
+    return [beside, ...wrappedFrom(lines, index, label)].join(' ');
   if (beside !== '' && fits(beside)) return beside;
   return below(lines, index, label, '', label.field === 'vendor' ? 2 : 1).find(fits) ?? beside;
+}
+
+/** What terms go on with where their line was wrapped: lines that begin with a small letter, indented or below long ones. */
+function wrappedFrom(lines: readonly Labelled[], index: number, { end, value }: Found): string[] {
+  const [first, ...below] = lines.slice(index, index + 1 + TEXT_LINES);
+  const above = [first, ...below].map((labelled) => labelled?.line.text ?? '');
+  if (end !== above[0]?.length || cellOf(value) !== value) return [];
+  const last = below.findIndex(({ line: { text }, labels }, at) => {
+    const isWrapped = /^\s{2}/.test(text) || (above[at]?.length ?? 0) >= WRAPPED_AT;
+    const isFree = labels.length === 0 && cellsOf(text).length === 1 && !OPENS.test(text);
+    return !(isWrapped && isFree && /^\s*\p{Ll}/u.test(text));
+  });
+  return above.slice(1, last < 0 ? undefined : last + 1).map((text) => text.trim());
 }
 
 /** What stands beside a date's label, unless it is the next column, and a day stands below; several are those of a table. */

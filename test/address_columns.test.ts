@@ -129,6 +129,18 @@ test('a line of an address may end with an abbreviation, but not be a sentence',
   assert.equal(sentence.fields.ship_to, 'Fig Co., 230 Larch Ave');
 });
 
+test('an address goes on below how to reach somebody, if its postal code is still to come', () => {
+  const within = read(
+    'PO # 12\nShip To:\nFig Co.\nContact: Jane Birch\nTel.: 555-0100\n230 Larch Ave\nBoise, ID 83702\nFax: 5',
+  );
+  const behind = read(
+    'PO # 12\nShip To:\nFig Co.\nBoise, Idaho\nPhone: 555-0100\nJane Birch\nBill To: Boise, ID 83702',
+  );
+
+  assert.equal(within.fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
+  assert.equal(behind.fields.ship_to, 'Fig Co., Boise, Idaho');
+});
+
 test('terms go on in small letters below a long line, or indented', () => {
   const terms = (text: string) => read(`PO # 12\n${text}`).fields.payment_terms;
   const long = 'Payment terms: Net 45 days from receipt of the goods and a correct invoice, 2%';

@@ -29,6 +29,8 @@ const ABBREVIATION = /(?<!\p{L})\p{Lu}\p{L}{0,3}\.$/u;
 const ENTRY = /^\p{L}[^:\d]{1,30}(?:\d{4})?:\s+\S/u;
 const OF_ADDRESS =
   /^(?:attn|att|attention|for the attention|c\/o|fao|(?:company |contact )?name|company|street|address|addr|city|town|state|county|zip|post(?:al)? ?code|country|dock|gate|building|floor|suite|unit)\b/i;
+/** How to reach somebody, which may stand within an address. */
+const CONTACT = /^(?:contact|phone|tel(?:ephone)?|fax|mobile|cell|e-?mail)\b[^:]{0,20}:/i;
 const POSTAL_CODE =
   /(?<![\p{L}\p{N}])(?<!\b[Bb][Oo][Xx] )(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d)$/u;
 /** Of countries whose addresses end with a postal code. */
@@ -178,6 +180,8 @@ function below(
     // Of columns that stand at different heights, each may have lines of its own.
     const isSkipped = cells.length > 0 && inColumn.length === 0;
     if (isSkipped && isCellAt(edge, lines[next + 1]) && !hasPostalCode(parts)) continue;
+    const isContact = !isFirst && CONTACT.test(inColumn[0]?.text ?? '');
+    if (isContact && !hasPostalCode(parts) && hasPostalCode(upToNextEntry(lines, next))) continue;
     const mine = upToNextColumn(inColumn, others, right);
     const first = mine[0];
     if (!first) break;
@@ -205,6 +209,14 @@ function upToNextColumn(cells: readonly Cell[], labels: readonly Found[], next?:
     );
   });
   return end < 0 ? cells : cells.slice(0, end);
+}
+
+/** What stands below a line, up to a blank one or a label, contacts aside. */
+function upToNextEntry(lines: readonly Labelled[], index: number): string[] {
+  const following = lines.slice(index + 1, index + 1 + TEXT_LINES);
+  const isEntry = ({ line, labels }: Labelled) => labels.length > 0 && !CONTACT.test(line.text.trim());
+  const end = following.findIndex((next) => next.line.text === '' || isEntry(next));
+  return following.slice(0, end < 0 ? undefined : end).map(({ line }) => line.text);
 }
 
 /** Whether a line is a single cell that begins at a place. */

@@ -255,6 +255,16 @@ test('a due date has many names', () => {
     'Completion date',
     'Dock date',
     'Required on site',
+    'Required arrival date',
+    'Requested delivery by',
+    'Delivery until',
+    'Deliver on or before',
+    'Latest delivery',
+    'Scheduled Delivery Date',
+    'Date of delivery',
+    'Req. del. date',
+    'PO due date',
+    'Arrive by',
   ])
     for (const behind of [': ', '   '])
       assert.equal(extractOrder(mail(`${label}${behind}2025-07-15`)).fields.due_date, '2025-07-15', label);
@@ -270,7 +280,18 @@ test('so have the day of an order and its sums', () => {
   } as const;
 
   for (const behind of [': ', '   ']) {
-    for (const label of ['Dated', 'Document Date', 'Order placed', 'Placed on', 'Raised', 'Created on'])
+    for (const label of [
+      'Dated',
+      'Document Date',
+      'Order placed',
+      'Placed on',
+      'Raised',
+      'Created on',
+      'Date created',
+      'Date of issue',
+      'PO Issue Date',
+      'Purchase date',
+    ])
       assert.equal(read(`${label}${behind}2025-07-15`).order_date, '2025-07-15', label);
     for (const [field, labels] of Object.entries(names))
       for (const label of labels)
@@ -279,6 +300,16 @@ test('so have the day of an order and its sums', () => {
   assert.equal(read('Estimated delivery: 2025-07-15').due_date, '2025-07-15');
   assert.equal(read('Goods as in your quotation\ndated 2025-07-15').order_date, null);
   assert.equal(read('Quotation dated: 2025-07-15').order_date, null);
+});
+
+test('a date behind several abbreviations is in doubt, as it may be of something else', () => {
+  const { fields, warnings } = extractOrder(mail('PO Number: 1\nRcv. insp. date: 2025-07-15'));
+
+  assert.equal(fields.order_date, '2025-07-15');
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['VALUE_AMBIGUOUS'],
+  );
 });
 
 test('where a slashed date can only be the day of the mail in one order, all are read in it', () => {

@@ -35,6 +35,8 @@ export const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|
 
 /** "20% VAT", "7% sales tax" */
 const LEVY = String.raw`(?:\d{1,2}(?:[.,]\d{1,3})?\s?% )?(?:sales |state |local )?${TAX}`;
+const NEEDED = String.raw`(?:required|requested|req(?:\.|['’]?d)|need(?:ed)?)`;
+const AT_LAST = '(?:(?:no|not) later than|on or before)';
 const WHOLE = `(?:(?:grand|order) )?total(?: ${SUM})?,?`;
 
 // biome-ignore format: a table
@@ -42,10 +44,10 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['po_number',     `${WHOSE}${PO} ?${NUMBER}(?: ?#)?(?: ?(?:\\/|&|and) ?date)?`, `${WHOSE}${PO}`, `${WHOSE}order ?${NUMBER}`, 'order'],
   ['vendor',        '(?:vendor|supplier|seller)(?:[ -]name)?|sold by|purchased? from'],
   ['ship_to',       '(?:ship(?:ping|ped)?(?: all)?(?: items)?[ -]?to(?: address)?|shipping address|deliver(?:ed|y)?(?: (?:all )?(?:goods|items))?[ -](?:to|at)|delivery (?:address|location)|place of delivery|deliver to address)(?: ?\\/ ?\\p{L}+(?: \\p{L}+)?(?=\\s*:))?', 'consignee|destination'],
-  ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} date|date (?:of order|ordered)|ordered`, 'issued?(?: date| on)?|date issued', String.raw`(?<!\p{L} )date|doc(?:ument|\.)? date|(?:order )?(?:placed|raised|created)(?: on)?|creation date`, String.raw`(?<!\p{L} )dated(?=\s*:|\s{2})`],
-  ['due_date',      'due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
-                    '(?:required|req[\'’]?d|needed|need|receive)[ -]by(?:[ -]date)?|required[ -](?:date|on(?: site)?|delivery(?: date)?)|need(?:ed)?[ -](?:date|on)|req(?:\\.|[\'’]?d)? date|date (?:required|needed)|requested (?:by|date|(?:delivery|receipt)(?: date)?)|must arrive by|required|req[\'’]?d',
-                    '(?!delivered on)deliver(?:y|ed)?[ -](?:date|time|by(?:[ -]date)?|on|due(?: date)?|(?:required|needed)(?: by)?|no later than)|expected (?:delivery|arrival|receipt)(?: date)?|eta|in[ -]hands?(?: date| by)?|(?:completion|dock) date|delivery|(?<=be )delivered on',
+  ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} (?:issue )?date|(?:purchase|today['’]s) date|date (?:of (?:order|issue|${PO})|ordered|placed|created)|ordered`, 'issued?(?: date| on)?|date issued', String.raw`(?<!\p{L} )date|doc(?:ument|\.)? date|(?:order )?(?:placed|raised|created)(?: on)?|creation date`, String.raw`(?<!\p{L} )dated(?=\s*:|\s{2})`],
+  ['due_date',      '(?:(?:po|order) )?due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
+                    `(?:${NEEDED}|receive|arrive)[ -]by(?:[ -]date)?|${NEEDED}[ -](?:date|on(?: site)?|(?:delivery|del\\b\\.?|arrival|receipt)(?: date| by)?)|date (?:required|needed|requested)|must arrive by|required|req['’]?d`,
+                    `(?!delivered on)(?:deliver(?:y|ed)?|del(?:iv|v)?\\b\\.?)[ -](?:date|day|time|deadline|${AT_LAST}|by(?:[ -]date)?|until|on|due(?: date)?|${NEEDED}(?: by)?)|(?:expected|latest|scheduled|planned|target|desired|preferred|agreed) (?:delivery|arrival|receipt)(?: date)?|(?:date|day) of delivery|eta|in[ -]hands?(?: date| by)?|(?:arrival|completion|dock) date|delivery|(?<=be )delivered on`,
                     '(?:promised?|est(?:imated|\\.)?)(?: delivery)?[ -]date'],
   ['payment_terms', 'payment[ -](?:terms?|conditions?)|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
@@ -121,7 +123,7 @@ const AFTER_MONEY = behindLabel(
 /** What may stand before the first label of a line: a bullet, a number, a rate. */
 const OPENING = /^[\s\p{P}\p{S}]*(?:[\da-z]{1,2}[.)]\s+)?(?:\d{1,2}(?:[.,]\d{1,3})?\s?%\s)?/iu;
 const OUTDATED = /(?<!\p{L})(?:previous|original|old|prior|former|last)\b\W*$/iu;
-const BEHIND_WORD = /[\p{L}\p{N}]['’]?\s$|^\W*\p{L}{2,4}\.\s$/u;
+const BEHIND_WORD = /[\p{L}\p{N}]['’]?\s$|^\W*(?:\p{L}{2,4}\.\s){1,3}$/u;
 /** What a total says that does not contain the tax: beside its label, or behind its amount. */
 const IS_NET = new RegExp(String.raw`\b(?:net|${BEFORE})(?![\p{L}\p{N}])`, 'iu');
 const ENDS_NET = new RegExp(

@@ -273,10 +273,42 @@ test('a due date has many names', () => {
 test('so have the day of an order and its sums', () => {
   const read = (line: string) => extractOrder(mail(`PO Number: A-1\n${line}`)).fields;
   const names = {
-    subtotal: ['Net order value', 'Order Subtotal', 'Items subtotal', 'Merchandise Subtotal', 'Basic value'],
-    tax: ['Estimated tax', 'Order tax', 'Ohio Sales Tax'],
-    shipping: ['Transport', 'Packaging and freight', 'Packing & carriage', 'Estimated shipping'],
-    total: ['Release total', 'Amount payable', 'Total amount payable', 'Total not to exceed'],
+    subtotal: [
+      'Net order value',
+      'Order Subtotal',
+      'Items subtotal',
+      'Merchandise Subtotal',
+      'Basic value',
+      'Line items total',
+      'Total before discount',
+    ],
+    tax: [
+      'Estimated tax',
+      'Order tax',
+      'Ohio Sales Tax',
+      'Sales & use tax',
+      'City tax',
+      'VAT at 20%',
+      'TVA 20 %',
+    ],
+    shipping: [
+      'Transport',
+      'Packaging and freight',
+      'Packing & carriage',
+      'Estimated shipping',
+      'Delivery & installation',
+      'Shipping total',
+      'Total freight',
+      'Ocean freight',
+    ],
+    total: [
+      'Release total',
+      'Amount payable',
+      'Total amount payable',
+      'Total not to exceed',
+      'PO grand total',
+      'Total after discount',
+    ],
   } as const;
 
   for (const behind of [': ', '   ']) {
@@ -310,6 +342,15 @@ test('a date behind several abbreviations is in doubt, as it may be of something
     warnings.map(({ code }) => code),
     ['VALUE_AMBIGUOUS'],
   );
+});
+
+test('a discount has its rate before or behind the word for it', () => {
+  for (const label of ['Less 5% volume discount', 'Volume discount (5%)', 'Trade discount', '5% Rebate']) {
+    const { warnings } = extractOrder(
+      mail(`PO Number: 1\nSubtotal: $100.00\n${label}   -$5.00\nTotal: $95.00`),
+    );
+    assert.deepEqual(warnings, [], label);
+  }
 });
 
 test('where a slashed date can only be the day of the mail in one order, all are read in it', () => {

@@ -22,9 +22,9 @@ const PO = String.raw`(?:l?p\.?\s?\/?o\b\.?|purchase[ -]order)`;
 const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|n[°º]|№|#)`;
 
 const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |your |our )?`;
-export const TAX = '(?:tax(?:es)?|vat|[cis]?gst|[hpq]st)';
-const CARRIAGE = '(?:shipping|freight|postage|carriage|transport(?:ation)?|delivery)';
-const PACKING = '(?:handling|insurance|pack(?:ag)?ing)';
+export const TAX = '(?:tax(?:es)?|vat|tva|iva|[cis]?gst|[hpq]st)';
+const CARRIAGE = '(?:shipping|freight|postage|carriage|transport(?:ation)?|haulage|courier|delivery)';
+const PACKING = '(?:handling|insurance|pack(?:ag)?ing|install(?:ation)?)';
 const SUM = '(?:amount|value|price)';
 /** "CIF Yokohama" */
 const INCOTERM = String.raw`(?:exw|fca|fas|fob|cfr|cif|cpt|cip|dap|dpu|ddp)(?: \p{L}{4,30})?`;
@@ -34,7 +34,7 @@ export const WITH = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|af
 export const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|before|not ${WITH})(?: of)?`;
 
 /** "20% VAT", "7% sales tax" */
-const LEVY = String.raw`(?:\d{1,2}(?:[.,]\d{1,3})?\s?% )?(?:sales |state |local )?${TAX}`;
+const LEVY = String.raw`(?:\d{1,2}(?:[.,]\d{1,3})?\s?% )?(?:(?:sales(?: (?:&|and) use)?|state|local|city|county) )?${TAX}`;
 const NEEDED = String.raw`(?:required|requested|req(?:\.|['’]?d)|need(?:ed)?)`;
 const AT_LAST = '(?:(?:no|not) later than|on or before)';
 const WHOLE = `(?:(?:grand|order) )?total(?: ${SUM})?,?`;
@@ -51,11 +51,11 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
                     '(?:promised?|est(?:imated|\\.)?)(?: delivery)?[ -]date'],
   ['payment_terms', 'payment[ -](?:terms?|conditions?)|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)|pay(?:ment)? terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
-  ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: ${SUM})?,? ${BEFORE} ${LEVY}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}`],
-  ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:sales |state |local |use |plus |total |order |est(?:imated|\\.) |incl(?:\\.|uding|udes)? )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
-  ['shipping',      `(?:plus |(?:order |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?))?|s ?& ?h\\b`],
-  ['discount',      '(?:less |trade |volume |order |total |wholesale |quantity |special |dealer )?(?:\\d{1,2}(?:[.,]\\d{1,2})?\\s?% )?(?:discount|rebate)'],
-  ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:total )?amount payable|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, '(?:amount|balance) due'],
+  ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|(?:line )?items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} (?:${LEVY}|discount)|total net(?: ${SUM})?,? ${BEFORE} ${LEVY}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}`],
+  ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
+  ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total))?|s ?& ?h\\b`],
+  ['discount',      '(?:less )?(?:(?:trade|volume|order|total|wholesale|quantity|special|dealer) )?(?:\\d{1,2}(?:[.,]\\d{1,2})?\\s?% )?(?:(?:trade|volume|quantity) )?(?:discount|rebate)'],
+  ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:total )?amount payable|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:(?:grand )?total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|total(?: (?:${INCOTERM}|after discount))?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, '(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
                     `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
@@ -117,7 +117,7 @@ const behindLabel = (addendum: string) =>
 const AFTER = behindLabel(String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|${CODE}`);
 /** Only what is money has a rate: in "Terms 2% 10 Net 30" it is a part of the value. */
 const AFTER_MONEY = behindLabel(
-  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?@?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|${CODE}`,
+  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?(?:@|at(?=\s))?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|${CODE}`,
 );
 
 /** What may stand before the first label of a line: a bullet, a number, a rate. */

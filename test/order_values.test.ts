@@ -375,18 +375,56 @@ test('where a slashed date can only be the day of the mail in one order, all are
 test('a place, terms and a number are known under other names, too', () => {
   const read = (line: string) => extractOrder(mail(`${line}\nTotal: $5.00`)).fields;
 
-  for (const label of ['Deliver at', 'Place of delivery', 'Deliver goods to', 'Ship To / Service Location'])
+  for (const label of [
+    'Deliver at',
+    'Place of delivery',
+    'Deliver goods to',
+    'Ship To / Service Location',
+    'Ship-to location',
+    'Drop ship to',
+    'Receiving address',
+    'Job site address',
+  ])
     assert.equal(read(`${label}: 1 Road, Leeds`).ship_to, '1 Road, Leeds', label);
-  for (const label of ['Payment conditions', 'Terms of payt.', 'Conditions of payment'])
+  for (const label of [
+    'Payment conditions',
+    'Terms of payt.',
+    'Conditions of payment',
+    'Pmt. terms',
+    'Credit terms',
+  ])
     assert.equal(read(`${label}: 30 days net`).payment_terms, '30 days net', label);
+  for (const label of [
+    'Supplier details',
+    'Vendor name & address',
+    'Supplied by',
+    'PO issued to',
+    'Name of supplier',
+  ])
+    assert.equal(read(`${label}: Foo Ltd.`).vendor, 'Foo Ltd.', label);
   for (const line of [
     'Order N°: 25-0417',
+    'Ord. No.: 25-0417',
+    'Purch. Ord. No.: 25-0417',
+    'Purchase number: 25-0417',
     'Order nº 25-0417',
     'P.O. № 25-0417',
     'P.O. No. 25-0417 dt. 18-Nov-2024',
     'Purchase Order No. 25-0417 Date: 18-Nov-2024',
   ])
     assert.equal(read(line).po_number, '25-0417', line);
+});
+
+test('a label may stand beside its translation, but not beside a label that says something else', () => {
+  const read = (line: string) => extractOrder(mail(`${line}\nGrand total: $5.00`)).fields;
+
+  assert.equal(read('Vendor / Proveedor: Foo').vendor, 'Foo');
+  assert.equal(read('Fournisseur / Vendor: Foo').vendor, 'Foo');
+  assert.equal(read('Delivery Date / Fecha de Entrega: 2025-07-15').due_date, '2025-07-15');
+  assert.equal(read('Freight / Flete: $600.00').shipping, '600.00');
+  assert.equal(read('Ship To / Bill To: 1 Road, Leeds').ship_to, '1 Road, Leeds');
+  assert.equal(read('Order / Quote No.: Q-1').po_number, null);
+  assert.equal(read('Tax / Shipping: $7.00').tax, null);
 });
 
 test('taxes on several lines are one if the printed total says so', () => {

@@ -18,7 +18,7 @@ interface Label {
   readonly pattern: RegExp;
 }
 
-const PO = String.raw`(?:l?p\.?\s?\/?o\b\.?|purchase[ -]order)`;
+const PO = String.raw`(?:l?p\.?\s?\/?o\b\.?|purch(?:ase|\b\.?)[ -]ord(?:er|\b\.?))`;
 const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|n[°º]|№|#)`;
 
 const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |your |our )?`;
@@ -41,15 +41,15 @@ const WHOLE = `(?:(?:grand|order) )?total(?: ${SUM})?,?`;
 
 // biome-ignore format: a table
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
-  ['po_number',     `${WHOSE}${PO} ?${NUMBER}(?: ?#)?(?: ?(?:\\/|&|and) ?date)?`, `${WHOSE}${PO}`, `${WHOSE}order ?${NUMBER}`, 'order'],
-  ['vendor',        '(?:vendor|supplier|seller)(?:[ -]name)?|sold by|purchased? from'],
-  ['ship_to',       '(?:ship(?:ping|ped)?(?: all)?(?: items)?[ -]?to(?: address)?|shipping address|deliver(?:ed|y)?(?: (?:all )?(?:goods|items))?[ -](?:to|at)|delivery (?:address|location)|place of delivery|deliver to address)(?: ?\\/ ?\\p{L}+(?: \\p{L}+)?(?=\\s*:))?', 'consignee|destination'],
+  ['po_number',     `${WHOSE}${PO} ?${NUMBER}(?: ?#)?(?: ?(?:\\/|&|and) ?date)?`, `${WHOSE}${PO}`, `${WHOSE}ord(?:er|\\b\\.?) ?${NUMBER}|purchase ?${NUMBER}`, 'order'],
+  ['vendor',        '(?:vendor|supplier|seller)(?:[ -](?:name(?: (?:&|and) address)?|company|details|info(?:rmation)?))?|sold by|purchased? from', 'supplied by|ordered from|(?:po |order )?(?:issued to|placed with)|name of (?:vendor|supplier)'],
+  ['ship_to',       '(?:(?:drop[ -]?)?ship(?:ping|ped)?|deliver(?:ed|y)?)(?: all)?(?: (?:goods|items|material))?[ -]?(?:to|at)(?: (?:address|location))?|(?:shipping|delivery|receiving) (?:address|location|point|site)|(?:place|point) of delivery', 'consignee|destination|(?:job ?site|site|installation) address'],
   ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} (?:issue )?date|(?:purchase|today['’]s) date|date (?:of (?:order|issue|${PO})|ordered|placed|created)|ordered`, 'issued?(?: date| on)?|date issued', String.raw`(?<!\p{L} )date|doc(?:ument|\.)? date|(?:order )?(?:placed|raised|created)(?: on)?|creation date`, String.raw`(?<!\p{L} )dated(?=\s*:|\s{2})`],
   ['due_date',      '(?:(?:po|order) )?due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
                     `(?:${NEEDED}|receive|arrive)[ -]by(?:[ -]date)?|${NEEDED}[ -](?:date|on(?: site)?|(?:delivery|del\\b\\.?|arrival|receipt)(?: date| by)?)|date (?:required|needed|requested)|must arrive by|required|req['’]?d`,
                     `(?!delivered on)(?:deliver(?:y|ed)?|del(?:iv|v)?\\b\\.?)[ -](?:date|day|time|deadline|${AT_LAST}|by(?:[ -]date)?|until|on|due(?: date)?|${NEEDED}(?: by)?)|(?:expected|latest|scheduled|planned|target|desired|preferred|agreed) (?:delivery|arrival|receipt)(?: date)?|(?:date|day) of delivery|eta|in[ -]hands?(?: date| by)?|(?:arrival|completion|dock) date|delivery|(?<=be )delivered on`,
                     '(?:promised?|est(?:imated|\\.)?)(?: delivery)?[ -]date'],
-  ['payment_terms', 'payment[ -](?:terms?|conditions?)|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)|pay(?:ment)? terms', 'terms', 'payment'],
+  ['payment_terms', 'pay(?:ment)?[ -](?:terms?|conditions?)|pa?y?mt\\b\\.? terms|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)|credit terms', 'terms', 'payment'],
   ['currency',      '(?:order )?currency'],
   ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|(?:line )?items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} (?:${LEVY}|discount)|total net(?: ${SUM})?,? ${BEFORE} ${LEVY}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}`],
   ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
@@ -106,6 +106,9 @@ export interface Found {
   readonly colon: boolean;
 }
 
+/** Words of a label, wherever they stand. */
+type Candidate = Pick<Found, 'field' | 'rank' | 'label' | 'start'> & { readonly end: number };
+
 /** Words that say nothing of the label behind them. */
 const ARTICLE =
   /(?<![\p{L}\p{N}])(?<!\b(?:for|of|to)\s)(?:the|our|your|this|my|its|which|new|revised|updated|final|correct|and|with|under|see|is|please|note|as|a|est\.?)\s$/iu;
@@ -113,11 +116,14 @@ const CODE = String.raw`\s{1,3}(?:in\s)?[A-Z]{3}(?=\s*:|\s{2})`;
 const behindLabel = (addendum: string) =>
   new RegExp(
     String.raw`^(?<addendum>${addendum})?(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,
+    'u',
   );
-const AFTER = behindLabel(String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|${CODE}`);
+/** "Vendor / Proveedor:" */
+const TRANSLATION = String.raw`\s?\/\s?\p{L}[\p{L}.'’ ]{0,30}(?=\s*:)`;
+const AFTER = behindLabel(String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|${CODE}|${TRANSLATION}`);
 /** Only what is money has a rate: in "Terms 2% 10 Net 30" it is a part of the value. */
 const AFTER_MONEY = behindLabel(
-  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?(?:@|at(?=\s))?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|${CODE}`,
+  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?(?:@|at(?=\s))?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|${CODE}|${TRANSLATION}`,
 );
 
 /** What may stand before the first label of a line: a bullet, a number, a rate. */
@@ -147,13 +153,15 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
     const after = (first.field === null || isMoneyField(first.field) ? AFTER_MONEY : AFTER).exec(
       line.slice(first.end),
     );
+    const addendum = after?.groups?.addendum ?? '';
+    const isInTwo = /^\s?\//.test(addendum);
+    if (isInTwo && all.some((other) => saysElse(other, first, addendum.length))) continue;
     const colon = after?.groups?.colon !== undefined;
     const valueStart = first.end + (after?.[0].length ?? 0);
     const rest = line.slice(valueStart);
     // "Delivery" may be a day or an amount: what follows decides.
     const rivals = all.filter((other) => other.start === first.start && other.end === first.end);
     const fitting = rivals.find(({ field }) => field !== null && isValue(field, cellOf(rest)));
-    const addendum = after?.groups?.addendum ?? '';
     const isNet = first.field === 'total' && (IS_NET.test(addendum) || ENDS_NET.test(cellOf(rest)));
     const candidate = isNet ? { ...first, field: 'subtotal' as const } : (fitting ?? first);
 
@@ -188,8 +196,14 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
   });
 }
 
+/** Whether a label behind another one says something else: "Order / Quote No.", and not "Ship to / bill to". */
+function saysElse(other: Candidate, { field, end }: Candidate, reach: number): boolean {
+  const isBehind = other.start > end && other.start < end + reach;
+  return isBehind && other.field !== field && (other.field !== null || field !== 'ship_to');
+}
+
 /** Every place where a label's words stand, from the left, the longest first. */
-export function candidates(line: string) {
+export function candidates(line: string): Candidate[] {
   return LABELS.flatMap(({ field, rank, pattern }) =>
     Array.from(line.matchAll(pattern), (match) => ({
       field,

@@ -46,6 +46,8 @@ test('sums that follow one another are told apart, with colons or without', () =
     'Goods total £530.00 Carriage £20.00 VAT @ 8.25% £43.73 Order total £593.73',
     'Subtotal: $530.00, Tax (8.25%): $43.73, Shipping: $20.00, Total: $593.73',
     'Subtotal: $530.00Tax (8.25%): $43.73Shipping: $20.00Total: $593.73',
+    'Subtotal $530.00 / Tax $43.73 / Shipping $20.00 / Total $593.73',
+    'Subtotal: $530.00 - Tax: $43.73 - Shipping: $20.00 - Total: $593.73',
   ])
     assert.equal(sums(text), '530.00 43.73 20.00 593.73', text);
 });

@@ -9,9 +9,9 @@ import type { Line } from './regions.ts';
 
 const RATE = String.raw`(?:\s?@?\s?\(?\d{1,2}(?:[.,]\d{1,3})?\s?%\)?)`;
 const MONEY = String.raw`(?:${CURRENCY}\s?\d[\d.,'’]*|\d[\d.,'’]*[.,]\d\d(?:\s?${CURRENCY})?)(?![\p{L}\p{N}])`;
-/** "$530.00 Tax 8.25% $43.73" */
+/** "$530.00 Tax 8.25% $43.73", "$530.00 / Tax $43.73" */
 const NEXT_SUM = new RegExp(
-  String.raw`(?<=${CURRENCY}\s?\d[\d.,'’]*|[.,]\d\d(?:\s?${CURRENCY})?)[ ,;]{1,2}(?=(?:${wordsOf(isMoneyField)})${RATE}?\s?:?\s?${MONEY})`,
+  String.raw`(?<=${CURRENCY}\s?\d[\d.,'’]*|[.,]\d\d(?:\s?${CURRENCY})?)(?:[ ,;]{1,2}|\s[/–-]\s)(?=(?:${wordsOf(isMoneyField)})${RATE}?\s?:?\s?${MONEY})`,
   'giu',
 );
 /** "4711Vendor: Acme" */

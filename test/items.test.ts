@@ -405,7 +405,7 @@ test('so are lines that end with amounts, where no table has a heading, and a he
   const codes = (text: string) =>
     extractOrder(mail(`PO Number: 7\n${text}\nTotal: $25.00`)).warnings.map(({ code }) => code);
 
-  assert.deepEqual(codes('Rod    10 pcs   $2.00   $20.00\nNut     5 pcs   $1.00    $5.00'), ['ROWS_UNREAD']);
+  assert.deepEqual(codes('Rod    10 pcs   $20.00\nNut     5 pcs    $5.00'), ['ROWS_UNREAD']);
   assert.deepEqual(codes('Item #  Description  Qty  $/100\nJS-114  Wax  12  310'), ['ROWS_UNREAD']);
   assert.deepEqual(codes('Item; Description; Qty; Colour\nJS-114; Wax; 12; red'), ['ROWS_UNREAD']);
   assert.deepEqual(codes('Please send rods, nuts, a quantity of caps, and washers'), []);
@@ -552,6 +552,37 @@ for (const line of [
     }
   });
 }
+
+test('a table needs no heading that we know where quantity × price = total in its rows', () => {
+  const read = (table: string) => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n\n${table}`));
+    const rows = fields.line_items.map((row) => Object.values(row).map(String).join(' | '));
+    return [...rows, ...warnings.map(({ code }) => code)];
+  };
+
+  assert.deepEqual(read('1   Rod, blue   10   $5.00   $50.00\n2   Nut, red    1    $5.00   $5.00'), [
+    '1 | Rod, blue | 10 | 5.00 | 50.00',
+    '2 | Nut, red | 1 | 5.00 | 5.00',
+  ]);
+  assert.deepEqual(read('Pos.  Bezeichnung  Menge  Preis  Summe\n10  Rohr 10 mm  10 Stk  0,50  5,00'), [
+    '10 | Rohr 10 mm | 10 | 0.50 | 5.00',
+  ]);
+  assert.deepEqual(
+    read('50 off   Flap wheel   @ 1.85 each   92.50\n5 ltr    Honing oil   @ 11.20 / ltr  56.00'),
+    ['null | Flap wheel | 50 | 1.85 | 92.50', 'null | Honing oil | 5 | 11.20 | 56.00'],
+  );
+  assert.deepEqual(read('1   Rod, blue   10   $5.00   $50.00\nNut, red   3   $5.00   $16.00'), [
+    '1 | Rod, blue | 10 | 5.00 | 50.00',
+    'ROW_UNREAD',
+  ]);
+  assert.deepEqual(read('10   Rod   5   $5.00   $50.00\n20   Nut   5   $1.00   $20.00'), ['ROWS_UNREAD']);
+  assert.deepEqual(read('1   On order      $30.00   $30.00\n1   On delivery   $30.00   $30.00'), [
+    'ROWS_UNREAD',
+  ]);
+  assert.deepEqual(read('Rod   Blue   10   $5.00   $50.00\nNut   Red    2   $5.00   $10.00'), [
+    'ROWS_UNREAD',
+  ]);
+});
 
 test('the same at several prices is an offer, and told', () => {
   const { fields, warnings } = extractOrder(

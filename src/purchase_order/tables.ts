@@ -5,6 +5,7 @@ import { isListed, readListed } from './listed_rows.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
 import { isProven, type Row } from './rows.ts';
+import { readUnheaded } from './unheaded_rows.ts';
 
 /** The item tables of a document. */
 export interface Tables {
@@ -29,19 +30,29 @@ export function readTables(lines: readonly Line[], mark: Mark, labelledAs: Label
 }
 
 /**
- * What there is first: tables with headings, blocks, lines that say everything by themselves. Where there are no prices in any
- * of these, tables without them.
+ * What there is first: tables with headings, blocks, lines that say everything by themselves, tables without a heading that we
+ * know. Where there are no prices in any of these, tables without them.
  */
 function readFirst(source: Source): Reading {
   const { lines, mark, labelledAs } = source;
   const priced = readHeaded(source, hasPrices);
-  if (priced.used.size > 0) return priced;
+  if (priced.rows.length > 0) return priced;
+  const unheaded = readUnheaded(source);
+  if (priced.used.size > 0)
+    return unheaded.rows.length > 0
+      ? { ...withUnread(unheaded, priced), used: new Map([...priced.used, ...unheaded.used]) }
+      : priced;
   const list = readList(source);
   const blocks = readBlocks(lines, mark, labelledAs);
   if (blocks.rows.length > 0) return { ...NOTHING, ...blocks };
   if (list.rows.length > 0) return list;
-  const bare = readHeaded(source, () => true);
-  return { ...bare, unread: [...bare.unread, ...list.unread.filter(({ number }) => !bare.used.has(number))] };
+  return withUnread(unheaded.rows.length > 0 ? unheaded : readHeaded(source, () => true), list);
+}
+
+/** A reading, and what neither it nor another one could read. */
+function withUnread(reading: Reading, other: Reading): Reading {
+  const unread = other.unread.filter(({ number }) => !reading.used.has(number));
+  return { ...reading, unread: [...reading.unread, ...unread] };
 }
 
 const NOTHING: Reading = { rows: [], used: new Map(), rest: [], unread: [], unknown: [] };

@@ -644,6 +644,24 @@ Item 2\n  Description: Nut\n  Qty: 5\n  Price: $1.00\n  Line Total: $5.00`;
   }
 });
 
+test('lines of label and value may be numbered with what they are, and say when it is due', () => {
+  const read = (items: string) => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${items}\nGrand total: $25.00`));
+    const rows = fields.line_items.map((row) => Object.values(row).map(String).join(' | '));
+    return [...rows, fields.due_date, ...warnings.map(({ code }) => code)];
+  };
+  const rows = ['1 | Rod, 3 m | 10 | 2.00 | 20.00', '2 | Nut | 5 | 1.00 | 5.00'];
+  const beside = `Line 1: Rod, 3 m
+Qty: 10 Case | Price: $2.00 | Amount: $20.00 | Need By: 2025-06-16
+Line 2: Nut
+Qty: 5 Case | Price: $1.00 | Amount: $5.00 | Need By: 2025-06-16`;
+  const below = beside.replaceAll(' | ', '\n');
+
+  assert.deepEqual(read(beside), [...rows, '2025-06-16']);
+  assert.deepEqual(read(below), [...rows, '2025-06-16']);
+  assert.deepEqual(read(beside.replace('16\n', '17\n')), [...rows, '2025-06-17', 'SEVERAL_VALUES']);
+});
+
 test('a title above each item is its description, if that is only known by a code', () => {
   const read = (text: string) => {
     const { fields, warnings } = extractOrder(

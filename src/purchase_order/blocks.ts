@@ -1,4 +1,5 @@
-import { CODE, type ColumnName, cellsOf, columnsOf, nameOf } from './headings.ts';
+import type { Reading } from './headed_tables.ts';
+import { CODE, type ColumnName, cellsOf, columnsOf, isKnown, nameOf } from './headings.ts';
 import { SENTENCE } from './layout.ts';
 import type { Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -27,14 +28,16 @@ interface Title extends Line {
 
 const NEXT_CELL = /(?:[,;]\s{1,3}|(?<=\S)\s{2,})(?=[^:,;\s]{1,20}(?: [^:,;\s]{1,20}){0,3}\s?:)/;
 const CELL = /^[\s*•·-]*([^:]{1,30}?)\s?:\s*(\S.*)$/;
-const NUMBERED = /^\s*(?:line item|item|line|pos(?:ition)?\.?) #?(\d{1,3})\s*[:.]?\s*$/i;
+/** "Line 1", "Item 2: Nut" */
+const NUMBERED =
+  /^\s*(?:line item|item|line|pos(?:ition)?\.?) #?(?<item>\d{1,3})\s*(?:[:.]?\s*$|:\s+(?<description>\S.*))/i;
 
 /** Rows turned on their side: `Item: …`, `Qty: …`, `Unit price: …`, below each other or on one line. */
 export function readBlocks(
   lines: readonly Line[],
   mark: Mark,
   labelledAs: (line: string) => unknown,
-): { readonly rows: readonly Row[]; readonly used: ReadonlyMap<number, string> } {
+): Pick<Reading, 'rows' | 'used' | 'rest'> {
   const blocks: Block[] = [];
   let cells: Cell[] = [];
   const titleAbove = (block: readonly Cell[]) => {
@@ -49,7 +52,7 @@ export function readBlocks(
   };
   for (const line of lines) {
     const found = cellsIn(line);
-    if (found.length === 0) close();
+    if (found.length === 0 && !pairsIn(line).every(([name]) => isAside(name))) close();
     for (const cell of found) {
       const row = cell.plainTotal ? readBlock([...cells, cell], mark) : null;
       const isSum = cell.plainTotal && !(row && productHolds(row));
@@ -64,14 +67,12 @@ export function readBlocks(
   const inRows = titled
     .flatMap((block) => block.cells)
     .filter((cell) => blocks.length > 1 || !cell.plainTotal);
+  const used = new Map(inRows.map(({ line }) => [line.number, line]));
+  for (const { title } of titled) if (title) used.set(title.number, title);
   return {
     rows: titled.map(({ row }) => row),
-    used: new Map(
-      [...inRows.map(({ line }) => line), ...titled.flatMap(({ title }) => title ?? [])].map((line) => [
-        line.number,
-        line.text,
-      ]),
-    ),
+    used: new Map(Array.from(used.values(), ({ number, text }) => [number, text])),
+    rest: Array.from(used.values()).flatMap((line) => asidesIn(line, mark)),
   };
 }
 
@@ -109,18 +110,39 @@ function readBlock(cells: readonly Cell[], mark: Mark): Row | null {
 
 /** The cells of a line; none when any of them is something else. */
 function cellsIn(line: Line): Cell[] {
-  const number = NUMBERED.exec(line.text)?.[1];
-  if (number) return [{ column: 'item', text: number, line, plainTotal: false }];
-  const [name, value, more] = cellsOf(line.text).map(({ text }) => text);
-  const pairs =
-    name && value && !more && !line.text.includes(':')
-      ? [[name, value]]
-      : line.text.split(NEXT_CELL).map((piece) => CELL.exec(piece)?.slice(1) ?? []);
-  const cells = pairs.map(([name = '', text = '']) => ({
-    column: nameOf(name.trim()),
-    text: text.trim().replace(/\s+/g, ' '),
-    line,
-    plainTotal: /^(?:total|net|gross|sum)$/i.test(name),
-  }));
+  const { item, description } = NUMBERED.exec(line.text)?.groups ?? {};
+  if (item) {
+    const cell = { text: item, column: 'item', line, plainTotal: false } as const;
+    return description ? [cell, { ...cell, text: description.trim(), column: 'description' }] : [cell];
+  }
+  const cells = pairsIn(line).flatMap(([name, text]) => {
+    const cell = {
+      text: text.replace(/\s+/g, ' '),
+      line,
+      plainTotal: /^(?:total|net|gross|sum)$/i.test(name),
+    };
+    return isAside(name) ? [] : { ...cell, column: nameOf(name) };
+  });
   return cells.every(({ column }) => column !== 'other') ? cells : [];
+}
+
+/** The names of a line, each with what stands beside it. */
+function pairsIn({ text: line }: Line): (readonly [name: string, text: string])[] {
+  const [name, value, more] = cellsOf(line).map(({ text }) => text);
+  if (name && value && !more && !line.includes(':')) return [[name, value]];
+  return line.split(NEXT_CELL).map((piece) => {
+    const [, name = '', text = ''] = CELL.exec(piece) ?? [];
+    return [name.trim(), text.trim()];
+  });
+}
+
+/** Whether something is said of a row that is none of its columns, such as when it is due. */
+function isAside(name: string): boolean {
+  return nameOf(name) === 'other' && isKnown(name);
+}
+
+/** What a line says besides; amounts there are of its row alone. */
+function asidesIn(line: Line, mark: Mark): Line[] {
+  const asides = pairsIn(line).filter(([name, text]) => isAside(name) && !hasMoney(text, mark));
+  return asides.map(([name, text]) => ({ number: line.number, text: `${name}: ${text}` }));
 }

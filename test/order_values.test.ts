@@ -410,6 +410,8 @@ test('a place, terms and a number are known under other names, too', () => {
     'Order nº 25-0417',
     'P.O. № 25-0417',
     'P.O. No. 25-0417 dt. 18-Nov-2024',
+    'P.O. No. 25-0417 / 18.11.2024',
+    'Purchase Order 25-0417 - 18 Nov 2024',
     'Purchase Order No. 25-0417 Date: 18-Nov-2024',
   ])
     assert.equal(read(line).po_number, '25-0417', line);

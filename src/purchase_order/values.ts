@@ -95,7 +95,7 @@ export function isPlainly(field: LabelField, text: string, style: Style): boolea
       .trim()
       .replace(ORDER_NUMBER, '')
       .slice(number?.value.length)
-      .replace(/^,? (?:dated?|dt|of|from)(?:\.|\b):? /i, '');
+      .replace(/^(?:,? (?:dated?|dt|of|from)(?:\.|\b):?| \/| -) /i, '');
     return number !== null && (/^[.,;:]*$/.test(rest) || readDate(rest, style.order)?.rest === '');
   }
   if (isDateField(field)) return readValue(field, text, style) !== null;

@@ -63,6 +63,7 @@ test('amounts are read in every notation, and what is no amount is not', () => {
   assert.equal(read("1'200.--"), '1200');
   assert.equal(read('₹1,92,576/-'), '192576');
   assert.equal(read('(100)'), '-100');
+  assert.equal(read('$.085'), '0.085');
   assert.equal(read('-$5.00'), '-5.00');
   assert.equal(read('-0'), '0');
   assert.equal(read('999999999999.999999'), '999999999999.999999');
@@ -72,6 +73,8 @@ test('amounts are read in every notation, and what is no amount is not', () => {
     'Infinity',
     '0x10',
     '1.2.3',
+    '.',
+    '.8.5',
     '1,23',
     '12,34.5',
     '',
@@ -329,6 +332,8 @@ test('so have the day of an order and its sums', () => {
       for (const label of labels)
         assert.equal(read(`${label}${behind}$5.00`)[field as keyof typeof names], '5.00', label);
   }
+  assert.equal(read('Shipping   .50').shipping, '0.50');
+  assert.equal(read('Total: 1..50').total, null);
   assert.equal(read('Estimated delivery: 2025-07-15').due_date, '2025-07-15');
   assert.equal(read('Goods as in your quotation\ndated 2025-07-15').order_date, null);
   assert.equal(read('Quotation dated: 2025-07-15').order_date, null);

@@ -28,10 +28,12 @@ const SIGNS: Readonly<Record<string, string>> = {
 export const CURRENCY = String.raw`(?:(?:${DOLLARS})?\$|[€£¥₹]|(?<![A-Za-z])Rs\.?(?![A-Za-z])|(?<![A-Za-z])(?:${CODES})(?![A-Za-z]))`;
 /** The end of an amount without cents: "1.200,-", "1,92,576/-". */
 const EVEN = String.raw`(?:(?<=\d[.,])-{1,2}|\/-)`;
+/** The first digit of an amount, or the point before the cents: ".85". */
+const FIRST = String.raw`(?:\d|\.(?=\d))`;
 // biome-ignore format: one line per part
 const AMOUNT = new RegExp(
   String.raw`^(?<open>\()?(?<minus>-)?(?<before>${CURRENCY})?\s{0,12}(?<minus2>-)?` +
-    String.raw`(?<digits>\d[\d.,'’ ]*)(?<even>${EVEN})?\s?(?<after>${CURRENCY})?(?<close>\))?$`,
+    String.raw`(?<digits>${FIRST}[\d.,'’ ]*)(?<even>${EVEN})?\s?(?<after>${CURRENCY})?(?<close>\))?$`,
 );
 
 /** What a number counts if it is no money. */
@@ -60,7 +62,7 @@ export function readAmount(text: string, mark: Mark): Amount | null {
   return { value, currency, isMoney: currency !== null || isEven || number.includes('.') };
 }
 
-const PLAIN = { '.': /^\d+(?:\.\d+)?$/, ',': /^\d+(?:,\d+)?$/ };
+const PLAIN = { '.': /^(?:\d+(?:\.\d+)?|\.\d+)$/, ',': /^\d+(?:,\d+)?$/ };
 // Groups of three, the Indian ones of two before the last; apostrophes and spaces group in either style.
 const GROUPED = {
   '.': /^\d{1,3}(?:[,'’ ]\d{2,3})*[,'’ ]\d{3}(?:\.\d+)?$/,
@@ -70,7 +72,7 @@ const GROUPED = {
 function readNumber(digits: string, mark: Mark): string | null {
   if (!PLAIN[mark].test(digits) && !GROUPED[mark].test(digits)) return null;
   const [whole = '', fraction] = digits.split(mark);
-  const bare = whole.replace(/\D/g, '').replace(/^0+(?=\d)/, '');
+  const bare = whole.replace(/\D/g, '').replace(/^0+(?=\d)/, '') || '0';
   const number = fraction === undefined ? bare : `${bare}.${fraction}`;
   return DECIMAL.test(number) ? number : null;
 }
@@ -87,7 +89,7 @@ const NO_END = String.raw`\s?%|\s?${MAGNITUDE}|[\p{L}\p{N}/_-]|[.,'’]\d|\^\d\d
 
 /** Something in a line that could be an amount, with what it is attached to. */
 const IN_LINE = new RegExp(
-  String.raw`(?<![\p{L}\p{N}.,/_-])\(?-?(?:${CURRENCY}\s{0,12})?-?\d[\d.,'’]*(?: \d{3}(?:[.,]\d+)?(?![\d.,]))*${EVEN}?(?:\s?${CURRENCY})?\)?(?!${NO_END})`,
+  String.raw`(?<![\p{L}\p{N}.,/_-])\(?-?(?:${CURRENCY}\s{0,12})?-?${FIRST}[\d.,'’]*(?: \d{3}(?:[.,]\d+)?(?![\d.,]))*${EVEN}?(?:\s?${CURRENCY})?\)?(?!${NO_END})`,
   'gu',
 );
 

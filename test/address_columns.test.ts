@@ -141,7 +141,7 @@ test('an address goes on below how to reach somebody, if its postal code is stil
   assert.equal(behind.fields.ship_to, 'Fig Co., Boise, Idaho');
 });
 
-test('terms go on in small letters below a long line, or indented', () => {
+test('terms go on in small letters below a long line, or indented, and with more shares of the payment', () => {
   const terms = (text: string) => read(`PO # 12\n${text}`).fields.payment_terms;
   const long = 'Payment terms: Net 45 days from receipt of the goods and a correct invoice, 2%';
 
@@ -153,6 +153,9 @@ test('terms go on in small letters below a long line, or indented', () => {
     terms(`${long}\nif paid within 10 days\n\nthanks`),
     'Net 45 days from receipt of the goods and a correct invoice, 2% if paid within 10 days',
   );
+  assert.equal(terms('Terms:\n30% deposit\n70% on delivery\n5 pallets'), '30% deposit, 70% on delivery');
+  assert.equal(terms('Terms: 30% deposit,\n       70% on delivery'), '30% deposit, 70% on delivery');
+  assert.equal(terms('Terms: Net 60\n8% VAT: $5.00'), 'Net 60');
   assert.equal(terms('Terms: Net 60\nship ups ground'), 'Net 60');
   assert.equal(terms('Terms: Net 60\n  please ship ups ground'), 'Net 60');
   assert.equal(terms(`${long}\nInvoices to our office`)?.slice(-2), '2%');

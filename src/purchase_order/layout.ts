@@ -11,6 +11,8 @@ export interface Labelled {
 
 const TEXT_LINES = 8;
 const LABEL_AND_VALUE = 80;
+/** "70% on delivery" */
+const SHARE = /^\s*\d{1,3}\s?%\s\p{L}/u;
 /** No mail program wraps a line that is shorter. */
 const WRAPPED_AT = 60;
 /** A greeting, a wish, or what is ordered. */
@@ -74,23 +76,33 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
   if (isDateField(label.field) && beside !== '') return dayBelow(lines, index, label, beside, readDay);
   // Above the name of a supplier, its number may stand.
   const fits = (text: string) => label.field !== 'vendor' || /\p{L}/u.test(text);
-  if (beside !== '' && label.field === 'payment_terms')
-    return [beside, ...wrappedFrom(lines, index, label)].join(' ');
-  if (beside !== '' && fits(beside)) return beside;
-  return below(lines, index, label, '', label.field === 'vendor' ? 2 : 1).find(fits) ?? beside;
+  const text =
+    beside !== '' && fits(beside)
+      ? beside
+      : (below(lines, index, label, '', label.field === 'vendor' ? 2 : 1).find(fits) ?? beside);
+  return label.field === 'payment_terms'
+    ? withMoreTerms(text, lines, beside === '' ? index + 1 : index)
+    : text;
 }
 
-/** What terms go on with where their line was wrapped: lines that begin with a small letter, indented or below long ones. */
-function wrappedFrom(lines: readonly Labelled[], index: number, { end, value }: Found): string[] {
+/**
+ * Terms that end their line, and what they go on with: other shares of the payment, and where the line was wrapped, what begins
+ * with a small letter, indented or below a long line.
+ */
+function withMoreTerms(text: string, lines: readonly Labelled[], index: number): string {
   const [first, ...below] = lines.slice(index, index + 1 + TEXT_LINES);
-  const above = [first, ...below].map((labelled) => labelled?.line.text ?? '');
-  if (end !== above[0]?.length || cellOf(value) !== value) return [];
-  const last = below.findIndex(({ line: { text }, labels }, at) => {
-    const isWrapped = /^\s{2}/.test(text) || (above[at]?.length ?? 0) >= WRAPPED_AT;
-    const isFree = labels.length === 0 && cellsOf(text).length === 1 && !OPENS.test(text);
-    return !(isWrapped && isFree && /^\s*\p{Ll}/u.test(text));
+  if (text === '' || !first?.line.text.endsWith(text)) return text;
+  const end = below.findIndex(({ line, labels }, at) => {
+    const above = (at === 0 ? first : below[at - 1])?.line.text ?? '';
+    const isWrapped = /^\s{2}/.test(line.text) || above.length >= WRAPPED_AT;
+    const goesOn = (isWrapped && /^\s*\p{Ll}/u.test(line.text)) || SHARE.test(line.text);
+    return !goesOn || labels.length > 0 || cellsOf(line.text).length !== 1 || OPENS.test(line.text);
   });
-  return above.slice(1, last < 0 ? undefined : last + 1).map((text) => text.trim());
+  const more = end < 0 ? below : below.slice(0, end);
+  return more.reduce((terms, { line }) => {
+    const isNext = SHARE.test(line.text) && !/[,;]$/.test(terms);
+    return `${terms}${isNext ? ', ' : ' '}${line.text.trim()}`;
+  }, text);
 }
 
 /** What stands beside a date's label, unless it is the next column, and a day stands below; several are those of a table. */

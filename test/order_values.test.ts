@@ -339,6 +339,20 @@ test('so have the day of an order and its sums', () => {
   assert.equal(read('Quotation dated: 2025-07-15').order_date, null);
 });
 
+test('the day of an order may stand behind its number, if it is stated nowhere else', () => {
+  const read = (text: string) => extractOrder(mail(text)).fields.order_date;
+
+  for (const line of [
+    'PO No. A-1 dt. 15-07-2025',
+    'Purchase order A-1 / 15.07.2025',
+    'PO Number: A-1 dated July 15, 2025',
+    'PO number/date: A-1 / 15.07.2025',
+  ])
+    assert.equal(read(line), '2025-07-15', line);
+  assert.equal(read('Blanket PO: A-1 dated 2024-01-05\nDate: 2025-07-15'), '2025-07-15');
+  assert.equal(read('PO Number: A-1 of 3'), null);
+});
+
 test('a date behind several abbreviations is in doubt, as it may be of something else', () => {
   const { fields, warnings } = extractOrder(mail('PO Number: 1\nRcv. insp. date: 2025-07-15'));
 

@@ -83,8 +83,8 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
       if (isOfSignature(labelled, index, found)) continue;
-      const { rank, strong, qualified, outdated, label, addendum } = found;
-      for (const [field, raw] of partsOf(found, valueText(labelled, index, found, readDay))) {
+      const { strong, qualified, outdated, label, addendum } = found;
+      for (const [field, raw, rank] of partsOf(found, valueText(labelled, index, found, readDay))) {
         const value = readValue(field, raw, style, label);
         if (value)
           statements.push({
@@ -108,7 +108,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
     tables.rows.length,
     readDay,
   );
-  const inTables = { rank: IN_TABLES, strong: true, qualified: false, outdated: false };
+  const inTables = { rank: ASIDE, strong: true, qualified: false, outdated: false };
   if (due) statements.push({ ...inTables, ...due, field: 'due_date' });
 
   const priced = outside.filter(({ text }) => labelsOf(text).length === 0 && isPriced(text, mark));
@@ -123,7 +123,7 @@ const OPENING: Partial<Record<LabelField, RegExp>> = {
   currency: /^[A-Z]{3}$/,
 };
 /** Whatever label stands elsewhere says more of the whole order. */
-const IN_TABLES = 9;
+const ASIDE = 9;
 
 const SIGNED =
   /^\W*(?:(?:approved|authori[sz]ed|signed|accepted)(?:\s(?:and accepted\s)?(?:by|for)(?!\p{L}))?|(?:\p{L}+['’]?s?\s)?signature)(?:\s?[:_(]|\s{2}|$|(?<=by|for)\s)/iu;
@@ -140,13 +140,22 @@ function isPriced(text: string, mark: Mark): boolean {
   return numbers.length > 1 && /\p{L}.*\d\D{0,8}$/u.test(text) && hasMoney(text, mark);
 }
 
-/** What a value is read as; "PO number/date: 4711 / 12.06.2025" is two. */
-function partsOf({ field, label }: Found, raw: string): readonly (readonly [LabelField, string])[] {
+/** "4711 / 12.06.2025", "4711 dated 12 June 2025" */
+const NUMBER_AND_DATE = /^\S+(?:\s?[/-]\s|,?\s(?:dated?|dt|of)(?:\.|\b):?\s)(?<date>.*)/i;
+
+/** What a value is read as, and the rank of its label; behind the number of an order, its date may stand. */
+function partsOf(
+  { field, label, rank }: Found,
+  raw: string,
+): readonly (readonly [field: LabelField, raw: string, rank: number])[] {
   if (field === null) return [];
-  if (field !== 'po_number' || !/date$/i.test(label)) return [[field, raw]];
+  if (field !== 'po_number') return [[field, raw, rank]];
+  const date = /date$/i.test(label)
+    ? ([raw.replace(/^\S+[\s/]*/, ''), rank] as const)
+    : ([NUMBER_AND_DATE.exec(raw)?.groups?.date ?? '', ASIDE] as const);
   return [
-    [field, raw],
-    ['order_date', raw.replace(/^\S+[\s/]*/, '')],
+    [field, raw, rank],
+    ['order_date', ...date],
   ];
 }
 

@@ -441,6 +441,8 @@ test('a label may stand beside its translation, but not beside a label that says
 
   assert.equal(read('Vendor / Proveedor: Foo').vendor, 'Foo');
   assert.equal(read('Fournisseur / Vendor: Foo').vendor, 'Foo');
+  assert.equal(read('Fournisseur / Vendor   Foo').vendor, 'Foo');
+  assert.equal(read('Tax / Shipping   $7.00').shipping, null);
   assert.equal(read('Delivery Date / Fecha de Entrega: 2025-07-15').due_date, '2025-07-15');
   assert.equal(read('Freight / Flete: $600.00').shipping, '600.00');
   assert.equal(read('Ship To / Bill To: 1 Road, Leeds').ship_to, '1 Road, Leeds');
@@ -456,6 +458,7 @@ test('taxes on several lines are one if the printed total says so', () => {
 
   assert.deepEqual(read('GST 5%: $50.00\nPST 7%: $70.00\nTotal: $1,120.00'), ['120.00']);
   assert.deepEqual(read('CGST 9%   90.00\nSGST 9%   90.00\nFreight   5.00\nTotal   1,185.00'), ['180.00']);
+  assert.deepEqual(read('TPS / GST 5 %: $50.00\nTVQ / QST 7 %   $70.00\nTotal: $1,120.00'), ['120.00']);
   assert.deepEqual(read('VAT 20%: $100.00\nVAT 5%: $25.00\nTotal: $1,125.00'), ['125.00']);
   assert.deepEqual(read('Tax: $50.00\nTotal: $1,050.00\nTax: $50.00'), ['50.00']);
   assert.deepEqual(read('GST: $50.00\nPST: $70.00\nTotal: $1,125.00'), [

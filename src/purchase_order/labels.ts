@@ -109,6 +109,8 @@ export interface Found {
 /** Words of a label, wherever they stand. */
 type Candidate = Pick<Found, 'field' | 'rank' | 'label' | 'start'> & { readonly end: number };
 
+/** "Fournisseur / Vendor:" */
+const TRANSLATED = /^\W*\p{L}[\p{L}.'’ -]{0,30} \/ $/u;
 /** Words that say nothing of the label behind them. */
 const ARTICLE =
   /(?<![\p{L}\p{N}])(?<!\b(?:for|of|to)\s)(?:the|our|your|this|my|its|which|new|revised|updated|final|correct|and|with|under|see|is|please|note|as|a|est\.?)\s$/iu;
@@ -165,7 +167,10 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
     const isNet = first.field === 'total' && (IS_NET.test(addendum) || ENDS_NET.test(cellOf(rest)));
     const candidate = isNet ? { ...first, field: 'subtotal' as const } : (fitting ?? first);
 
-    const atStart = candidate.start <= opensWith;
+    const isTranslation =
+      TRANSLATED.test(line.slice(0, candidate.start)) &&
+      !all.some((other) => other.start < candidate.start && other.field !== candidate.field);
+    const atStart = candidate.start <= opensWith || isTranslation;
     const placed = atStart || /\s{2}$/.test(line.slice(0, candidate.start));
     const gap = (after?.groups?.gap ?? '').length >= 2;
     const hash = after?.groups?.hash !== undefined;

@@ -511,6 +511,8 @@ for (const [line, read] of [
   ['Tin tie - 10 pcs @ $24.00', 'null | Tin tie | 10 | 24.00 | null'],
   ['Rod x 10 @ $5.00 = $50.00', 'null | Rod | 10 | 5.00 | 50.00'],
   ['10 hours Welding @ $24.00/hour', 'null | Welding | 10 | 24.00 | null'],
+  ['1) Bit set, 29 pc - qty 10 @ $64.95 = $649.50', '1 | Bit set, 29 pc | 10 | 64.95 | 649.50'],
+  ['Blank 70mm, Qty: 4 @ $1.15 = $4.60', 'null | Blank 70mm | 4 | 1.15 | 4.60'],
   ['10 kg Salt @ $24.00/kg', 'null | Salt | 10 | 24.00 | null'],
 ] as const) {
   test(`"${line}" is a row`, () => {
@@ -563,6 +565,9 @@ test('a table needs no heading that we know where quantity × price = total in i
   assert.deepEqual(read('1   Rod, blue   10   $5.00   $50.00\n2   Nut, red    1    $5.00   $5.00'), [
     '1 | Rod, blue | 10 | 5.00 | 50.00',
     '2 | Nut, red | 1 | 5.00 | 5.00',
+  ]);
+  assert.deepEqual(read('Blank 70mm | qty 400 | $1.15 | $460.00'), [
+    'null | Blank 70mm | 400 | 1.15 | 460.00',
   ]);
   assert.deepEqual(read('Pos.  Bezeichnung  Menge  Preis  Summe\n10  Rohr 10 mm  10 Stk  0,50  5,00'), [
     '10 | Rohr 10 mm | 10 | 0.50 | 5.00',

@@ -19,7 +19,7 @@ const BULLET = String.raw`(?:[*•·-]|\d{1,3}[.)](?=\s))`;
 const OPENING = String.raw`^[\s*•·-]*(?:(?<item>\d{1,3})[.)]\s+)?`;
 /** What counts goods, unless it may be the first word of their name, as in "box spanner". */
 const COUNTER = String.raw`(?:x|×|(?!(?:box|can|case|day|drum|hour|kit|pack|pallet|set|sheet|tube)\s\p{L}(?!f\s))${MEASURE})(?![\p{L}\p{N}])\.?`;
-const QUANTITY = String.raw`(?<quantity>\d(?:[\d.,]{0,14}\d)?)(?:\s?(?<unit>${COUNTER}))?`;
+const QUANTITY = String.raw`(?:q'?ty\b\.?:?\s)?(?<quantity>\d(?:[\d.,]{0,14}\d)?)(?:\s?(?<unit>${COUNTER}))?`;
 const DESCRIPTION = String.raw`(?<description>(?![-–—*•·@=\s]|${CURRENCY}).{0,119}?[^\s,:])`;
 const DASH = '[-–—]';
 const AMOUNT = String.raw`(?:${CURRENCY}\s{0,3})?\d(?:[\d.,'’]{0,14}\d)?(?: \d{3}(?:[.,]\d\d)?){0,3}(?:,-|\/-)?(?:\s?${CURRENCY})?`;

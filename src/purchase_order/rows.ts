@@ -30,6 +30,8 @@ const ROW_WORDS = 60;
 const LINE_WORDS = 2_000;
 const UNIT = new RegExp(String.raw`^(?:${MEASURE}|in|x|@|at)\.?$`, 'i');
 const PER_UNIT = /\s?(?:\/|per |@)\s?\p{L}{1,10}\.?$|\s(?:each|ea)\.?$/iu;
+/** "qty 400" */
+const NAME_BEFORE = /^q'?ty\b\.?:?\s/i;
 const UNIT_BEHIND = /(?<=\d)\s*(?:\p{L}{1,10}[23]?\.?|\(\p{L}{1,10}\))$/u;
 /** What stands in place of a price. */
 const FREE = /^(?:f\.?o\.?c\.?|n\/?c|free(?: of charge)?|no[- ]charge|included|incl\.?)$/i;
@@ -91,9 +93,13 @@ export function readCells(line: string, { columns, mark }: Shape): Row | null {
   return { ...named, quantity, unit_price, total, discounted: columns.includes('discount') };
 }
 
-/** The number in a cell, without its unit. */
+/** The number in a cell, without its unit or its name. */
 export function numberIn(column: NumberColumn, text: string, mark: Mark): Amount | null {
-  return readAmount(text.replace(column === 'quantity' ? UNIT_BEHIND : PER_UNIT, ''), mark);
+  const bare =
+    column === 'quantity'
+      ? text.replace(NAME_BEFORE, '').replace(UNIT_BEHIND, '')
+      : text.replace(PER_UNIT, '');
+  return readAmount(bare, mark);
 }
 
 /**

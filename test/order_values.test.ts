@@ -353,6 +353,20 @@ test('the day of an order may stand behind its number, if it is stated nowhere e
   assert.equal(read('PO Number: A-1 of 3'), null);
 });
 
+test('a plainer name counts before one that may say something else', () => {
+  const read = (text: string) => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 1\n${text}\nGrand total: $5.00`));
+    return [fields.due_date ?? fields.order_date ?? fields.vendor ?? fields.ship_to, ...warnings];
+  };
+
+  for (const label of ['Desired delivery', 'Arrival date', 'Delivery requested'])
+    assert.deepEqual(read(`${label}: 2025-06-01\nDelivery date: 2025-07-15`), ['2025-07-15'], label);
+  for (const label of ['Date created', 'Purchase date'])
+    assert.deepEqual(read(`${label}: 2025-06-01\nOrder date: 2025-07-15`), ['2025-07-15'], label);
+  assert.deepEqual(read('Vendor info: new\nVendor: Foo'), ['Foo']);
+  assert.deepEqual(read('Delivery point: gate 3\nShip to: 1 Road, Leeds'), ['1 Road, Leeds']);
+});
+
 test('a date behind several abbreviations is in doubt, as it may be of something else', () => {
   const { fields, warnings } = extractOrder(mail('PO Number: 1\nRcv. insp. date: 2025-07-15'));
 

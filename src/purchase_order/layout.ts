@@ -95,7 +95,8 @@ function withMoreTerms(text: string, lines: readonly Labelled[], index: number):
   const end = below.findIndex(({ line, labels }, at) => {
     const above = (at === 0 ? first : below[at - 1])?.line.text ?? '';
     const isWrapped = /^\s{2}/.test(line.text) || above.length >= WRAPPED_AT;
-    const goesOn = (isWrapped && /^\s*\p{Ll}/u.test(line.text)) || SHARE.test(line.text);
+    const goesOn =
+      (isWrapped && /^\s*\p{Ll}/u.test(line.text)) || (text.includes('%') && SHARE.test(line.text));
     return !goesOn || labels.length > 0 || cellsOf(line.text).length !== 1 || OPENS.test(line.text);
   });
   const more = end < 0 ? below : below.slice(0, end);

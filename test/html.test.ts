@@ -53,6 +53,20 @@ test('a place where a long number may be broken is no blank', () => {
   assert.equal(htmlToText('PO 4500&#8203;123456, $1,\u200b250.00').text, 'PO 4500123456, $1,250.00');
 });
 
+test('labels and values that only a style keeps apart are apart, and words of several pieces are whole', () => {
+  const flex = '<div style="display: flex">';
+  const html = `${flex}<span>PO No.</span><span>A-100</span></div>${flex}<b>Vendor</b>Foo Ltd</div>
+    <p><label>Due Date</label><em><span style="float:right">2025-06-30</span></em></p>
+    <p><span>Ship To</span><span>Bar, 5 Qu</span><span>ay <span>R</span><span>d</span></span></p>`;
+
+  const { fields } = extractOrder({ ...mail(htmlToText(html).text) });
+
+  assert.deepEqual(
+    [fields.po_number, fields.vendor, fields.due_date, fields.ship_to],
+    ['A-100', 'Foo Ltd', '2025-06-30', 'Bar, 5 Quay Rd'],
+  );
+});
+
 test('deeply nested HTML and endless tables are read in moments', async () => {
   for (const bit of [
     '<div>',

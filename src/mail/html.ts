@@ -26,6 +26,9 @@ const NOT_SHOWN = [
   'del',
   '[style*="line-through"]',
 ];
+/** Words that end where their markup does, and what begins right behind it: a style keeps them apart. */
+const TOUCHING =
+  /(?<=[\p{Ll}:)#]|\p{L}\.)((?:<\/(?:span|b|strong|label|em|i|font)>)+)(?=(?:<(?:span|b|strong|label|em|i|font)\b[^<>]{0,500}>){0,9}[\p{Lu}\d\p{Sc}])/gu;
 const OPTIONS: HtmlToTextOptions = {
   wordwrap: false,
   baseElements: { selectors: [] }, // a mail may have text outside its body, and several bodies
@@ -54,6 +57,7 @@ export function htmlToText(html: string): { readonly text: string; readonly isCu
       style.replace(/\s+/g, '').toLowerCase(),
     )
     .replace(/\u200b|&(?:#8203|#x200b|ZeroWidthSpace);/gi, '') // would count as a blank
+    .replace(TOUCHING, '$1&nbsp;&nbsp;&nbsp;')
     .replace(/<sup\b[^<>]{0,200}>\s{0,9}(?=\d)/gi, '$&^'); // $10^00, A-100^1: no digits of what they stand behind
   const text = convert(plain, OPTIONS);
   return { text: text.replaceAll(LEFT_OUT, ''), isCut: bare.length > LENGTH || text.includes(LEFT_OUT) };

@@ -67,6 +67,13 @@ test('labels and values that only a style keeps apart are apart, and words of se
   );
 });
 
+test('what is indented is not quoted', () => {
+  const html = `Hi,<blockquote style="margin: 0 0 0 40px; border: none; padding: 0px"><div>PO Number: A-100</div></blockquote>
+    <blockquote class="gmail_quote" style="border-left: 1px solid rgb(204,204,204)">PO Number: A-99</blockquote>`;
+
+  assert.equal(htmlToText(html).text, 'Hi,\nPO Number: A-100\n\n> PO Number: A-99');
+});
+
 test('deeply nested HTML and endless tables are read in moments', async () => {
   for (const bit of [
     '<div>',

@@ -26,6 +26,8 @@ const NOT_SHOWN = [
   'del',
   '[style*="line-through"]',
 ];
+/** A quotation has a border; without one, mail programs only indent. */
+const INDENTED = 'blockquote[style*="border:none"]';
 /** Words that end where their markup does, and what begins right behind it: a style keeps them apart. */
 const TOUCHING =
   /(?<=[\p{Ll}:)#]|\p{L}\.)((?:<\/(?:span|b|strong|label|em|i|font)>)+)(?=(?:<(?:span|b|strong|label|em|i|font)\b[^<>]{0,500}>){0,9}[\p{Lu}\d\p{Sc}])/gu;
@@ -39,7 +41,7 @@ const OPTIONS: HtmlToTextOptions = {
       format: 'dataTable',
       options: { uppercaseHeaderCells: false, maxColumnWidth: 200, colSpacing: 3 },
     },
-    ...BLOCKS.map((selector) => ({ selector, format: 'block' })),
+    ...[...BLOCKS, INDENTED].map((selector) => ({ selector, format: 'block' })),
     { selector: 'a', options: { ignoreHref: true } },
     { selector: 'img', format: 'skip' },
     { selector: 'title', format: 'skip' },

@@ -102,6 +102,19 @@ test('declared character sets are decoded', async () => {
   assert.deepEqual(texts, ['Größe', '注文書', '订单', 'Größe']);
 });
 
+test('UTF-8 is read as such, whatever character set it is said to be', async () => {
+  const read = async (charset: string, content: Buffer) =>
+    (await mails.given('charset.eml', writeEml({}, [{ type: `text/plain; charset=${charset}`, content }])))
+      .text;
+  const price = Buffer.from('Größe “M”: 5,00 €');
+
+  assert.equal(await read('us-ascii', price), 'Größe “M”: 5,00 €');
+  assert.equal(await read('iso-8859-1', price), 'Größe “M”: 5,00 €');
+  assert.equal(await read('x-unknown', price), 'Größe “M”: 5,00 €');
+  assert.equal(await read('iso-8859-1', Buffer.from('Größe', 'latin1')), 'Größe');
+  assert.equal(await read('utf-8', Buffer.from('Ä €')), 'Ä €');
+});
+
 test('broken quoted-printable stays as it stands', async () => {
   const { text } = await mails.given(
     'quoted.eml',

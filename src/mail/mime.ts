@@ -2,6 +2,7 @@ import PostalMime, { type Address, type Email } from 'postal-mime';
 import { ConnectorError, messageOf } from '../errors.ts';
 import { hasTable, htmlToText } from './html.ts';
 import { type Notice, shown } from './message.ts';
+import { undoMisreading } from './text.ts';
 
 /** A message taken apart: headers by lower-case name, one text, and the bytes of its attachments. */
 export interface MimeMessage {
@@ -88,8 +89,10 @@ function hasEnd({ headers }: Email, raw: string): boolean {
 }
 
 /** The plain text, unless the HTML has what the plain text has not: a table, or most of the letters. */
-function chooseText({ text = '', html }: Email): { text: string; htmlUsed: boolean; isCut: boolean } {
-  if (html === undefined) return { text, htmlUsed: false, isCut: false };
+function chooseText(email: Email): { text: string; htmlUsed: boolean; isCut: boolean } {
+  const text = undoMisreading(email.text ?? '');
+  if (email.html === undefined) return { text, htmlUsed: false, isCut: false };
+  const html = undoMisreading(email.html);
   const { text: fromHtml, isCut } = htmlToText(html);
   const isPoor = letters(text) * 2 < letters(fromHtml) || letters(text) === 0;
   return isPoor || (hasTable(html) && letters(fromHtml) > 0)

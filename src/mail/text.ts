@@ -74,6 +74,20 @@ function decodeBytes(bytes: Uint8Array): string {
   }
 }
 
+/** UTF-8 that was taken for Windows-1252, as in "GrÃ¶ÃŸe", is read again; any other text stays what it is. */
+export function undoMisreading(text: string): string {
+  const single = text.replace(/[^\0-\xff]/g, (character) => {
+    const index = WINDOWS.indexOf(character);
+    return index < 0 ? character : String.fromCharCode(0x80 + index);
+  });
+  if (!/[\x80-\xff]/.test(single) || /[^\0-\xff]/.test(single)) return text;
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.from(single, 'latin1'));
+  } catch {
+    return text;
+  }
+}
+
 const HEADER_NAMES = 'subject|from|to|cc|bcc|date|sent|reply-to|message-id|attachments?|importance|priority';
 const HEADER_START = new RegExp(String.raw`^(${HEADER_NAMES})[ \t]*:`, 'i');
 const NEXT_HEADER = new RegExp(String.raw`[ \t]+(?=(?:${HEADER_NAMES})[ \t]*:)`, 'gi');

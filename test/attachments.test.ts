@@ -258,6 +258,26 @@ test('an attached text is read like a PDF, in whatever encoding; one that is no 
   assert.deepEqual([fields.po_number, fields.total], ['4711', '12.00']);
 });
 
+test('a message that is attached as a mere file is read as one', async () => {
+  const inner = writeEml({}, [{ type: 'text/plain', content: 'PO Number: 7' }]);
+
+  const { attachments } = await mails.given(
+    'file.eml',
+    writeEml({}, [
+      { type: 'application/octet-stream', content: Buffer.from(inner), name: 'Order.EML' },
+      { type: 'application/octet-stream', content: Buffer.from('MZ'), name: 'no.eml' },
+    ]),
+  );
+
+  assert.deepEqual(
+    attachments.map(({ type, text }) => [type, text]),
+    [
+      ['message/rfc822', 'PO Number: 7'],
+      ['application/octet-stream', null],
+    ],
+  );
+});
+
 test('a message within an attached message is said not to be read', async () => {
   const innermost = { type: 'message/rfc822', content: 'Subject: x\n\nPO Number: 7', name: 'innermost.eml' };
   const inner = { type: 'message/rfc822', content: writeEml({}, [innermost]), name: 'inner.eml' };

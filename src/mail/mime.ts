@@ -2,7 +2,7 @@ import PostalMime, { type Address, type Email } from 'postal-mime';
 import { ConnectorError, messageOf } from '../errors.ts';
 import { hasTable, htmlToText } from './html.ts';
 import { type Notice, shown } from './message.ts';
-import { undoMisreading } from './text.ts';
+import { isMime, undoMisreading } from './text.ts';
 
 /** A message taken apart: headers by lower-case name, one text, and the bytes of its attachments. */
 export interface MimeMessage {
@@ -21,6 +21,7 @@ export interface MimePart {
   readonly text: string | null;
 }
 
+const MESSAGE = 'message/rfc822';
 const BOUNDARIES = 1_000;
 const PARSER_LINES = 50_000;
 const HEADER_BYTES = 256 * 1024;
@@ -45,13 +46,21 @@ export async function readMime(bytes: Uint8Array, source: string, isAttached = f
   if (!hasEnd(email, raw))
     warnings.push({ code: 'MESSAGE_CUT', message: 'the end of the message is missing: it was cut off' });
   const parts: MimePart[] = [];
-  for (const { filename: name, mimeType: type, content } of email.attachments) {
+  for (const { filename: name, mimeType, content } of email.attachments) {
     const own = typeof content === 'string' ? Buffer.from(content) : new Uint8Array(content);
-    const inner = type === 'message/rfc822' && !isAttached ? await readMime(own, source, true) : null;
+    const type = isSavedMessage(name, own) ? MESSAGE : mimeType;
+    const inner = type === MESSAGE && !isAttached ? await readMime(own, source, true) : null;
     parts.push({ name, type, bytes: own, text: inner?.text ?? null }, ...(inner?.parts ?? []));
     warnings.push(...(inner?.warnings ?? []));
   }
   return { headers: headersOf(email), text, htmlUsed, parts, warnings };
+}
+
+/** A message may come as a mere file. */
+function isSavedMessage(name: string | null, bytes: Uint8Array): boolean {
+  return (
+    /\.eml$/i.test(name ?? '') && isMime(Buffer.from(bytes.subarray(0, HEADER_BYTES)).toString('latin1'))
+  );
 }
 
 const PARTS = /^--\S/gm;

@@ -218,7 +218,7 @@ test('an attachment that is not read is said to be, and is a reason for attentio
     );
   const messages = [
     'attachment "winmail.dat" is not read: Outlook has packed the real attachments into it; ask for the mail as HTML or plain text',
-    'attachment "order.xlsx" is not read: only PDFs, plain text and messages are; ask for a PDF',
+    'attachment "order.xlsx" is not read: only PDFs, plain text, HTML and messages are; ask for a PDF',
   ];
 
   const order = 'PO Number: 1\nVendor: Foo\nDue Date: 2025-06-30\nTotal: $5.00';
@@ -256,6 +256,31 @@ test('an attached text is read like a PDF, in whatever encoding; one that is no 
   );
   const { fields } = extractOrder(email);
   assert.deepEqual([fields.po_number, fields.total], ['4711', '12.00']);
+});
+
+test('attached HTML is read like a PDF, and so many files of both are', async () => {
+  const html = '<table><tr><td>PO Number</td><td>4711</td><td>Total</td><td>$12.00</td></tr></table>';
+  const deep = `${'<div>'.repeat(300)}deep`;
+  const { attachments, warnings } = await mails.given(
+    'html.eml',
+    writeEml({}, [
+      { type: 'text/plain', content: 'see attached' },
+      { type: 'text/html', content: html, name: 'order.html' },
+      { type: 'application/octet-stream', content: Buffer.from(html), name: 'ORDER.HTM' },
+      { type: 'text/html', content: deep, name: 'deep.html' },
+      ...[1, 2, 3].map((n) => ({ type: 'application/pdf', content: PDF, name: `${n}.pdf` })),
+    ]),
+  );
+
+  const order = 'PO Number   4711   Total   $12.00';
+  assert.deepEqual(
+    attachments.map(({ text, error }) => error?.code ?? text?.trim().split('\n')[0]),
+    [order, order, '', 'PO Number: 7', 'PO Number: 7', 'ATTACHMENT_TOO_MANY'],
+  );
+  assert.deepEqual(
+    warnings.map(({ code }) => code),
+    ['HTML_CUT'],
+  );
 });
 
 test('a message that is attached as a mere file is read as one', async () => {

@@ -16,7 +16,7 @@ const TEXT_LINES = 5_000;
 const HEAD_LENGTH = 256 * 1024;
 const HEADERS = /^\s*(?:From .*\n)?(?:[^\s:]+[ \t]*:.*\n(?:[ \t].*\n)*)+(?:\n|$)/;
 const KNOWN_HEADER = /^(?:from|to|subject|date|received|return-path|message-id|content-\S+)[ \t]*:/im;
-const PDF_COUNT = 5;
+const PARSED_COUNT = 5;
 const ATTACHMENT_COUNT = 100;
 /** What comes along with mails and holds no order: logos, voices, signatures, cards, appointments. */
 const DECORATION = /^(?:image|audio|video)\/|signature$|^text\/(?:calendar|(?:x-)?vcard)$/i;
@@ -184,7 +184,7 @@ async function readAttachments(
     warnings.push({ code: 'ATTACHMENTS_CUT', message });
   }
   const attachments: Attachment[] = [];
-  let pdfs = 0;
+  let parsed = 0;
   for (const [index, part] of parts.slice(0, ATTACHMENT_COUNT).entries()) {
     const name = cleanLine(part.name, 200);
     const listed = {
@@ -200,15 +200,28 @@ async function readAttachments(
       attachments.push({ ...listed, text: readable(part.text, what, warnings), error: null });
     } else if (!claimsToBePdf(part) && (part.type === 'text/plain' || /\.txt$/i.test(name ?? ''))) {
       attachments.push({ ...listed, ...readText(part.bytes, what, warnings) });
-    } else if (!claimsToBePdf(part)) {
+    } else if (!claimsToBePdf(part) && !isHtml(part)) {
       attachments.push({ ...listed, text: null, error: null });
       if (!DECORATION.test(part.type))
         warnings.push({ code: 'ATTACHMENT_NOT_READ', message: `${what} is not read: ${whyNotRead(part)}` });
-    } else if (pdfs >= PDF_COUNT) {
-      const error = { code: 'PDF_TOO_MANY', message: `only ${PDF_COUNT} PDFs of an email are read` };
-      attachments.push({ ...listed, text: null, error });
+    } else if (parsed >= PARSED_COUNT) {
+      const message = `only ${PARSED_COUNT} PDFs and HTML files of an email are read`;
+      attachments.push({ ...listed, text: null, error: { code: 'ATTACHMENT_TOO_MANY', message } });
+    } else if (!claimsToBePdf(part)) {
+      parsed += 1;
+      const { htmlToText } = await import('./html.ts');
+      const asText = (html: string) => {
+        const { text, isCut } = htmlToText(html);
+        if (isCut)
+          warnings.push({
+            code: 'HTML_CUT',
+            message: `some of ${what} was left out: it is too long or too deep`,
+          });
+        return text;
+      };
+      attachments.push({ ...listed, ...readText(part.bytes, what, warnings, asText) });
     } else {
-      pdfs += 1;
+      parsed += 1;
       const { text, error, note } = await readPdf(part.bytes, signal);
       if (note !== null) warnings.push({ code: 'TEXT_CUT', message: `${note} of ${what}` });
       attachments.push({ ...listed, text: text === null ? null : readable(text, what, warnings), error });
@@ -221,9 +234,18 @@ function claimsToBePdf({ name, type, bytes }: MimePart): boolean {
   return isPdf(bytes) || type === 'application/pdf' || /\.pdf$/i.test(name ?? '');
 }
 
-function readText(bytes: Uint8Array, what: string, warnings: Notice[]): Pick<Attachment, 'text' | 'error'> {
+function isHtml({ name, type }: MimePart): boolean {
+  return type === 'text/html' || /\.html?$/i.test(name ?? '');
+}
+
+function readText(
+  bytes: Uint8Array,
+  what: string,
+  warnings: Notice[],
+  asText = (text: string) => text,
+): Pick<Attachment, 'text' | 'error'> {
   try {
-    return { text: readable(decode(bytes, what), what, warnings), error: null };
+    return { text: readable(asText(decode(bytes, what)), what, warnings), error: null };
   } catch (error) {
     if (!(error instanceof ConnectorError)) throw error;
     return { text: null, error: { code: 'ATTACHMENT_NOT_TEXT', message: 'it is no text' } };
@@ -234,5 +256,5 @@ function whyNotRead({ name, type }: MimePart): string {
   if (type === 'message/rfc822') return 'it is attached to an attached message; forward it alone';
   return /ms-tnef/i.test(type) || /^winmail\.dat$/i.test(name ?? '')
     ? 'Outlook has packed the real attachments into it; ask for the mail as HTML or plain text'
-    : 'only PDFs, plain text and messages are; ask for a PDF';
+    : 'only PDFs, plain text, HTML and messages are; ask for a PDF';
 }

@@ -23,6 +23,11 @@ for (const [what, table, read] of [
     ['1 Ribbon 12 pack 5', '2 Nut 5'],
   ],
   [
+    'names of columns may be wrapped, or stand below one that spans several',
+    'Item  Description  Qty      Unit   Line\n                   Ordered  Price  Total\n1     Ribbon       5        $2.00  $10.00\n\nItem  Description  Order        Price\n                   Qty    Unit  Unit Price  Total\n2     Nut          5      pcs   $1.00       $5.00',
+    ['1 Ribbon 5', '2 Nut 5'],
+  ],
+  [
     'names of groups may stand between the rows, if one stands before the first',
     'Description  Qty  Price  Total\nHardware\nRibbon  5  $2.00  $10.00\nServices\nAssembly  5  $1.00  $5.00',
     ['null Ribbon 5', 'null Assembly 5'],
@@ -326,6 +331,18 @@ test('a cell between tabs may be empty, unless tabs draw the columns', () => {
     'Rod 2 4.00 8.00',
     'Long name 3 1.00 3.00',
   ]);
+});
+
+test('a name that spans several columns says in which currency they are', () => {
+  const heading = 'Description  Order      Price (CAD)\n             Qty  Unit  Unit Price  Total';
+
+  const { fields } = extractOrder(mail(`PO Number: 7\n${heading}\nRod          2    pc    3.00        6.00`));
+
+  assert.equal(fields.currency, 'CAD');
+  assert.deepEqual(
+    fields.line_items.map(({ quantity, unit_price, total }) => [quantity, unit_price, total]),
+    [[2, '3.00', '6.00']],
+  );
 });
 
 test('the currency is that of the total, whatever other columns carry', () => {

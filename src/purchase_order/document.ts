@@ -17,6 +17,7 @@ import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Region } from './regions.ts';
 import { hasMoney } from './rows.ts';
 import { withColons, withSumsApart } from './run_together.ts';
+import { withWholeHeadings } from './split_headings.ts';
 import { readTables, type Tables } from './tables.ts';
 import { isPlainly, readValue, type Value } from './values.ts';
 
@@ -49,8 +50,10 @@ export interface Document {
 
 /** Reads everything that a document states: labelled values, and the rows of its item tables. */
 export function readDocument(region: Region, source: string, sentOn: string | null): Document {
-  const lines = withSeparatedColumns(
-    withAlignedCells(region.lines).map(({ number, text }) => ({ number, text: withPlainColumns(text) })),
+  const lines = withWholeHeadings(
+    withSeparatedColumns(
+      withAlignedCells(region.lines).map(({ number, text }) => ({ number, text: withPlainColumns(text) })),
+    ),
   );
   const text = lines.map((line) => line.text).join('\n');
   const { mark, certain } = decimalMark(text);

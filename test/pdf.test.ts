@@ -59,6 +59,40 @@ test('uneven baselines stay one line, bold by double printing is one text, and n
   assert.deepEqual(words(layoutPage({ width: 38, height: 49, texts })), ['Total', '$5.00']);
 });
 
+test('rows begin with their numbers, wherever these stand beside a long description', async () => {
+  const row = (top: number, item: string, words: readonly string[], beside: number): Placed[] => [
+    ...words.map((text, line) => ({ x: 80, y: top + 11 * line, text })),
+    ...[item, '2', '$3.00', '$6.00'].map((text, cell) => ({
+      x: [40, 300, 350, 420][cell] ?? 0,
+      y: top + 11 * beside,
+      text,
+    })),
+  ];
+  const table = (rows: readonly (readonly string[])[], beside: (lines: number) => number) =>
+    rows.flatMap((words, index) => row(100 + 60 * index, String(index + 1), words, beside(words.length)));
+  const descriptions = [['Lamp, brass', 'with shade'], ['Bulb'], ['Cable, black', 'of 2 m', 'with switch']];
+  const expected = descriptions.flatMap(([first = '', ...others], index) => [
+    `${index + 1} ${first} 2 $3.00 $6.00`,
+    ...others,
+  ]);
+  const solid = (lines: readonly string[]) => lines.map((line) => line.replace(/\s/g, ''));
+
+  for (const beside of [() => 0, (count: number) => (count - 1) / 2, (count: number) => count - 1]) {
+    const placed = table(descriptions, beside);
+    for (const texts of [placed, lettersOf(placed)])
+      assert.deepEqual(solid((await textOf(texts)).split(/\n+/)), solid(expected), String(beside));
+  }
+});
+
+test('a title above a row is no part of it', async () => {
+  const numbered = ['Hardware', '1   Rod   2   $3.00   $6.00'];
+  const bare = ['Software', 'Disk   2   $3.00   $6.00'];
+
+  const lines = await textOf([...placeLines(numbered, { top: 100 }), ...placeLines(bare, { top: 160 })]);
+
+  assert.deepEqual(lines.split(/\n+/).map(words), [...numbered, ...bare].map(words));
+});
+
 test('orders in PDFs read back as they were written', async () => {
   for (let seed = 1; seed <= 6; seed += 1) {
     const choices = new Choices(seed);

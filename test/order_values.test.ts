@@ -464,6 +464,15 @@ test('a label may stand beside its translation, but not beside a label that says
   assert.equal(read('Tax / Shipping: $7.00').tax, null);
 });
 
+test('what the next column says with a name of its own is no value, if the own value stands below', () => {
+  const terms = (...lines: string[]) =>
+    extractOrder(mail(['PO Number: 7', ...lines].join('\n'))).fields.payment_terms;
+
+  assert.equal(terms('Payment Terms   Routing Status: Sent', 'Net 30'), 'Net 30');
+  assert.equal(terms('Payment Terms   Instalments: two', 'Notes           none'), 'Instalments: two');
+  assert.equal(terms('Payment Terms   Instalments: two'), 'Instalments: two');
+});
+
 test('taxes on several lines are one if the printed total says so', () => {
   const read = (lines: string) => {
     const { fields, warnings } = extractOrder(mail(`PO Number: 1\nSubtotal: $1,000.00\n${lines}`));

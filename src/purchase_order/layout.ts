@@ -76,12 +76,14 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
   if (isDateField(label.field) && beside !== '') return dayBelow(lines, index, label, beside, readDay);
   // Above the name of a supplier, its number may stand.
   const fits = (text: string) => label.field !== 'vendor' || /\p{L}/u.test(text);
+  // In the next column, another matter may have its name and value in one cell, with nothing below it.
+  const isOther = !label.colon && ENTRY.test(beside) && isCellAt(label.start, lines[index + 1]);
   const text =
-    beside !== '' && fits(beside)
+    beside !== '' && fits(beside) && !isOther
       ? beside
       : (below(lines, index, label, '', label.field === 'vendor' ? 2 : 1).find(fits) ?? beside);
   return label.field === 'payment_terms'
-    ? withMoreTerms(text, lines, beside === '' ? index + 1 : index)
+    ? withMoreTerms(text, lines, beside === '' || isOther ? index + 1 : index)
     : text;
 }
 

@@ -2,6 +2,7 @@ import type { TaskLog } from './connector.ts';
 import { messageOf } from './errors.ts';
 import type { Execution } from './execution.ts';
 import { Figures } from './figures.ts';
+import type { Json } from './json.ts';
 import type { Log } from './log.ts';
 import type { Ended } from './results.ts';
 import type { Answer, Claim, ClaimedTask, EndedRun, Hop, StoredTask } from './store.ts';
@@ -74,7 +75,7 @@ export class Narrator {
     const error = 'error' in result ? result.error.message : undefined;
     const fields = { run: task.run_id, task: definition.name, attempt: task.attempt, took_ms };
     if (answer === 'SUCCESS' || (answer === 'ALREADY' && error === undefined)) {
-      const skipped = 'output' in result ? skipNote(result.output) : '';
+      const skipped = definition.condition && 'output' in result ? skipNote(result.output) : '';
       this.#log.info(
         { ...fields, from: 'RUNNING', to: 'SUCCESS' },
         `RUNNING → SUCCESS in ${duration(took_ms)}${skipped}`,
@@ -98,10 +99,10 @@ export class Narrator {
   }
 }
 
-function skipNote(output: unknown): string {
-  const skipped =
-    typeof output === 'object' && output !== null && 'skipped' in output ? output.skipped : undefined;
-  return typeof skipped === 'string' ? ` (skipped: ${skipped})` : '';
+/** Who was skipped has put out nothing else; sluice.run_tasks says the same. */
+function skipNote(output: Json): string {
+  const [[name, why] = [], ...others] = Object.entries(output ?? {});
+  return name === 'skipped' && others.length === 0 ? ` (skipped: ${why})` : '';
 }
 
 function keyOf({ run_id, task_no, token }: Claim): string {

@@ -312,6 +312,36 @@ test('a task whose condition does not hold succeeds without running, and its out
   assert.equal(taskOf(details, 'always').output, 1);
 });
 
+test('a task is said to be skipped when it was, whatever its output says', async () => {
+  const said: string[] = [];
+  const say = (_: unknown, phrase: string) => void said.push(phrase);
+  const log = { debug: () => {}, info: say, warn: say, error: say };
+  const n = output('first', 'n');
+  await using play = await stage(
+    { echo: (parameters) => parameters },
+    {
+      first: { act: 'echo', parameters: { n: 1 } },
+      skipped: { act: 'echo', after: ['first'], when: { value: n, is: 2 } },
+      plain: { act: 'echo', after: ['skipped'], parameters: { skipped: 'none' } },
+      ran: {
+        act: 'echo',
+        after: ['plain'],
+        when: { value: n, is: 1 },
+        parameters: { skipped: '2', rows: 1 },
+      },
+    },
+    { log },
+  );
+
+  await play.play();
+
+  const ends = said.filter((line) => line.startsWith('RUNNING → SUCCESS'));
+  assert.deepEqual(
+    ends.map((line) => line.includes('(skipped: ')),
+    [false, true, false, false],
+  );
+});
+
 test('what a condition compares with may be a reference, too', async () => {
   await using play = await stage(
     { echo },

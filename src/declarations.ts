@@ -1,5 +1,5 @@
 import * as z from 'zod';
-import { UsageError } from './errors.ts';
+import { messageOf, UsageError } from './errors.ts';
 import { type JsonObject, jsonProblem } from './json.ts';
 import { readDeclaration } from './register.ts';
 import type { Connection } from './store.ts';
@@ -55,9 +55,19 @@ export class Declarations {
   async #read(workflow: string): Promise<Declaration | undefined> {
     const found = await readDeclaration(this.#db, workflow);
     if (!found) return undefined;
-    const schema = found.input as Parameters<typeof z.fromJSONSchema>[0];
-    const declared = { workflowId: found.workflowId, input: z.fromJSONSchema(schema) };
+    const declared = { workflowId: found.workflowId, input: parse(workflow, found.input) };
     this.#known.set(workflow, declared);
     return declared;
+  }
+}
+
+function parse(workflow: string, schema: JsonObject): z.ZodType {
+  try {
+    return z.fromJSONSchema(schema as Parameters<typeof z.fromJSONSchema>[0]);
+  } catch (error) {
+    throw new UsageError(
+      `BAD_SCHEMA the schema of ${workflow}'s inputs cannot be read: ${messageOf(error)}. Nothing was started; register the workflow anew.`,
+      { cause: error },
+    );
   }
 }

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { unlessAborted } from './abort.ts';
 import { createPool, describeConnectionFailure, isAway } from './database/connect.ts';
 import { migrate } from './database/migrate.ts';
 import { databaseUrlProblems } from './database/url.ts';
@@ -268,7 +269,7 @@ export class Engine implements AsyncDisposable {
   async waitForRun(id: string, signal?: AbortSignal): Promise<RunDetails> {
     for (let pause = 2; ; pause = Math.min(pause * 1.5, POLL_MS)) {
       try {
-        const run = (await readStatus(this.#pool, id)) !== 'RUNNING' && (await readRun(this.#pool, id));
+        const run = await (signal ? unlessAborted(signal, this.#endedRun(id)) : this.#endedRun(id));
         if (run) return run;
         if (run === undefined) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
       } catch (error) {
@@ -276,6 +277,11 @@ export class Engine implements AsyncDisposable {
       }
       await delay(pause, undefined, signal && { signal });
     }
+  }
+
+  /** False as long as it is under way, undefined when there is no such run. */
+  async #endedRun(id: string): Promise<RunDetails | undefined | false> {
+    return (await readStatus(this.#pool, id)) !== 'RUNNING' && (await readRun(this.#pool, id));
   }
 
   /** Stops a run: what has not begun will not, what runs is told. False when it had ended before. */

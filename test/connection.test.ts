@@ -212,6 +212,23 @@ test('who waits for a run waits out a database that is away', async () => {
   assert.equal((await ended).status, 'COMPLETED');
 });
 
+test('who waits for a run may stop, also where the database does not answer', async () => {
+  await using runner = await wired();
+  const run = await fleet.start({ a: ['held'] });
+  await fleet.held(run);
+  const stop = new AbortController();
+  await runner.engine.readStatus(run);
+
+  runner.proxy.stall();
+  const ended = runner.engine.waitForRun(run, stop.signal);
+  stop.abort();
+  await assert.rejects(ended, { name: 'AbortError' });
+  runner.proxy.flow();
+
+  await fleet.openGate(run);
+  await fleet.ended(run);
+});
+
 test('where NOTIFY does not arrive it says so, names a pooler, and finds its work by looking', async () => {
   await using runner = await wired((proxy) => {
     proxy.dropsNotifications = true;

@@ -466,3 +466,14 @@ test('10,000 keys are started, and found again, in a database that has never bee
     ),
   );
 });
+
+test('an engine says so when it cannot read what a workflow asks of inputs', async () => {
+  const workflow = await declared({ type: 'object', properties: { a: { type: 'strin' } } });
+  await using engine = openEngine({ connectionString: url, connectors: {} });
+
+  await assert.rejects(engine.startRun(workflow), {
+    name: 'UsageError',
+    message:
+      /^BAD_SCHEMA the schema of declared_\d+'s inputs cannot be read: Unsupported type: strin. Nothing was started/,
+  });
+});

@@ -1,5 +1,6 @@
 import type { Pool } from 'pg';
 import * as z from 'zod';
+import { unlessAborted } from '../abort.ts';
 import { Connector, operation, type Queryable, type TaskContext } from '../connector.ts';
 import { abandon, createPool } from '../database/connect.ts';
 import { ConnectorError, codeOf, didYouMean, messageOf } from '../errors.ts';
@@ -157,16 +158,6 @@ export class DatabaseConnector extends Connector {
       else client.release();
     }
   }
-}
-
-/** What an act comes to, unless the signal is aborted before. */
-function unlessAborted<T>(signal: AbortSignal, act: Promise<T>): Promise<T> {
-  return new Promise((resolve, reject) => {
-    const stop = () => reject(signal.reason);
-    if (signal.aborted) stop();
-    signal.addEventListener('abort', stop);
-    act.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
-  });
 }
 
 async function findTable(db: Queryable, name: string): Promise<Table> {

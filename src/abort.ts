@@ -1,0 +1,9 @@
+/** What an act comes to, unless the signal is aborted before. */
+export function unlessAborted<T>(signal: AbortSignal, act: Promise<T>): Promise<T> {
+  return new Promise((resolve, reject) => {
+    const stop = () => reject(signal.reason);
+    if (signal.aborted) stop();
+    signal.addEventListener('abort', stop);
+    act.then(resolve, reject).finally(() => signal.removeEventListener('abort', stop));
+  });
+}

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { before, beforeEach, test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
 import { beginTask, report } from '../src/task_session.ts';
+import { createDatabase } from './support/database.ts';
 import { fileDatabase, registerRunner, running, type Scene, serverIsUpForAWhile } from './support/scene.ts';
 
 before(serverIsUpForAWhile);
@@ -375,20 +376,25 @@ test('a beat of one who was cut off spares those who fell silent with him, and t
 test('whoever takes a task away ends the transaction that its runner left open, and no other', async () => {
   await using scene = await running({ a: [], b: [] });
   await scene.claim(1);
-  const [lost, other] = await Promise.all([openClient(scene.db.url), openClient(scene.db.url)]);
+  await using elsewhere = await createDatabase();
+  const [lost, other, away] = await Promise.all(
+    [scene.db.url, scene.db.url, elsewhere.url].map((url) => openClient(url)),
+  );
+  assert.ok(lost && other && away);
   const ended = new Promise<void>((resolve) => lost.once('end', resolve));
   const name = 'select set_config($1, sluice.session_name($2, $3, $4), false)';
   const { run_id, task_no, token } = await scene.claimOf('a');
   await lost.query(name, ['application_name', run_id, task_no, token]);
   await other.query(name, ['application_name', run_id, scene.number('b'), 1]);
+  await away.query(name, ['application_name', run_id, task_no, token]);
   await lost.query('begin; create table left_open ()');
 
   await lose(scene);
   await ended;
 
-  assert.equal((await other.query('select 1')).rowCount, 1);
+  assert.equal((await away.query('select 1')).rowCount, 1);
   await other.query('create table left_open ()');
-  await other.end();
+  await Promise.all([other.end(), away.end()]);
 });
 
 test('a transaction that has reported its task, and so holds the run, may lie idle for 5 s only', async () => {

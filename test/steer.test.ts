@@ -271,3 +271,28 @@ test('a rerun outlives the run that it repeats', async () => {
   assert.deepEqual([run?.rerun_of, run?.tasks[0]?.reused_from], [scene.run, scene.run]);
   await engine.cancelRun(again, 'me');
 });
+
+test('a run that is being repeated is not pruned', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.succeed('a');
+  await scene.fail('b');
+  await using repeating = await scene.transaction();
+  const [{ again }] = await repeating.sql('select sluice.rerun($run, true) as again');
+
+  for await (const _ of engine.prune('0 seconds'));
+  await repeating.commit();
+
+  assert.equal(await engine.readStatus(scene.run), 'FAILED');
+  await engine.cancelRun(again, 'me');
+});
+
+test('pruning leaves a run that somebody holds, and does not wait for him', async () => {
+  await using scene = await running({ a: [] });
+  await scene.fail('a');
+  await using holder = await scene.transaction();
+  await holder.sql('select from sluice.runs where id = $run for no key update');
+
+  for await (const _ of engine.prune('0 seconds'));
+
+  assert.equal(await engine.readStatus(scene.run), 'FAILED');
+});

@@ -186,6 +186,15 @@ test('a log as JSON holds nothing that a terminal would act on, and means the sa
   assert.equal(JSON.parse(lines[0] ?? '').folder, HOSTILE);
 });
 
+test('a log for people holds nothing that a terminal would act on', () => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'info', format: 'pretty', color: false, write: (line) => lines.push(line) });
+
+  log.warn({ run: '1', task: HOSTILE }, HOSTILE);
+
+  assert.ok(isHarmless(lines.join('\n')), lines[0]);
+});
+
 test('outputs are shown as JSON that holds nothing a terminal would act on, and means the same', () => {
   const done = { ...task('read', [], 'SUCCESS', [0, 0, 1]), output: { [HOSTILE]: HOSTILE } };
   const details = { ...run([]), tasks: [done] };

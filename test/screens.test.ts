@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { WorkflowStatistics } from '../src/explain.ts';
 import type { RunSummary } from '../src/inspect.ts';
+import { graphScreen } from '../src/screens/graph.ts';
 import { runScreen } from '../src/screens/run.ts';
 import { runsScreen } from '../src/screens/runs.ts';
+import { taskScreen } from '../src/screens/task.ts';
 import { workflowsScreen } from '../src/screens/workflows.ts';
-import { at, run, screen, terminal } from './support/screens.ts';
+import { at, run, screen, task, terminal } from './support/screens.ts';
 
 test('active runs come first, with their progress; then those that have ended', () => {
   const summary = (id: string, more: Partial<RunSummary>): RunSummary => ({
@@ -64,6 +66,18 @@ test('what comes from outside cannot act on the terminal', () => {
   const text = runScreen(hostile, terminal) + runsScreen({ active: [], ended: [hostile] }, terminal);
   assert.doesNotMatch(text.replaceAll('\n', ''), /[\p{Cc}\u202e]/u);
   assert.ok(text.includes('a: no\\x1b[2J\\nmore\\u202e'));
+});
+
+test('the names of connectors and operations cannot act on the terminal', () => {
+  const named = { connector: 'a\x1b[2J', operation: 'b\u202e' };
+  const hostile = { ...task('only', [], 'PENDING', [], named), output: null };
+  const details = { ...run([]), tasks: [hostile] };
+
+  for (const text of [
+    taskScreen(details, hostile, terminal),
+    graphScreen({ ...details, run: details.id }, 'tree', terminal),
+  ])
+    assert.ok(text.includes('a\\x1b[2J.b\\u202e'), text);
 });
 
 test('workflows are shown with how they have been going', () => {

@@ -6,7 +6,7 @@ import { eventsScreen } from '../screens/events.ts';
 import { liveScreen, runScreen } from '../screens/run.ts';
 import { type RunsPage, runsScreen } from '../screens/runs.ts';
 import { exitCodeOf, INTERRUPTED, noSuchRun, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
-import { printableJson } from '../terminal.ts';
+import { printable, printableJson } from '../terminal.ts';
 
 interface WatchOptions {
   readonly json?: boolean | undefined;
@@ -211,5 +211,5 @@ function sayTrouble(line: string | undefined): void {
 }
 
 function waitingFor(line: string): string {
-  return `${line} Waiting for it.`;
+  return `${printable(line)} Waiting for it.`;
 }

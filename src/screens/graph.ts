@@ -1,5 +1,5 @@
 import type { Graph } from '../explain.ts';
-import { colourOf, pad, width } from '../terminal.ts';
+import { colourOf, pad, printable, width } from '../terminal.ts';
 import { type Display, mark } from './display.ts';
 import { drawTree } from './tree.ts';
 
@@ -22,7 +22,7 @@ function tree({ workflow, version, run, tasks }: Graph, display: Display): strin
     const after = task.after.length > 1 ? `  after ${task.after.join(', ')}` : '';
     const state = task.state ? `  ${display.paint(pad(task.state, 7), colourOf(task.state))}` : '';
     const name = `${display.paint(prefix, 'dim')}${mark(task, display)} ${task.name}${' '.repeat(names - width(label(line)))}`;
-    return `${name}${state}  ${display.paint(`${task.connector}.${task.operation}`, 'dim')}${after}`.trimEnd();
+    return `${name}${state}  ${display.paint(printable(`${task.connector}.${task.operation}`), 'dim')}${after}`.trimEnd();
   });
   return `${workflow} (version ${version})${run === null ? '' : `, run ${run}`}\n\n${drawn.join('\n')}\n`;
 }

@@ -17,7 +17,7 @@ export function taskScreen(run: RunDetails, task: TaskDetails, display: Display)
   if (!display.isTerminal) return `${printableJson(task.output)}\n`;
   const { paint } = display;
   const state = paint(task.state, colourOf(task.state));
-  const head = `task ${task.name} of run ${run.id} is ${state}: ${task.connector}.${task.operation}`;
+  const head = `task ${task.name} of run ${run.id} is ${state}: ${printable(`${task.connector}.${task.operation}`)}`;
   const executions = executionsOf(run, task);
   const facts = [];
   if (task.after.length > 0) facts.push(`after ${task.after.join(', ')}`);

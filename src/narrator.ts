@@ -47,7 +47,7 @@ export class Narrator {
   interrupted({ task, definition }: Execution, cause: unknown): void {
     this.#log.debug(
       { run: task.run_id, task: definition.name },
-      `interrupted: ${messageOf(cause)}; it runs again, this attempt does not count`,
+      `interrupted; it runs again, this attempt does not count: ${messageOf(cause)}`,
     );
   }
 
@@ -83,8 +83,8 @@ export class Narrator {
     } else if (answer === 'FAILED') {
       this.#log.error({ ...fields, from: 'RUNNING', to: 'FAILED' }, `RUNNING → FAILED: ${error}`);
     } else if (error !== undefined && answer !== 'LOST') {
-      const next = answer === 'RETRY' ? '; trying again' : '';
-      this.#log.warn(fields, `attempt ${task.attempt} of ${attempts} failed: ${error}${next}`);
+      const next = answer === 'RETRY' ? ', trying again' : '';
+      this.#log.warn(fields, `attempt ${task.attempt} of ${attempts} failed${next}: ${error}`);
     } else {
       this.#log.warn(fields, 'the result is refused: the task was taken over meanwhile');
     }

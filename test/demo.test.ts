@@ -269,7 +269,7 @@ test('a mail that is not there fails the run after its retries, with exit code 1
   const { code, stdout } = await run('demo', '--input', 'email=missing.txt');
 
   assert.equal(code, 1);
-  assert.match(stdout, /attempt 1 of 3 failed: .*missing\.txt/);
+  assert.match(stdout, /attempt 1 of 3 failed, trying again: .*missing\.txt/);
   assert.match(stdout, /attempt 2 of 3 failed/);
   assert.match(stdout, /RUNNING → FAILED: .*missing\.txt/);
   assert.match(stdout, /The run did not come to that: no alert was written/);

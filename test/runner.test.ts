@@ -936,7 +936,7 @@ for (const level of ['info', 'warn'] as const) {
     const lines: string[] = [];
     const log = createLog({ level, format: 'json', color: false, write: (line) => lines.push(line) });
     const play = await stage(
-      { fine, flaky: (_, { attempt }) => (attempt === 1 ? Promise.reject(new Error('not yet')) : 'fine') },
+      { fine, flaky: (_, { attempt }) => (attempt === 1 ? Promise.reject(new Error('not yet.')) : 'fine') },
       { fine: {}, flaky: { after: ['fine'], retries: 1 } },
       { log },
     );
@@ -952,7 +952,7 @@ for (const level of ['info', 'warn'] as const) {
         'fine RUNNING → SUCCESS in …',
         'flaky PENDING → READY',
         'flaky READY → RUNNING (attempt 1 of 2)',
-        'flaky attempt 1 of 2 failed: not yet; trying again',
+        'flaky attempt 1 of 2 failed, trying again: not yet.',
         'flaky RUNNING again (attempt 2 of 2)',
         'flaky RUNNING → SUCCESS in …',
       ].filter((line) => level === 'info' || /failed/.test(line)),

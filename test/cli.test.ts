@@ -395,3 +395,15 @@ test('start-run --wait ends with exit code 1 when the run has failed', async () 
   assert.equal(code, 1);
   assert.match(stdout, /read_email/);
 });
+
+test('start-run --json gives the number of the run as "run", whether it waits for its end or not', async () => {
+  const start = ['start-run', 'po_demo', '--key', 'named', '--input', 'email=x', '--json'];
+  const { rows } = await db.pool.query(`select sluice.start_run('po_demo', '{"email": "x"}', 'named') as id`);
+  await db.pool.query('select sluice.cancel_run($1)', [rows[0].id]);
+
+  const started = JSON.parse((await run(...start)).stdout);
+  const waited = JSON.parse((await run(...start, '--wait')).stdout);
+
+  assert.deepEqual(started, { run: rows[0].id, workflow: 'po_demo' });
+  assert.deepEqual([waited.run, waited.id, waited.status], [rows[0].id, rows[0].id, 'CANCELLED']);
+});

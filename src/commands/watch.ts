@@ -44,7 +44,7 @@ export async function watchRun(
   else return await appendEvents(shell, engine, id, stop.signal, options.json);
 
   if (last && last.status !== 'RUNNING') {
-    if (options.json) showJson(await engine.readRun(id));
+    if (options.json) showJson({ run: id, ...(await engine.readRun(id)) });
     else show(runScreen(last, shell.display()));
     return exitCodeOf(last);
   }

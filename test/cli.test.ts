@@ -195,6 +195,17 @@ test('a database that does not answer is exit code 3, with the next step and wit
   assert.doesNotMatch(stderr, /hunter2|\n\s+at /);
 });
 
+test('watch does not wait for a database that was never there', async () => {
+  const url = 'postgres://me@127.0.0.1:1/nowhere';
+
+  const ends = await Promise.all([command(['watch', '1'], { url }), command(['watch'], { url })]);
+
+  for (const { code, stderr } of ends) {
+    assert.equal(code, 3, stderr);
+    assert.doesNotMatch(stderr, /aiting/);
+  }
+});
+
 test('a database that does not let us in is exit code 3, with the next step', async () => {
   const wrong = (change: (url: URL) => void) => {
     const url = new URL(db.url);

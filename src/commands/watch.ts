@@ -22,9 +22,10 @@ export function addWatchCommand(shell: Shell): void {
     .action(
       shell.action(async (id: string | undefined, { json }: { json?: boolean }) => {
         const engine = await shell.openDatabase();
-        return id === undefined
-          ? await watchAll(shell, engine, json)
-          : await watchRun(shell, engine, id, { json });
+        if (id === undefined) return await watchAll(shell, engine, json);
+        // Only a database that was there once is waited for.
+        if (!(await engine.readStatus(id))) noSuchRun(id);
+        return await watchRun(shell, engine, id, { json });
       }),
     );
 }
@@ -182,6 +183,8 @@ async function appendRuns(shell: Shell, engine: Engine, signal: AbortSignal, jso
     active = now;
     return { now, ended };
   };
+  // Only a database that was there once is waited for.
+  await look();
   const line = (run: RunSummary) =>
     json
       ? printableJson(run)

@@ -216,8 +216,8 @@ export class Engine implements AsyncDisposable {
   }
 
   /** How many runs are under way. */
-  countActiveRuns(): Promise<number> {
-    return countActiveRuns(this.#pool);
+  countActiveRuns(filter: RunFilter = {}): Promise<number> {
+    return countActiveRuns(this.#pool, filter);
   }
 
   /** Whether any runner is alive. */

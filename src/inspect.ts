@@ -108,30 +108,41 @@ const SUMMARY = `
       where tasks.run_id = runs.id
    ) as tasks`;
 
+/** The ids of runs under way, or of those that have ended; undefined when the filter leaves none. A workflow is the last value. */
+function selectRuns(
+  which: 'active' | 'ended',
+  { workflow, statuses, since, before }: RunFilter,
+  values: unknown[],
+): string | undefined {
+  const possible = statuses?.filter((status) => (status === 'RUNNING') === (which === 'active'));
+  if (possible?.length === 0) return undefined;
+  const conditions = [`runs.finished_at is ${which === 'active' ? '' : 'not '}null`];
+  const where = (condition: string, value: unknown) =>
+    conditions.push(condition.replace('?', `$${values.push(value)}`));
+  if (possible) where('runs.status = any (?::sluice.run_status[])', possible);
+  // What the index of stopped runs is about.
+  if (possible?.every((status) => status === 'FAILED' || status === 'CANCELLED'))
+    conditions.push('runs.reason is not null');
+  if (since) where('runs.created_at >= ?', since);
+  if (before !== undefined) where('runs.id < ?', before);
+  if (workflow !== undefined) where('runs.workflow = ?', workflow);
+  return `select runs.id from sluice.${which === 'active' ? 'active_runs' : 'runs'} as runs where ${conditions.join(' and ')}`;
+}
+
 /** Runs under way, or those that have ended; newest first. */
 export async function listRuns(
   db: Connection,
   which: 'active' | 'ended',
   limit: number,
-  { workflow, statuses, since, before }: RunFilter = {},
+  filter: RunFilter = {},
 ): Promise<RunSummary[]> {
   const values: unknown[] = [limit];
-  const conditions = [`runs.finished_at is ${which === 'active' ? '' : 'not '}null`];
-  const where = (condition: string, value: unknown) =>
-    conditions.push(condition.replace('?', `$${values.push(value)}`));
-  if (statuses) where('runs.status = any (?::sluice.run_status[])', statuses);
-  // What the index of stopped runs is about.
-  if (statuses?.every((status) => status === 'FAILED' || status === 'CANCELLED'))
-    conditions.push('runs.reason is not null');
-  if (since) where('runs.created_at >= ?', since);
-  if (before !== undefined) where('runs.id < ?', before);
-  if (workflow !== undefined) where('runs.workflow = ?', workflow);
-  const workflowParameter = `$${values.length}`;
-  const newest = `select runs.id from sluice.${which === 'active' ? 'active_runs' : 'runs'} as runs where ${conditions.join(' and ')}`;
+  const newest = selectRuns(which, filter, values);
+  if (newest === undefined) return [];
   // Version by version, and as a range of (workflow_id, id), in which order the index has them. Otherwise the planner may
   // walk all runs by id, until it has met enough of a workflow that is run rarely.
   const ids =
-    workflow === undefined || which === 'active'
+    filter.workflow === undefined || which === 'active'
       ? `${newest} order by runs.id desc limit $1`
       : `select runs.id
            from sluice.workflows
@@ -139,7 +150,7 @@ export async function listRuns(
             and (runs.workflow_id, runs.id) > (workflows.id, 0) and (runs.workflow_id, runs.id) < (workflows.id + 1, 0)
             order by runs.workflow_id desc, runs.id desc
             limit $1) as runs
-          where workflows.name = ${workflowParameter}
+          where workflows.name = $${values.length}
           order by runs.id desc
           limit $1`;
   const { rows } = await db.query(
@@ -150,8 +161,11 @@ export async function listRuns(
 }
 
 /** How many runs are under way. */
-export async function countActiveRuns(db: Connection): Promise<number> {
-  const { rows } = await db.query(`select count(*)::integer as count from sluice.active_runs`);
+export async function countActiveRuns(db: Connection, filter: RunFilter = {}): Promise<number> {
+  const values: unknown[] = [];
+  const active = selectRuns('active', filter, values);
+  if (active === undefined) return 0;
+  const { rows } = await db.query(`select count(*)::integer as count from (${active}) as active`, values);
   return rows[0].count;
 }
 

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import { openEngine } from '../src/engine.ts';
+import type { RunStatus } from '../src/inspect.ts';
 import { startCommand } from './support/command.ts';
 import { finish } from './support/finish.ts';
 import { draw, fileDatabase, registerRunner, running } from './support/scene.ts';
@@ -100,6 +101,24 @@ test('runs are found by workflow, by status, by time, and page by page', async (
   assert.deepEqual(await idsOf('ended', 9, { workflow, statuses: ['FAILED'] }), []);
   assert.deepEqual(await idsOf('ended', 9, { workflow, since: new Date(Date.now() + 60_000) }), []);
   await engine.cancelRun(fourth ?? '', 'me');
+});
+
+test('runs of a status that a list cannot hold are not looked for, and those under way are counted as they are listed', async () => {
+  const workflow = await draw({ a: [] });
+  const ids = await engine.startRuns(workflow, [{}, {}, {}]);
+  const list = async (which: 'active' | 'ended', statuses: readonly RunStatus[]) =>
+    (await engine.listRuns(which, 9, { workflow, statuses })).map(({ id }) => id);
+
+  await engine.cancelRun(ids[0] ?? '', 'me');
+
+  assert.deepEqual(await list('active', ['CANCELLED', 'FAILED', 'COMPLETED']), []);
+  assert.deepEqual(await list('active', ['CANCELLED', 'RUNNING']), [ids[2], ids[1]]);
+  assert.deepEqual(await list('ended', ['RUNNING']), []);
+  assert.deepEqual(await list('ended', ['RUNNING', 'CANCELLED']), [ids[0]]);
+  assert.equal(await engine.countActiveRuns({ workflow }), 2);
+  assert.equal(await engine.countActiveRuns({ workflow, before: ids[2] ?? '' }), 1);
+  assert.equal(await engine.countActiveRuns({ workflow, statuses: ['CANCELLED'] }), 0);
+  await Promise.all(ids.map((id) => engine.cancelRun(id, 'me')));
 });
 
 test('watch tells a pipe of each run that begins and ends, however many there are', async () => {

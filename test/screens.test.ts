@@ -20,6 +20,7 @@ test('active runs come first, with their progress; then those that have ended', 
   const page = {
     active: [summary('42', { running: ['pages', 'totals'] })],
     activeTotal: 1_001,
+    olderActive: 'npm run runs -- --status running --before 42',
     ended: [
       summary('41', {
         status: 'FAILED',
@@ -43,7 +44,7 @@ test('active runs come first, with their progress; then those that have ended', 
     screen(`
     RUN  WORKFLOW        PROGRESS          AGE  NOW
      42  invoice-intake  ███████░░░ 3/4  4.0 s  runs pages, totals
-    and 1,000 more under way
+    and 1,000 more under way: npm run runs -- --status running --before 42
 
     RUN  WORKFLOW        STATUS     TASKS  STARTED            TOOK  NOTE
      41  invoice-intake  FAILED       3/4  20:04:00          4.0 s  post: connectio…

@@ -351,6 +351,21 @@ test('in a real terminal, the name of who cancelled a run is escaped', { skip },
   assert.match(terminal.output, /run \d+ was cancelled by \\x1b\[31mAda already\./);
 });
 
+test('in a real terminal, a list of runs under way that is cut says how many are missing, and how to see them', {
+  skip,
+}, async () => {
+  const { url, pool } = await fileDatabase();
+  const workflow = await draw({ only: [] });
+  const { rows } = await pool.query('select sluice.start_run($1) as id from generate_series(1, 3)', [
+    workflow,
+  ]);
+  using terminal = new Terminal(`runs --workflow ${workflow} --limit 2`, { DATABASE_URL: url });
+
+  assert.equal(await terminal.ended, 0);
+  const rest = `--workflow ${workflow} --status running --limit 2 --before ${rows[1].id}`;
+  assert.ok(terminal.plain.includes(`\nand 1 more under way: npm run runs -- ${rest}\r\n`), terminal.plain);
+});
+
 test('in a real terminal, prune says the age as it was typed', { skip }, async () => {
   const { url } = await fileDatabase();
   using terminal = new Terminal('prune --older-than 90d', { DATABASE_URL: url });

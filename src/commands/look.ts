@@ -39,7 +39,11 @@ export function addLookCommands(shell: Shell): void {
       'only runs older than this one. Has to stand behind --: npm would take it, and say nothing',
       runId,
     )
-    .option('--limit <count>', 'how many that have ended (default: 20)', wholeNumber(1, 10_000))
+    .option(
+      '--limit <count>',
+      'how many of those under way, and how many of those that have ended (default: 20)',
+      wholeNumber(1, 10_000),
+    )
     .option('--task <task>', 'of one run: a task with its attempts, error and output')
     .option('--outputs', 'of one run: what its tasks put out')
     .option('--events', 'of one run: all that happened')
@@ -120,27 +124,23 @@ async function showRuns(shell: Shell, engine: Engine, options: RunsOptions): Pro
     ...(since && { since }),
     ...(before !== undefined && { before }),
   };
-  const filtered = Object.keys(filter).length > 0;
-  const [active, ended, activeTotal] = await Promise.all([
-    engine.listRuns('active', Math.max(limit, 20), filter),
+  const [active, ended] = await Promise.all([
+    engine.listRuns('active', limit, filter),
     engine.listRuns('ended', limit, filter),
-    filtered ? undefined : engine.countActiveRuns(),
   ]);
   if (json) return showJson([...active, ...ended]);
-  const last = ended.at(-1);
-  const older = ended.length === limit && last ? commandFor(options, last.id) : undefined;
-  show(
-    runsScreen(
-      {
-        active,
-        ended,
-        filtered,
-        ...(activeTotal !== undefined && { activeTotal }),
-        ...(older !== undefined && { older }),
-      },
-      shell.display(),
-    ),
-  );
+  const [lastActive, lastEnded] = [active, ended].map((runs) => runs[limit - 1]);
+  const page = {
+    active,
+    ended,
+    filtered: Object.keys(filter).length > 0,
+    ...(lastActive && {
+      activeTotal: await engine.countActiveRuns(filter),
+      olderActive: commandFor({ ...options, status: ['RUNNING'] }, lastActive.id),
+    }),
+    ...(lastEnded && { older: commandFor(options, lastEnded.id) }),
+  };
+  show(runsScreen(page, shell.display()));
 }
 
 /** The command that goes on from there. */

@@ -14,8 +14,10 @@ import {
 
 export interface RunsPage {
   readonly active: readonly RunSummary[];
-  /** How many are under way, also those that are not shown; undefined when a filter makes it meaningless. */
+  /** How many are under way, also those that are not shown; undefined when all are. */
   readonly activeTotal?: number;
+  /** The command that shows those that are not. */
+  readonly olderActive?: string;
   readonly ended: readonly RunSummary[];
   /** The command that shows older ones; undefined when there are none. */
   readonly older?: string;
@@ -36,7 +38,8 @@ export function runsScreen(page: RunsPage, display: Display): string {
   const hidden = (page.activeTotal ?? 0) - active.length;
   const parts = [];
   if (active.length > 0) {
-    const more = hidden > 0 ? paint(`and ${count(hidden)} more under way\n`, 'dim') : '';
+    const rest = page.olderActive === undefined ? '' : `: ${page.olderActive}`;
+    const more = hidden > 0 ? paint(`and ${count(hidden)} more under way${rest}\n`, 'dim') : '';
     parts.push(table(active, withSubject(active, activeColumns(display)), display) + more);
   }
   if (ended.length > 0) parts.push(table(ended, withSubject(ended, endedColumns(display)), display));

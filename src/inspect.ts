@@ -23,6 +23,8 @@ export interface RunSummary {
   readonly total: number;
   /** Names of the tasks that run now. */
   readonly running: readonly string[];
+  /** Dead runners whose tasks of it nobody has taken over yet: these do not run. */
+  readonly dead_runners: readonly number[];
   readonly failed_task: string | null;
   /** Why it stopped. */
   readonly reason: string | null;
@@ -94,7 +96,7 @@ export interface RunFilter {
 
 const SUMMARY = `
   select runs.id, runs.workflow, workflows.version, runs.status, runs.key, runs.created_at, runs.finished_at,
-         tasks.succeeded, tasks.total, tasks.running, failed.name as failed_task, runs.reason,
+         tasks.succeeded, tasks.total, tasks.running, tasks.dead_runners, failed.name as failed_task, runs.reason,
          sluice.run_subject(runs.id) as subject
     from sluice.runs
     join sluice.workflows on workflows.id = runs.workflow_id
@@ -102,8 +104,10 @@ const SUMMARY = `
    cross join lateral (
      select count(*)::integer as total,
             count(*) filter (where tasks.state = 'SUCCESS')::integer as succeeded,
-            coalesce(json_agg(task.name order by tasks.task_no) filter (where tasks.state = 'RUNNING' and tasks.runner_id is not null), '[]') as running
-       from sluice.tasks
+            coalesce(json_agg(task.name order by tasks.task_no) filter (where tasks.state = 'RUNNING' and tasks.runner_id is not null and tasks.runner_id <> all (dead.ids)), '[]') as running,
+            coalesce(array_agg(distinct tasks.runner_id) filter (where tasks.state = 'RUNNING' and tasks.runner_id = any (dead.ids)), '{}') as dead_runners
+       from (select array(select sluice.dead_runners()) as ids) as dead
+      cross join sluice.tasks
        join sluice.workflow_tasks as task on task.workflow_id = tasks.workflow_id and task.task_no = tasks.task_no
       where tasks.run_id = runs.id
    ) as tasks`;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { before, beforeEach, test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
+import { readOverview } from '../src/inspect.ts';
 import { beginTask, report } from '../src/task_session.ts';
 import { createDatabase } from './support/database.ts';
 import { fileDatabase, registerRunner, running, type Scene, serverIsUpForAWhile } from './support/scene.ts';
@@ -230,6 +231,18 @@ test('why a task of a dead runner does not run: its runner is dead, and maybe th
 
   const dead = `its runner ${scene.runner} is dead: the next runner takes it over`;
   assert.deepEqual([alone, served], [`${dead}. Start one: npm run runner`, `${dead}, in a moment`]);
+});
+
+test('a task of a dead runner is not among those that run', async () => {
+  await using scene = await running({ a: [], b: [], c: [] }, { slots: 2 });
+  await scene.take('a');
+  const alive = await registerRunner();
+  await scene.claim(1, alive);
+  await scene.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = $runner`);
+
+  const run = await readOverview(scene.db.pool, scene.run);
+
+  assert.deepEqual([run?.running, run?.dead_runners], [['b'], [scene.runner]]);
 });
 
 test('a beat takes over from the dead and says who they were and that there is something to claim', async () => {

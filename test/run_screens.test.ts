@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { liveScreen, runScreen } from '../src/screens/run.ts';
 import { runsScreen } from '../src/screens/runs.ts';
+import { taskScreen } from '../src/screens/task.ts';
 import { width } from '../src/terminal.ts';
 import { ascii, at, pipe, run, screen, task, terminal, underWay } from './support/screens.ts';
 
@@ -31,6 +32,19 @@ test('a run is shown with its tasks as they follow each other, and with where th
     Longest chain: read → pages. It ran for 3.4 s and waited for 605 ms.
     `),
   );
+});
+
+test('of a task whose runner is dead, and of its run, it is said that nobody runs them', () => {
+  const orphan = task('totals', [], 'RUNNING', [0, 5], { runner_id: 7 });
+  const left = run([task('pages', [], 'RUNNING', [0, 5]), orphan], { running: ['pages'], dead_runners: [7] });
+
+  assert.match(
+    runScreen(left, terminal),
+    / pages .* runner 3\n.* totals .* runner 7 {3}its runner is dead\n/,
+  );
+  assert.match(runsScreen({ active: [left], ended: [] }, terminal), / runs pages; runner 7 is dead\n/);
+  const details = { ...left, tasks: [] };
+  assert.match(taskScreen(details, { ...orphan, output: null }, terminal), / its runner is dead\n/);
 });
 
 test('a terminal without Unicode gets the same screen in ASCII', () => {

@@ -54,6 +54,16 @@ export function causeOf({ failed_task, reason }: Pick<RunSummary, 'failed_task' 
   return [failed_task, reason].filter((part) => part !== null).join(': ');
 }
 
+/** Why a task does not run that is RUNNING; empty when it does. */
+export function lacksRunner(
+  { dead_runners }: Pick<RunSummary, 'dead_runners'>,
+  { state, runner_id }: Pick<TaskOverview, 'state' | 'runner_id'>,
+): string {
+  if (state !== 'RUNNING') return '';
+  if (runner_id === null) return 'waits for a runner';
+  return dead_runners.includes(runner_id) ? 'its runner is dead' : '';
+}
+
 /** One line of foreign text, at most so wide. */
 export function brief(text: string, columns: number, display: Pick<Display, 'unicode'>): string {
   return cut(printable(text), columns, glyphs(display).ellipsis);

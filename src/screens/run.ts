@@ -1,7 +1,17 @@
 import type { RunOverview, TaskOverview } from '../inspect.ts';
 import { type Column, table } from '../table.ts';
 import { colourOf, cut, glyphs, pad, printable, width, wrap } from '../terminal.ts';
-import { brief, causeOf, type Display, elapsed, mark, progressBar, someOf, timestamp } from './display.ts';
+import {
+  brief,
+  causeOf,
+  type Display,
+  elapsed,
+  lacksRunner,
+  mark,
+  progressBar,
+  someOf,
+  timestamp,
+} from './display.ts';
 import { timelineScreen } from './timeline.ts';
 import { drawTree, type Line, summarise } from './tree.ts';
 
@@ -131,7 +141,7 @@ function noteOfTask(run: RunOverview, task: TaskOverview): string {
   }
   const before = run.attempts.findLast((attempt) => attempt.task === task.name);
   const earlier = before ? `before: ${before.error.message}` : '';
-  const waits = task.state === 'RUNNING' && task.runner_id === null ? 'waits for a runner' : '';
+  const waits = lacksRunner(run, task);
   const joins = task.after.length > 1 && !earlier && !waits ? `after ${someOf(task.after)}` : '';
   return [waits, earlier, joins].filter(Boolean).join('; ');
 }

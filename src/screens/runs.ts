@@ -107,5 +107,7 @@ function took({ created_at, finished_at }: RunSummary, now: Date): string {
 
 function noteOfRun(run: RunSummary): string {
   if (run.status !== 'RUNNING') return causeOf(run);
-  return run.running.length > 0 ? `runs ${someOf(run.running)}` : 'waits for a runner';
+  const runs = run.running.length > 0 ? [`runs ${someOf(run.running)}`] : [];
+  const dead = run.dead_runners.map((id) => `runner ${id} is dead`);
+  return [...runs, ...dead].join('; ') || 'waits for a runner';
 }

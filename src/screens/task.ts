@@ -1,7 +1,7 @@
 import type { RunDetails, TaskDetails } from '../inspect.ts';
 import { type Column, table } from '../table.ts';
 import { colourOf, printable, printableJson, wrap } from '../terminal.ts';
-import { type Display, elapsed, timestamp } from './display.ts';
+import { type Display, elapsed, lacksRunner, timestamp } from './display.ts';
 
 interface Execution {
   readonly attempt: number;
@@ -58,7 +58,7 @@ function executionsOf(run: RunDetails, task: TaskDetails): Execution[] {
             runner_id: task.runner_id,
             started_at: task.started_at,
             ended_at: task.finished_at,
-            note: '',
+            note: lacksRunner(run, task),
           },
         ]
       : [];

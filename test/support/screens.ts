@@ -63,6 +63,7 @@ export function run(tasks: readonly TaskOverview[], more: Partial<RunOverview> =
     succeeded: tasks.filter(({ state }) => state === 'SUCCESS').length,
     total: tasks.length,
     running: tasks.filter(({ state }) => state === 'RUNNING').map(({ name }) => name),
+    dead_runners: [],
     failed_task: null,
     reason: null,
     input: { file: 'invoice.pdf' },

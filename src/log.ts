@@ -1,6 +1,6 @@
 import { type IMeta, Logger } from 'tslog';
 import type { LogFormat, LogLevel } from './config.ts';
-import { colourOf, painter, printable, printableJson } from './terminal.ts';
+import { colourOf, painter, printable, printableJson, withArrows } from './terminal.ts';
 
 /** Facts for programs; the phrase says it for people. Never parameters, outputs or connection strings. */
 export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
@@ -19,12 +19,14 @@ interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
   readonly color: boolean;
+  /** The terminal shows more than ASCII. */
+  readonly unicode?: boolean;
   /** Gets whole lines. */
   readonly write: (line: string) => void;
 }
 
 /** One line per thing that happened: aligned for people, or JSON. */
-export function createLog({ level, format, color, write }: LogOptions): Log {
+export function createLog({ level, format, color, unicode = true, write }: LogOptions): Log {
   const log = new Logger<Record<string, unknown>>({
     type: 'hidden',
     strictConfig: true,
@@ -48,7 +50,7 @@ export function createLog({ level, format, color, write }: LogOptions): Log {
   function prettyLine(time: string, levelName: string, { run, task }: Fields, phrase: string): string {
     const clock = paint(time.slice(11, 23), 'dim');
     const where = task ? `${`run ${run}`.padEnd(7)}  ${printable(String(task)).padEnd(16)}` : '';
-    const coloured = phrase.replace(
+    const coloured = withArrows(phrase, { unicode }).replace(
       /\b(PENDING|READY|RUNNING|SUCCESS|COMPLETED|FAILED|CANCELLED)\b/g,
       (state) => paint(state, colourOf(state)),
     );

@@ -53,6 +53,7 @@ export class Shell implements AsyncDisposable {
       level: this.config.logLevel,
       format: this.config.logFormat,
       color: this.#hasColour,
+      unicode: this.#hasUnicode,
       write: show,
     });
     return this.#log;
@@ -88,7 +89,7 @@ export class Shell implements AsyncDisposable {
     return {
       paint: painter(this.#hasColour),
       isTerminal: this.isTerminal,
-      unicode: this.config.unicode,
+      unicode: this.#hasUnicode,
       ...sizeOf(process.stdout),
       now: new Date(),
     };
@@ -106,6 +107,11 @@ export class Shell implements AsyncDisposable {
 
   get #hasColour(): boolean {
     return this.isTerminal && this.config.color;
+  }
+
+  /** Into a pipe, whatever the terminal shows. */
+  get #hasUnicode(): boolean {
+    return !this.isTerminal || this.config.unicode;
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -116,6 +116,11 @@ export function glyphs({ unicode }: { readonly unicode: boolean }): Glyphs {
   return unicode ? UNICODE : ASCII;
 }
 
+/** A move from one state to another, as the terminal can show it. What else is foreign stays as it is. */
+export function withArrows(text: string, terminal: { readonly unicode: boolean }): string {
+  return text.replace(/(?<=[A-Z] )→(?= [A-Z])/, glyphs(terminal).arrow);
+}
+
 /** Milliseconds in words: 84 ms, 1.2 s, 3 min 20 s, 2 h 5 min; as sluice.duration() does it. */
 export function duration(ms: number): string {
   const seconds = ms / 1000;

@@ -384,3 +384,23 @@ test('in a real terminal without colour and Unicode, screens are plain', { skip 
   assert.match(terminal.output, /\* only {2}none\.none\r\n\* next {2}none\.none\r\n/);
   assert.ok(!terminal.output.includes('\x1b'));
 });
+
+test('in a real terminal without Unicode, moves are told without it, by a runner and by --events', {
+  skip,
+}, async () => {
+  await using database = await createDatabase();
+  const env = { DATABASE_URL: database.url, LC_ALL: 'C' };
+  using runner = new Terminal('runner', env);
+  await runner.shows(/is ready/);
+  const { rows } = await database.pool.query(`select sluice.start_run('po_demo') as id`);
+  await runner.shows(/COMPLETED/);
+  runner.type('\x03');
+  using events = new Terminal(`runs ${rows[0].id} --events`, env);
+
+  assert.equal(await events.ended, 0);
+  for (const { plain } of [runner, events]) {
+    assert.match(plain, /write_alert .*RUNNING > SUCCESS/);
+    assert.match(plain, /^[\s\x20-\x7e]*$/);
+  }
+  await runner.ended;
+});

@@ -1,6 +1,6 @@
 import type { RunEvent } from '../explain.ts';
 import { type Column, table } from '../table.ts';
-import { colourOf } from '../terminal.ts';
+import { colourOf, withArrows } from '../terminal.ts';
 import type { Display } from './display.ts';
 
 /** All that happened, in order. */
@@ -8,7 +8,7 @@ export function eventsScreen(events: readonly RunEvent[], display: Display): str
   return table(events, columns(display), display);
 }
 
-function columns({ isTerminal }: Display): Column<RunEvent>[] {
+function columns(display: Display): Column<RunEvent>[] {
   return [
     {
       title: 'AT (UTC)',
@@ -16,12 +16,12 @@ function columns({ isTerminal }: Display): Column<RunEvent>[] {
         at
           .toISOString()
           .replace('T', ' ')
-          .slice(isTerminal ? 11 : 0, 23),
+          .slice(display.isTerminal ? 11 : 0, 23),
     },
     { title: 'TASK', value: ({ task }) => task ?? '(run)' },
     {
       title: 'WHAT',
-      value: ({ what }) => what,
+      value: ({ what }) => withArrows(what, display),
       colour: ({ what }) => colourOf(what.split(/ → | /).at(-1) ?? ''),
     },
     { title: 'ATTEMPT', value: ({ attempt }) => (attempt ? String(attempt) : ''), align: 'right' },

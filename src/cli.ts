@@ -9,13 +9,13 @@ import { addWatchCommand } from './commands/watch.ts';
 import { keptByNpm } from './config.ts';
 import { describeConnectionFailure, isAway, isRefused } from './database/connect.ts';
 import { codeOf, DatabaseUnavailableError, DefinitionError, messageOf, UsageError } from './errors.ts';
-import { Shell, say } from './shell.ts';
+import { loseOutput, Shell, say } from './shell.ts';
 import { printable, printableLines } from './terminal.ts';
 
 /*
  * The commands. The only place that reads arguments and sets the exit code: 0 done, 1 the run failed, 2 the command was
  * wrong or was refused (nothing was done), 3 the database cannot be reached or used, 4 workflows or schema are not valid,
- * 70 a bug, 130 somebody stopped waiting.
+ * 70 a bug, 74 standard output cannot be written, 130 somebody stopped waiting, 141 nobody reads standard output any more.
  */
 
 const program = new Command('npm run')
@@ -83,16 +83,23 @@ function fail(error: unknown): number {
   return 70;
 }
 
-// `… | head -1` closes our output; that is no error. Nor is a terminal that is closed: SIGHUP tells of that.
-process.stdout.on('error', ({ code }: NodeJS.ErrnoException) => {
-  if (code !== 'EIO') process.exit(code === 'EPIPE' ? 0 : 70);
+let isLost = false;
+process.stdout.on('error', (error: NodeJS.ErrnoException) => {
+  // Of a terminal that is closed SIGHUP tells.
+  if (isLost || error.code === 'EIO') return;
+  isLost = true;
+  const isClosed = error.code === 'EPIPE';
+  if (!isClosed) say(`standard output cannot be written: ${error.message.replace(/^\w+: |, \w+$/g, '')}`);
+  // `runs | head -1` is no error.
+  if (!loseOutput()) process.exit(isClosed ? 0 : 74);
+  process.exitCode = isClosed ? 141 : 74;
 });
 // Who does not listen to what went wrong still gets the exit code.
 process.stderr.on('error', () => {});
 
 try {
   await program.parseAsync();
-  process.exitCode = shell.exitCode;
+  process.exitCode ??= shell.exitCode;
 } catch (error) {
   process.exitCode = fail(error);
 } finally {

@@ -133,11 +133,21 @@ export function say(line: string): void {
   write(process.stderr, `${line}\n`);
 }
 
-let isHungUp = false;
+/** To these nothing is written any more: the error would end us before we have stopped. */
+const lost = new Set<NodeJS.WriteStream>();
 
-/** To a terminal that was closed nothing is written: the error would end us before we have stopped. */
 function write(stream: NodeJS.WriteStream, text: string): void {
-  if (!isHungUp || !stream.isTTY) stream.write(text);
+  if (!lost.has(stream)) stream.write(text);
+}
+
+/** Of what can be stopped in an orderly way. */
+let stopping: AbortController | undefined;
+
+/** Stops what is under way, as nobody gets its results; false when it is nothing that can be stopped. */
+export function loseOutput(): boolean {
+  lost.add(process.stdout);
+  stopping?.abort();
+  return stopping !== undefined;
 }
 
 /** As a shell says it of a program that Ctrl-C ended. */
@@ -151,9 +161,10 @@ export function onShutdown(stop: AbortController): Disposable {
   };
   // May come more than once: from the kernel, and from the shell.
   const onHangUp = () => {
-    isHungUp = true;
+    for (const stream of [process.stdout, process.stderr]) if (stream.isTTY) lost.add(stream);
     stop.abort();
   };
+  stopping = stop;
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onHangUp);
   return {
     [Symbol.dispose]: () =>

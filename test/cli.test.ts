@@ -351,6 +351,44 @@ test('whoever does not listen to what went wrong still gets the exit code', asyn
   assert.equal(await going.ended, 3);
 });
 
+test('a runner whose output nobody reads any more signs off, with exit code 141', async () => {
+  await using own = await createDatabase();
+  const going = startCommand(['runner'], { url: own.url, folder: folder.path });
+  await until(() => /is ready/.test(going.said), 'the runner');
+  going.closeOutput();
+
+  await own.pool.query(`select sluice.start_run('po_demo')`);
+
+  assert.equal(await going.ended, 141);
+  const { rows } = await own.pool.query('select ending from sluice.runners');
+  assert.deepEqual(rows, [{ ending: 'stopped' }]);
+});
+
+test('a command that only shows something ends with exit code 0 when nobody reads it any more', async () => {
+  const going = startCommand(['workflows', '--json'], { url: db.url });
+  going.closeOutput();
+
+  assert.equal(await going.ended, 0);
+});
+
+test('standard output that cannot be written is told in a line, with exit code 74; what is at work stops in an orderly way', {
+  skip: !existsSync('/dev/full'),
+}, async () => {
+  await using own = await createDatabase();
+  const full = { url: own.url, folder: folder.path, output: '/dev/full' };
+
+  const demo = await command(['demo'], full);
+  const runs = await command(['workflows', '--json'], full);
+
+  const line = 'standard output cannot be written: no space left on device\n';
+  assert.deepEqual([runs.code, runs.stderr], [74, line]);
+  assert.equal(demo.code, 74);
+  assert.ok(demo.stderr.includes(line), demo.stderr);
+  assert.match(demo.stderr, /Stopped\. Run \d+ goes on/);
+  const { rows } = await own.pool.query('select ending from sluice.runners');
+  assert.deepEqual(rows, [{ ending: 'stopped' }]);
+});
+
 test('a date that is none is told in words', async () => {
   const { code, stderr } = await run('start-run', 'po_demo', '--input', 'as_of=tomorrow');
 

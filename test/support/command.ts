@@ -17,6 +17,8 @@ export interface CommandOptions {
   /** What it reads and writes files in. */
   readonly folder?: string;
   readonly env?: Readonly<Record<string, string>>;
+  /** The file that standard output goes to. */
+  readonly output?: string;
 }
 
 const TSX = import.meta.resolve('tsx');
@@ -36,6 +38,8 @@ export interface Going {
   interrupt(): void;
   /** Nobody hears any more what goes wrong. */
   closeErrors(): void;
+  /** Nobody reads any more what it shows. */
+  closeOutput(): void;
 }
 
 export function startCommand(args: readonly string[], options: CommandOptions): Going {
@@ -52,11 +56,15 @@ export function startCommand(args: readonly string[], options: CommandOptions): 
     ended: endOf(child),
     interrupt: () => void child.kill('SIGINT'),
     closeErrors: () => void child.stderr.destroy(),
+    closeOutput: () => void child.stdout.destroy(),
   };
 }
 
-function spawnCommand(args: readonly string[], { url, folder = CHECKOUT, env = {} }: CommandOptions) {
-  return spawn(process.execPath, ['--import', TSX, join(CHECKOUT, 'src', 'cli.ts'), ...args], {
+function spawnCommand(args: readonly string[], { url, folder = CHECKOUT, env = {}, output }: CommandOptions) {
+  const node = [process.execPath, '--import', TSX, join(CHECKOUT, 'src', 'cli.ts'), ...args];
+  const [program = '', ...rest] =
+    output === undefined ? node : ['sh', '-c', `exec "$0" "$@" > ${output}`, ...node];
+  return spawn(program, rest, {
     cwd: folder,
     env: { PATH: process.env.PATH, ...(url !== undefined && { DATABASE_URL: url }), ...env },
     stdio: ['ignore', 'pipe', 'pipe'],

@@ -500,6 +500,26 @@ test('npm run inbox waits for mails until Ctrl-C', async () => {
   assert.match(going.said, /samples\/sample_po_email\.txt started run \d+ of po_demo/);
 });
 
+test('Ctrl-C ends an inbox that takes what is there, with what it has started and that the rest can go on', async () => {
+  await using db = await createDatabase();
+  using work = workFolder();
+  const holder = await db.pool.connect();
+  await holder.query('begin; lock table purchase_orders');
+  const going = startCommand(['inbox', 'samples', '--once'], { url: db.url, folder: work.path });
+  const waiting = `select from sluice.run_tasks where name = 'upsert_order' and state = 'RUNNING'`;
+  await until(async () => (await db.pool.query(waiting)).rowCount === 2, 'two tasks that wait');
+
+  going.interrupt();
+
+  assert.equal(await going.ended, 130);
+  await holder.query('rollback');
+  holder.release();
+  assert.match(
+    going.said,
+    /^Stopped with 2 runs of po_demo under way; the same command goes on\. 2 files: 2 started a run, /m,
+  );
+});
+
 test('once, a database that is away is told at once, with exit code 3', async () => {
   using work = workFolder();
 

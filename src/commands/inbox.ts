@@ -9,7 +9,8 @@ import { isInside, makeFolder } from '../files.ts';
 import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
-import { INTERRUPTED, noSuchWorkflow, onShutdown, type Shell, show } from '../shell.ts';
+import { count } from '../screens/display.ts';
+import { INTERRUPTED, noSuchWorkflow, onShutdown, type Shell, say, show } from '../shell.ts';
 import { printable } from '../terminal.ts';
 
 interface Options {
@@ -86,7 +87,12 @@ export function addInboxCommand(shell: Shell): void {
         }).finally(() => end.abort());
         await running;
         if (!once) return 0;
-        if (stop.signal.aborted) return INTERRUPTED;
+        if (stop.signal.aborted) {
+          const open = await engine.countActiveRuns({ workflow });
+          const runs = `${count(open)} ${open === 1 ? 'run' : 'runs'} of ${workflow}`;
+          say(`Stopped with ${runs} under way; the same command goes on. ${summary(tally)}`);
+          return INTERRUPTED;
+        }
         show(summary(tally));
         return tally.failed + tally.refused > 0 ? 1 : 0;
       }),

@@ -312,7 +312,7 @@ test('v_throughput counts what happened in each minute of the last hour, newest 
                     (3, 1,  'SUCCESS', null,      ${before}, ${before}),
                     (4, 1,  'SUCCESS', ${before}, ${before}, ${first})) as task(run, no, state, ready, started, finished)`,
   ];
-  const minutesAgo = 'extract(epoch from now()::timestamp - minute)::integer / 60';
+  const minutesAgo = 'floor(extract(epoch from now()::timestamp - minute) / 60)';
   const columns = `${minutesAgo}, runs_started, tasks_started, succeeded, failed, tasks_per_s`;
 
   assert.deepEqual(await look(`select ${columns} from v_throughput`, history, db.superuserUrl), [

@@ -47,6 +47,8 @@ test('what the role, the database or the URL say does not change how a session b
     execute format('alter database %I set search_path = pg_catalog', current_database());
     execute format('alter database %I set datestyle = german', current_database());
     execute format('alter database %I set timezone = %L', current_database(), 'Asia/Tokyo');
+    execute format('alter database %I set idle_session_timeout = %L', current_database(), '3s');
+    execute format('alter database %I set array_nulls = off', current_database());
   end $$`);
   const url = `${other.url}&options=${encodeURIComponent('-c work_mem=1MB -c timezone=Asia/Tokyo')}`;
 
@@ -54,12 +56,13 @@ test('what the role, the database or the URL say does not change how a session b
   await client.query('discard all');
   const { rows } = await client.query({
     text: `select current_setting(name)
-             from unnest(array['transaction_isolation', 'search_path', 'datestyle', 'timezone', 'work_mem']) name`,
+             from unnest(array['transaction_isolation', 'search_path', 'datestyle', 'timezone', 'work_mem',
+                               'idle_session_timeout', 'array_nulls']) name`,
     rowMode: 'array',
   });
   await client.end();
 
-  assert.deepEqual(rows.flat(), ['read committed', 'public,pg_temp', 'ISO, MDY', 'UTC', '1MB']);
+  assert.deepEqual(rows.flat(), ['read committed', 'public,pg_temp', 'ISO, MDY', 'UTC', '1MB', '0', 'on']);
 });
 
 test('a connection that breaks while it is checked out fails its query and not the process', async () => {
@@ -170,6 +173,10 @@ test('a database that wants a password where there is none is left at once', asy
 test('what no waiting helps against is told from a database that is away, each with the next step', () => {
   const cases: [Error, RegExp][] = [
     [withCode('42501', 'permission denied for schema sluice'), /lacks a right/],
+    [
+      withCode('42704', 'unrecognized configuration parameter "idle_session_timeout"'),
+      /PostgreSQL 14 or newer is needed/,
+    ],
     [new Error('The server does not support SSL connections'), /sslmode=disable/],
     [withCode('DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate'), /sslrootcert/],
     [

@@ -30,6 +30,9 @@ const SESSION = {
   intervalstyle: 'postgres',
   // Who sends a statement knows how long he waits for it.
   statement_timeout: '0',
+  // A runner's session is idle while there is nothing to do.
+  idle_session_timeout: '0',
+  array_nulls: 'on',
   // Compiling takes longer than any statement of ours.
   jit: 'off',
 };
@@ -166,7 +169,8 @@ function isOfStatement(error: unknown): boolean {
 }
 
 const REFUSED = /^(28|3D000|42501)|CERT|SIGNATURE/;
-const REFUSED_MESSAGE = /password must be a string|unsupported startup parameter|does not support SSL/;
+const REFUSED_MESSAGE =
+  /password must be a (non-empty )?string|(unsupported startup|unrecognized configuration) parameter|does not support SSL/;
 
 /** The server does not let us in, or we do not trust it: user, password, database, rights or TLS. Waiting does not help. */
 export function isRefused(error: unknown): boolean {
@@ -244,6 +248,7 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
     /unsupported startup parameter/,
     'A pooler in transaction mode is in between: connect to Postgres directly.',
   ],
+  [/"idle_session_timeout"/, 'PostgreSQL 14 or newer is needed.'],
   [/^57P0[123]$/, 'The server is starting or stopping: try again in a moment.'],
   [/^53300$/, 'Too many connections: stop something that is connected, or raise max_connections.'],
   [/^53/, 'The server is out of disk, memory or locks: see its log.'],

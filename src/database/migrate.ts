@@ -18,9 +18,6 @@ interface Migration {
 const OUR_LOCK = '758423';
 const THEIR_LOCK = '4727445306447283';
 
-/** `begin atomic` is of 14. */
-const OLDEST = 14;
-
 /**
  * Brings a database up to date with the committed migrations of a project: a folder with .gmrc and migrations/.
  * Costs a connection and two short queries when there is nothing to do. Any number of processes may do it at the same moment: the first does
@@ -92,19 +89,15 @@ async function appliedHashes(client: pg.Client): Promise<Map<string, string>> {
 
 async function refuseUnusable(client: pg.Client): Promise<void> {
   const { rows } = await client.query(
-    `select current_setting('server_version') as version,
-            current_setting('server_version_num')::integer / 10000 as major,
-            current_setting('server_encoding') as encoding,
+    `select current_setting('server_encoding') as encoding,
             current_setting('transaction_read_only') as read_only,
             has_database_privilege(current_database(), 'create')
               or to_regnamespace('graphile_migrate') is not null as may_create,
             quote_ident(current_database()) as database,
             quote_ident(current_user) as user`,
   );
-  const { version, major, encoding, read_only, may_create, database, user } = rows[0];
+  const { encoding, read_only, may_create, database, user } = rows[0];
   const problems = [
-    major < OLDEST &&
-      `is served by PostgreSQL ${version}; ${OLDEST} is the oldest that will do. Upgrade the server.`,
     encoding !== 'UTF8' && `is encoded as ${encoding}. Create one with encoding 'UTF8' template template0.`,
     read_only === 'on' && 'is read-only. Connect to the primary.',
     !may_create &&

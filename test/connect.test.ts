@@ -130,7 +130,7 @@ test('a database that is full, read-only or out of connections is not a broken c
   for (const code of ['08006', '53400']) assert.equal(isDatabaseExhausted(withCode(code)), false, code);
 });
 
-test('an unknown host, a closed port and a wrong password are told apart, each with the next step', async () => {
+test('an unknown host, a closed port and a wrong or missing password are told apart, each with the next step', async () => {
   const closed = createServer().listen(0, '127.0.0.1');
   await once(closed, 'listening');
   const { port } = closed.address() as AddressInfo;
@@ -138,6 +138,8 @@ test('an unknown host, a closed port and a wrong password are told apart, each w
   await once(closed, 'close');
   const wrong = new URL(db.url);
   wrong.password = 'hunter2';
+  const none = new URL(db.url);
+  none.password = '';
   const missing = new URL(db.url);
   missing.pathname = '/nowhere';
 
@@ -148,6 +150,7 @@ test('an unknown host, a closed port and a wrong password are told apart, each w
     ],
     ['postgres://me:hunter2@does-not-exist.invalid/x', /^does-not-exist\.invalid:5432: .* host is unknown/],
     [wrong.href, /password authentication failed .* Check user and password/],
+    [none.href, /:\d+: no password is given\. Check user and password/],
     [missing.href, /database "nowhere" does not exist\. Create this database/],
   ];
 

@@ -170,7 +170,7 @@ function isOfStatement(error: unknown): boolean {
 
 const REFUSED = /^(28|3D000|42501)|CERT|SIGNATURE/;
 const REFUSED_MESSAGE =
-  /password must be a (non-empty )?string|(unsupported startup|unrecognized configuration) parameter|does not support SSL/;
+  /password must be a |(unsupported startup|unrecognized configuration) parameter|does not support SSL/;
 
 /** The server does not let us in, or we do not trust it: user, password, database, rights or TLS. Waiting does not help. */
 export function isRefused(error: unknown): boolean {
@@ -223,7 +223,9 @@ export function describeConnectionFailure(error: unknown, url?: string): string 
   const found = ADVICE.find(([pattern]) =>
     all.some((one) => pattern.test(codeOf(one)) || pattern.test(messageOf(one))),
   );
-  const said = (all.at(-1) === undefined ? 'unknown error' : messageOf(all.at(-1))).split('\n')[0];
+  const said = (all.at(-1) === undefined ? 'unknown error' : messageOf(all.at(-1)))
+    .replace(/^SASL.* password must be a .*/, 'no password is given')
+    .split('\n')[0];
   return found ? `${at}: ${said}. ${found[1]}` : `${at}: ${said}.`;
 }
 
@@ -238,7 +240,7 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
     'No answer: check address, network and firewall.',
   ],
   [/^Connection terminated/, 'It was closed from there: is it a Postgres that listens, and is it up?'],
-  [/^28P01$|password must be a string/, 'Check user and password in DATABASE_URL.'],
+  [/^28P01$|password must be a /, 'Check user and password in DATABASE_URL.'],
   [
     /^28000$/,
     'This server does not let this user in from here: see its pg_hba.conf, or add ?sslmode=require.',

@@ -4,6 +4,8 @@ import { allows } from '../files.ts';
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'] as const;
 /** A comma behind the password, if there is one, and before the path. */
 const SEVERAL_HOSTS = /^[^:]+:\/\/(?:[^/]*@)?[^/@]*,[^/@]*(?:\/|$)/;
+/** One that is no port makes the whole unreadable. */
+const PORT = /^([^:]+:\/\/(?:[^/]*@)?[^/?#@]*):[^/?#@:\]]*(?=[/?#]|$)/;
 
 /** What is wrong with a connection string, without ever repeating it: it holds a password. */
 export function databaseUrlProblems(value: string): string[] {
@@ -16,8 +18,9 @@ export function databaseUrlProblems(value: string): string[] {
   if (SEVERAL_HOSTS.test(value)) return [`names several hosts ${hidden}. Name one.`];
   if (!isDecodable(value)) return [`has a % that encodes nothing ${hidden}. ${encode}`];
 
-  const url = URL.canParse(value) ? new URL(value) : undefined;
-  if (!url) return [`is no URL ${hidden}: its host or its port cannot be read. ${encode}`];
+  const readable = [value, value.replace(PORT, '$1:0')].find((one) => URL.canParse(one));
+  if (!readable) return [`is no URL ${hidden}: its host cannot be read. ${encode}`];
+  const url = new URL(readable);
   const database = url.pathname.slice(1);
   // With a ? in the password the rest of it is taken for options.
   const isCut = database === '' && url.search.includes('@');

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, test } from 'node:test';
+import { setImmediate } from 'node:timers/promises';
 import {
   createClient,
   createPool,
@@ -218,9 +219,27 @@ test('a database that cannot be reached is named as it is looked for, wherever t
 });
 
 test('the session is added to a connection string and keeps the rest of it', () => {
-  const url = new URL(withSession('postgres://me:p%40ss@db:6432/sluice?sslmode=require'));
+  const url = new URL(withSession('postgres://me:p%40ss@db:6432/sluice?sslmode=no-verify'));
 
   assert.deepEqual([url.password, url.host, url.pathname], ['p%40ss', 'db:6432', '/sluice']);
-  assert.equal(url.searchParams.get('sslmode'), 'require');
+  assert.equal(url.searchParams.get('sslmode'), 'no-verify');
   assert.match(url.searchParams.get('options') ?? '', /-c search_path=public,pg_temp/);
+});
+
+test('sslmode=require checks the certificate, as verify-full does, and nobody is warned of it', async () => {
+  const warnings: Error[] = [];
+  const collect = (warning: Error) => warnings.push(warning);
+  process.on('warning', collect);
+
+  const modes = ['prefer', 'require', 'verify-ca', 'verify-full', 'no-verify', 'require&uselibpqcompat=true'];
+  const tls = modes.map((mode) => {
+    const { ssl } = createClient(`postgres://me:secret@db/x?sslmode=${mode}`) as unknown as { ssl: object };
+    return { ...ssl };
+  });
+  await setImmediate();
+  process.off('warning', collect);
+
+  const unverified = { rejectUnauthorized: false };
+  assert.deepEqual(tls, [{}, {}, {}, {}, unverified, unverified]);
+  assert.deepEqual(warnings, []);
 });

@@ -118,14 +118,20 @@ export async function abandon(url: string, client: pg.PoolClient): Promise<void>
   }
 }
 
-/** The connection string with our session defaults. Its own `options` are kept where they set other things. */
+/**
+ * The connection string with our session defaults. Its own `options` are kept where they set other things. The modes of TLS
+ * that pg takes for verify-full are called so: it would warn of a version to come, in which they check less.
+ */
 export function withSession(url: string): string {
   const session = new URL(url);
+  const { searchParams: asked } = session;
+  if (
+    /^(prefer|require|verify-ca)$/.test(asked.get('sslmode') ?? '') &&
+    asked.get('uselibpqcompat') !== 'true'
+  )
+    asked.set('sslmode', 'verify-full');
   const settings = Object.entries(SESSION).map(([name, value]) => `-c ${name}=${value}`);
-  session.searchParams.set(
-    'options',
-    [session.searchParams.get('options') ?? '', ...settings].join(' ').trim(),
-  );
+  asked.set('options', [asked.get('options') ?? '', ...settings].join(' ').trim());
   return session.href;
 }
 
@@ -262,7 +268,7 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/does not support SSL/, 'Add ?sslmode=disable to DATABASE_URL if the network is trusted.'],
   [
     /CERT|SIGNATURE|certificate/,
-    'The TLS certificate is not trusted: add ?sslrootcert=<its CA> to DATABASE_URL.',
+    'The TLS certificate is not trusted: add ?sslrootcert=<its CA> to DATABASE_URL, or have it encrypt only, with sslmode=no-verify.',
   ],
 ];
 

@@ -2,6 +2,7 @@ import { randomUUID } from 'node:crypto';
 import { accessSync, mkdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
 import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { codeOf, messageOf } from './errors.ts';
 
 /** Does a path lie inside a folder, or is it that folder? Both as they are written: links are not followed. */
 export function isInside(folder: string, path: string): boolean {
@@ -38,6 +39,12 @@ export function allows(path: string, mode: number): boolean {
   } catch {
     return false;
   }
+}
+
+/** Why the system did not do something with a file: in its words, but for its code and the path, which may be nobody's business. */
+export function whyNot(error: unknown): string {
+  if (/^(EEXIST|ENOTDIR)$/.test(codeOf(error))) return 'there is a file where a folder has to be';
+  return messageOf(error).replace(/^E[A-Z]+: ([^,]*),.*/s, '$1');
 }
 
 /** Writes a file aside and renames it: whoever reads it sees the former file or the whole new one, also after a crash. */

@@ -623,6 +623,17 @@ test('who has a file open goes on reading the former one while it is replaced', 
   closeSync(open);
 });
 
+test('what kept a file from being written is told in words, and without the path of its folder', async () => {
+  writeFileSync(join(folder, 'notes'), 'a file');
+  const written = (path: string) => run(file, 'writeJson', { path, content: 1 });
+
+  await assert.rejects(written('notes/new/out.json'), {
+    message:
+      'notes/new/out.json could not be written: there is a file where a folder has to be. Mend that, or name another path.',
+  });
+  await assert.rejects(written(`${'x'.repeat(300)}.json`), /: name too long\. Mend that/);
+});
+
 symlinkSync(elsewhere, join(folder, 'link'));
 writeFileSync(join(elsewhere, 'target.json'), 'untouched');
 symlinkSync(join(elsewhere, 'target.json'), join(folder, 'linked.json'));

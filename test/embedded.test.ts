@@ -253,7 +253,10 @@ test('a data folder that is a file is refused', async () => {
   await using file = createFolder();
   writeFileSync(file.path, '');
 
-  await assert.rejects(file.start(), /Cannot use the data folder .* Set SLUICE_DATA_DIR/);
+  await assert.rejects(
+    file.start(),
+    /Cannot use the data folder .*: there is a file where a folder .* Set SLUICE_DATA_DIR/,
+  );
 });
 
 test('as root, Postgres runs as an account without privileges', { skip: !isRoot }, async () => {

@@ -5,7 +5,7 @@ import { EmailConnector } from '../connectors/email.ts';
 import { connectors } from '../connectors/index.ts';
 import type { Engine } from '../engine.ts';
 import { codeOf, messageOf, UsageError } from '../errors.ts';
-import { isInside, makeFolder } from '../files.ts';
+import { isInside, makeFolder, whyNot } from '../files.ts';
 import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
@@ -137,7 +137,7 @@ async function targetFolder(given: string, inbox: string): Promise<string> {
   try {
     makeFolder(folder);
   } catch (error) {
-    throw new UsageError(`BAD_MOVE_TO ${printable(given)} cannot be made: ${messageOf(error)}`);
+    throw new UsageError(`BAD_MOVE_TO ${printable(given)} cannot be made: ${whyNot(error)}. Name another.`);
   }
   // A folder has many names: links, mounts, disks that do not tell a from A. Its number is the same.
   const [from, to] = await Promise.all([inbox, folder].map((one) => stat(one, { bigint: true })));

@@ -1,9 +1,9 @@
-import { lstat, mkdir, realpath } from 'node:fs/promises';
+import { lstat, realpath } from 'node:fs/promises';
 import { basename, dirname, join, resolve } from 'node:path';
 import * as z from 'zod';
 import { Connector, operation } from '../connector.ts';
-import { ConnectorError, codeOf, messageOf } from '../errors.ts';
-import { isInside, writeWhole } from '../files.ts';
+import { ConnectorError } from '../errors.ts';
+import { isInside, makeFolder, whyNot, writeWhole } from '../files.ts';
 import { printable } from '../terminal.ts';
 import { fillPath } from './file_name.ts';
 
@@ -56,7 +56,7 @@ export class FileConnector extends Connector {
     while (!(await exists(existing))) existing = dirname(existing);
     const real = await realpath(existing).catch(() => undefined);
     if (real === undefined || !isInside(await realpath(this.#root), real)) throw outside;
-    await mkdir(dirname(target), { recursive: true });
+    makeFolder(dirname(target));
     const found = await lstat(target).catch(() => undefined);
     if (found && !found.isFile())
       throw new ConnectorError(
@@ -67,13 +67,13 @@ export class FileConnector extends Connector {
   }
 }
 
-/** The system's own message names the whole path, which is nobody's business. */
 function notWritten(path: string, error: unknown): never {
   if (error instanceof ConnectorError) throw error;
-  const why = codeOf(error) || messageOf(error);
-  throw new ConnectorError('FILE_NOT_WRITTEN', `${printable(path)} could not be written: ${why}`, {
-    cause: error,
-  });
+  throw new ConnectorError(
+    'FILE_NOT_WRITTEN',
+    `${printable(path)} could not be written: ${whyNot(error)}. Mend that, or name another path.`,
+    { cause: error },
+  );
 }
 
 async function exists(path: string): Promise<boolean> {

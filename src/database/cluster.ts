@@ -17,7 +17,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { DatabaseUnavailableError, messageOf } from '../errors.ts';
-import { makeFolder } from '../files.ts';
+import { makeFolder, whyNot } from '../files.ts';
 import { type Account, canReach } from './account.ts';
 import { binariesForShell, program } from './binaries.ts';
 import { freePort, isAlive, runProgram } from './process.ts';
@@ -100,10 +100,10 @@ export function prepareFolder(folder: string, account?: Account): void {
     for (let at = folder; account && made && at.length >= made.length; at = dirname(at)) chmodSync(at, 0o755);
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
-    const why = messageOf(cause);
-    throw new DatabaseUnavailableError(`Cannot use the data folder ${folder}: ${why}. Set SLUICE_DATA_DIR.`, {
-      cause,
-    });
+    throw new DatabaseUnavailableError(
+      `Cannot use the data folder ${folder}: ${whyNot(cause)}. Set SLUICE_DATA_DIR.`,
+      { cause },
+    );
   }
   if (account && !canReach(folder, account)) {
     throw new DatabaseUnavailableError(

@@ -1,7 +1,7 @@
 import { link, lstat, open, readFile, rm } from 'node:fs/promises';
 import { extname, join } from 'node:path';
-import { ConnectorError, codeOf, messageOf } from '../errors.ts';
-import { writeWhole } from '../files.ts';
+import { ConnectorError, codeOf } from '../errors.ts';
+import { whyNot, writeWhole } from '../files.ts';
 import { shown } from '../mail/message.ts';
 import { examine, type File } from './folder.ts';
 
@@ -29,7 +29,7 @@ export async function place(
       if (codeOf(error) === 'EEXIST') continue;
       throw new ConnectorError(
         'INBOX_NOT_MOVED',
-        `${shown(from.name)} cannot be put into ${shown(to)}: ${messageOf(error)}`,
+        `${shown(from.name)} cannot be put into ${shown(to)}: ${whyNot(error)}.`,
         { cause: error },
       );
     }

@@ -1,8 +1,8 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises';
 import { resolve } from 'node:path';
-import { ConnectorError, codeOf, messageOf } from '../errors.ts';
-import { isInside } from '../files.ts';
+import { ConnectorError, codeOf } from '../errors.ts';
+import { isInside, whyNot } from '../files.ts';
 import { shown } from './message.ts';
 
 /**
@@ -88,6 +88,7 @@ function refuse(path: string, error: unknown): never {
       cause: error,
     });
   }
-  const why = code === 'EACCES' || code === 'EPERM' ? 'permission denied' : code || messageOf(error);
-  throw new ConnectorError('EMAIL_UNREADABLE', `${shown(path)} cannot be read: ${why}.`, { cause: error });
+  throw new ConnectorError('EMAIL_UNREADABLE', `${shown(path)} cannot be read: ${whyNot(error)}.`, {
+    cause: error,
+  });
 }

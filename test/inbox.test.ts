@@ -532,7 +532,7 @@ test('once, a database that is away is told at once, with exit code 3', async ()
   assert.match(stderr, /^127\.0\.0\.1:1: .*ECONNREFUSED/);
 });
 
-test('a folder or a workflow that will not do is refused before anything starts', async () => {
+test('a folder, a workflow or an input that will not do is refused before anything starts', async () => {
   await using db = await createDatabase();
   using work = workFolder();
   const say = async (...args: string[]) =>
@@ -549,5 +549,10 @@ test('a folder or a workflow that will not do is refused before anything starts'
   assert.ok(existsSync(join(work.path, 'samples', 'sample_po_email.txt')));
   assert.equal(await refused('samples', '--alerts', '../x'), 'BAD_ALERTS');
   assert.match(await say('samples', '--alerts', 'a{b}'), /^BAD_ALERTS a\{b\} has a brace in it/);
+  assert.match(
+    await say('samples', '--alerts', 'samples/sample_po_email.txt/new'),
+    /^BAD_ALERTS samples\/sample_po_email\.txt is a file\. Name another folder\.\n$/,
+  );
+  assert.match(await say('samples', '--input', 'email=zzz'), /^BAD_INPUT email is the mail itself/);
   assert.match(await say('samples', '--workflow', 'po_dmeo'), /^WORKFLOW_NOT_FOUND .* mean "po_demo"\?/);
 });

@@ -1,5 +1,6 @@
+import { existsSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
-import { isAbsolute, join, relative, resolve } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { collectInput, parseInput, wholeNumber } from '../arguments.ts';
 import { EmailConnector } from '../connectors/email.ts';
 import { connectors } from '../connectors/index.ts';
@@ -109,9 +110,12 @@ async function inputOf(
   const properties = (schema.properties ?? {}) as JsonObject;
   if (!Object.hasOwn(properties, 'email'))
     throw new UsageError(`BAD_WORKFLOW ${workflow} has no input "email": it is not about mails.`);
+  const further = parseInput(given, schema);
+  if (Object.hasOwn(further, 'email'))
+    throw new UsageError('BAD_INPUT email is the mail itself: each run gets its own. Leave it out.');
   const input = {
     ...(Object.hasOwn(properties, 'alert_path') && { alert_path: join(alerts, '{po_number}-{run}.json') }),
-    ...parseInput(given, schema),
+    ...further,
   };
   await engine.checkInputs(workflow, [{ ...input, email: 'a.eml' }]);
   return input;
@@ -152,6 +156,11 @@ function alertFolder(given: string): string {
     throw new UsageError(`BAD_ALERTS ${printable(given)} has a brace in it, which stands for a value there.`);
   if (isAbsolute(folder))
     throw new UsageError(`BAD_ALERTS ${printable(given)} has to be a folder inside ${process.cwd()}.`);
+  // It is made with the first alert.
+  let above = folder;
+  while (!existsSync(above)) above = dirname(above);
+  if (!statSync(above).isDirectory())
+    throw new UsageError(`BAD_ALERTS ${printable(above)} is a file. Name another folder.`);
   return folder;
 }
 

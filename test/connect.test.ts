@@ -176,7 +176,11 @@ test('a database that wants a password where there is none is left at once', asy
 
 test('what no waiting helps against is told from a database that is away, each with the next step', () => {
   const cases: [Error, RegExp][] = [
-    [withCode('42501', 'permission denied for schema sluice'), /lacks a right/],
+    [withCode('42501', 'permission denied for schema sluice'), /lacks a right: .* member of its role/],
+    [
+      withCode('42501', 'permission denied for database x'),
+      /lacks a right: grant it .*create on the database/,
+    ],
     [
       withCode('42704', 'unrecognized configuration parameter "idle_session_timeout"'),
       /PostgreSQL 14 or newer is needed/,
@@ -185,7 +189,7 @@ test('what no waiting helps against is told from a database that is away, each w
     [withCode('DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate'), /sslrootcert/],
     [
       Object.assign(withCode('EACCES', 'connect EACCES /run/.s.PGSQL.5432'), { syscall: 'connect' }),
-      /lacks a right/,
+      /lacks the right to open that socket/,
     ],
     [
       withCode('08P01', 'unsupported startup parameter in options: search_path'),

@@ -142,6 +142,34 @@ test('the migrations of this project need nobody but the owner of an empty datab
   }
 });
 
+test('who may not migrate is told which right is missing, and a member of the owner’s role lacks none', async () => {
+  await using db = await createEmpty();
+  using project = createProject(one);
+  const superuser = await openClient(db.superuserUrl);
+  const name = `test_${process.pid}_other`;
+  const migrateAsOther = () =>
+    migrate(db.url.replace(/sluice:[^@]*@/, `${name}:secret@`), undefined, project.path);
+  try {
+    await superuser.query(`create role ${name} login password 'secret'`);
+
+    await assert.rejects(
+      migrateAsOther(),
+      /create a schema\. Run: grant create on database test_\w+ to test_\w+\n/,
+    );
+    await assert.rejects(
+      migrateAsOther(),
+      /create tables in its schema public\. Run: grant create on schema public to/,
+    );
+    await superuser.query(`grant sluice to ${name}`);
+    const { applied } = await migrateAsOther();
+
+    assert.deepEqual(applied, ['000001-one.sql']);
+  } finally {
+    await superuser.query(`drop owned by ${name}; drop role if exists ${name}`);
+    await superuser.end();
+  }
+});
+
 test('a database unreachable while migrating is reported in one line', async () => {
   using project = createProject(one);
 

@@ -262,8 +262,16 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^53/, 'The server is out of disk, memory or locks: see its log.'],
   [/^25006$/, 'This server is read-only: connect to the primary.'],
   [
-    /^(42501|EACCES)$/,
-    'This user lacks a right: grant it (create on the database), or connect as the owner.',
+    /^permission denied for database/,
+    'This user lacks a right: grant it connect and create on the database, or connect as its owner.',
+  ],
+  [
+    /^42501$/,
+    'This user lacks a right: connect as the owner of these tables, or as a member of its role (grant <owner> to <user>).',
+  ],
+  [
+    /^EACCES$/,
+    'This account lacks the right to open that socket: run as another, or give a host and a port.',
   ],
   [/does not support SSL/, 'Add ?sslmode=disable to DATABASE_URL if the network is trusted.'],
   [

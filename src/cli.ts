@@ -8,14 +8,22 @@ import { addSteerCommands } from './commands/steer.ts';
 import { addWatchCommand } from './commands/watch.ts';
 import { keptByNpm } from './config.ts';
 import { describeConnectionFailure, isAway, isRefused } from './database/connect.ts';
-import { codeOf, DatabaseUnavailableError, DefinitionError, messageOf, UsageError } from './errors.ts';
+import {
+  codeOf,
+  DatabaseUnavailableError,
+  DefinitionError,
+  messageOf,
+  SchemaError,
+  UsageError,
+} from './errors.ts';
 import { loseOutput, Shell, say } from './shell.ts';
 import { printable, printableLines } from './terminal.ts';
 
 /*
  * The commands. The only place that reads arguments and sets the exit code: 0 done, 1 the run failed, 2 the command was
- * wrong or was refused (nothing was done), 3 the database cannot be reached or used, 4 workflows or schema are not valid,
- * 70 a bug, 74 standard output cannot be written, 130 somebody stopped waiting, 141 nobody reads standard output any more.
+ * wrong or was refused (nothing was done), 3 the database cannot be reached or used, 4 workflows are not valid or the
+ * schema does not fit, 70 a bug, 74 standard output cannot be written, 130 somebody stopped waiting, 141 nobody reads
+ * standard output any more.
  */
 
 const program = new Command('npm run')
@@ -61,7 +69,7 @@ function fail(error: unknown): number {
     line(describeConnectionFailure(error, shell.config.databaseUrl));
     return 3;
   }
-  if (error instanceof DefinitionError) {
+  if (error instanceof DefinitionError || error instanceof SchemaError) {
     line(error.message);
     return 4;
   }

@@ -37,6 +37,11 @@ export class DatabaseUnavailableError extends Error {
   override readonly name = 'DatabaseUnavailableError';
 }
 
+/** What the database holds is not what this checkout works with: exit code 4. */
+export class SchemaError extends Error {
+  override readonly name = 'SchemaError';
+}
+
 /** The text of whatever was thrown: libraries throw strings, and objects that are no errors. */
 export function messageOf(error: unknown): string {
   if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ');

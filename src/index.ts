@@ -14,7 +14,13 @@ export { EmailConnector } from './connectors/email.ts';
 export { FileConnector } from './connectors/file.ts';
 export { PurchaseOrderConnector } from './connectors/purchase_order.ts';
 export { Engine, type EngineOptions, openEngine, type RunnerSettings, type Start } from './engine.ts';
-export { ConnectorError, DatabaseUnavailableError, DefinitionError, UsageError } from './errors.ts';
+export {
+  ConnectorError,
+  DatabaseUnavailableError,
+  DefinitionError,
+  SchemaError,
+  UsageError,
+} from './errors.ts';
 export type { Graph, Reason, RunEvent, WorkflowStatistics } from './explain.ts';
 export type {
   AttemptDetails,

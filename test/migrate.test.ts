@@ -7,6 +7,7 @@ import { test } from 'node:test';
 import { CHECKOUT } from '../src/config.ts';
 import { openClient } from '../src/database/connect.ts';
 import { migrate } from '../src/database/migrate.ts';
+import { codeOf } from '../src/errors.ts';
 import { createDatabase } from './support/database.ts';
 
 /** A project with these migrations, committed as graphile-migrate would; deleted when it goes out of scope. */
@@ -86,11 +87,35 @@ test('a migration that fails is named with the words of Postgres, and leaves not
       error.message,
       /^Migration 000002-broken\.sql failed, at line 2 below its header: column "nonsense" does not exist\./,
     );
-    assert.match(String(error.cause), /42703/);
+    assert.equal(codeOf(error.cause), '42703');
     return true;
   });
   const { rows } = await db.pool.query(`select to_regclass('one') as one, to_regclass('half') as half`);
   assert.deepEqual(rows, [{ one: 'one', half: null }]);
+});
+
+test('a database in which somebody has what Sluice would create is refused before anything is created', async () => {
+  await using db = await createEmpty();
+  await db.pool.query(
+    'drop schema sluice cascade; drop table purchase_orders; create schema sluice; create view v_tasks as select 1; create table v_mine ()',
+  );
+  using project = createProject({
+    ...one,
+    '000002-more.sql':
+      'create schema sluice;\ncreate table sluice.tasks ();\ncreate table public.purchase_orders ();\ncreate view public.v_tasks as select;',
+  });
+
+  await assert.rejects(migrate(db.url, undefined, project.path), {
+    name: 'SchemaError',
+    message:
+      'There is a public.v_tasks in this database, and Sluice would create its own.\n' +
+      'There is a schema sluice in this database, and Sluice would create its own.\n' +
+      'Nothing was changed. Create an empty database, and use that.',
+  });
+  const { rows } = await db.pool.query(
+    `select to_regclass('one') as one, to_regnamespace('graphile_migrate') as log`,
+  );
+  assert.deepEqual(rows, [{ one: null, log: null }]);
 });
 
 test('a migration that was changed after it ran is refused', async () => {

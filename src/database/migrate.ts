@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type pg from 'pg';
 import { CHECKOUT, childEnvironment } from '../config.ts';
-import { DatabaseUnavailableError } from '../errors.ts';
+import { DatabaseUnavailableError, SchemaError } from '../errors.ts';
 import { openClient, withSession } from './connect.ts';
 import { run } from './process.ts';
 
@@ -12,6 +12,8 @@ interface Migration {
   /** As graphile-migrate records it: 000001.sql */
   readonly number: string;
   readonly hash: string;
+  /** What it creates where others may have something of that name: `schema sluice`, `public.v_tasks` */
+  readonly creates: readonly string[];
 }
 
 /** Session locks: ours, and the one that graphile-migrate gives up on at once when it is taken. */
@@ -38,6 +40,7 @@ export async function migrate(
     // If whoever had it was killed, its graphile-migrate may still be at work.
     await client.query('select pg_advisory_lock($1), pg_advisory_unlock($1)', [THEIR_LOCK]);
     const pending = await missing(client, committed);
+    if (pending.length === committed.length) await refuseTaken(client, committed);
     if (pending.length > 0) {
       say(`Migrating the database: ${pending.length} of ${committed.length} migrations are new.`);
       await runGraphileMigrate(url, project);
@@ -52,8 +55,11 @@ async function readCommitted(folder: string): Promise<Migration[]> {
   const files = (await readdir(folder)).filter((file) => /^\d+(-[-\w]*)?\.sql$/.test(file)).sort();
   return await Promise.all(
     files.map(async (file) => {
-      const hash = (await readFile(join(folder, file), 'utf8')).match(/^--! Hash: (\S+)$/m)?.[1];
-      return { file, number: file.replace(/^(\d+).*/, '$1.sql'), hash: hash ?? '' };
+      const sql = await readFile(join(folder, file), 'utf8');
+      const hash = sql.match(/^--! Hash: (\S+)$/m)?.[1] ?? '';
+      const created = sql.matchAll(/^create (?:table |view |(?=schema))(public\.\w+|schema \w+)/gm);
+      const creates = [...created].map(([, name = '']) => name);
+      return { file, number: file.replace(/^(\d+).*/, '$1.sql'), hash, creates };
     }),
   );
 }
@@ -64,14 +70,14 @@ async function missing(client: pg.Client, committed: readonly Migration[]): Prom
   for (const { file, number, hash } of committed) {
     const seen = applied.get(number);
     if (seen && seen !== hash) {
-      throw new DatabaseUnavailableError(
+      throw new SchemaError(
         `Migration ${file} was changed after this database had run it. Restore the file; a new migration mends it.`,
       );
     }
   }
   const unknown = [...applied.keys()].filter((number) => !committed.some((one) => one.number === number));
   if (unknown.length > 0) {
-    throw new DatabaseUnavailableError(
+    throw new SchemaError(
       `This database is newer than this checkout: it has run ${unknown.join(', ')}. Update the checkout.`,
     );
   }
@@ -85,6 +91,24 @@ async function appliedHashes(client: pg.Client): Promise<Map<string, string>> {
   if (!found[0].found) return new Map();
   const { rows } = await client.query('select filename, hash from graphile_migrate.migrations');
   return new Map(rows.map(({ filename, hash }) => [filename, hash]));
+}
+
+/** Refuses a database in which somebody else has what the migrations would create, before they have left half of it. */
+async function refuseTaken(client: pg.Client, committed: readonly Migration[]): Promise<void> {
+  const { rows } = await client.query(
+    `select name
+       from (select 'schema ' || nspname as name from pg_namespace
+             union all
+             select 'public.' || relname from pg_class where relnamespace = to_regnamespace('public')) there
+      where name = any($1)
+      order by name`,
+    [committed.flatMap(({ creates }) => creates)],
+  );
+  if (rows.length === 0) return;
+  const taken = rows.map(
+    ({ name }) => `There is a ${name} in this database, and Sluice would create its own.\n`,
+  );
+  throw new SchemaError(`${taken.join('')}Nothing was changed. Create an empty database, and use that.`);
 }
 
 async function refuseUnusable(client: pg.Client): Promise<void> {
@@ -120,13 +144,16 @@ async function runGraphileMigrate(url: string, project: string): Promise<void> {
   if (failure) throw migrationFailure(said || failure);
 }
 
-/** What graphile-migrate prints is mostly its own stack; the whole of it is the cause. */
-function migrationFailure(output: string): DatabaseUnavailableError {
+/** What graphile-migrate prints is mostly its own stack. The cause has the code of Postgres, as if it had come from there. */
+function migrationFailure(output: string): Error {
   const file = [...output.matchAll(/Running migration '([^']+)'/g)].at(-1)?.[1];
   const line = output.match(/Error occurred at line (\d+)/)?.[1];
   const said = output.match(/^(?:error|Error): (.*)$/m)?.[1] ?? output.trim();
-  const what = file ? `Migration ${file} failed` : 'Cannot migrate the database';
+  if (!file) return new DatabaseUnavailableError(`Cannot migrate the database: ${said}`);
   const where = line ? `, at line ${line} below its header` : '';
-  const advice = file ? '. Nothing of it was kept: mend it and start again.' : '';
-  return new DatabaseUnavailableError(`${what}${where}: ${said}${advice}`, { cause: new Error(output) });
+  return new SchemaError(
+    `Migration ${file} failed${where}: ${said}. It left nothing behind. ` +
+      'Put right in the database what it met with, and start again.',
+    { cause: Object.assign(new Error(said), { code: output.match(/^ {2}code: '(\w+)'/m)?.[1] }) },
+  );
 }

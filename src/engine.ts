@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from './abort.ts';
 import { createPool, describeConnectionFailure, isAway } from './database/connect.ts';
-import { migrate } from './database/migrate.ts';
+import { migrate, refuseForeign } from './database/migrate.ts';
 import { databaseUrlProblems } from './database/url.ts';
 import { Declarations } from './declarations.ts';
 import { codeOf, DefinitionError, UsageError } from './errors.ts';
@@ -109,8 +109,12 @@ export class Engine implements AsyncDisposable {
     return (await migrate(this.#options.connectionString, say)).applied;
   }
 
-  /** Registers all workflows or none; a changed one becomes a new version. Throws a DefinitionError with all problems of all. */
+  /**
+   * Registers all workflows or none; a changed one becomes a new version. Throws a DefinitionError with all problems of all,
+   * or a SchemaError when the database is newer than this checkout.
+   */
   async register(): Promise<{ workflow: string; version: number; isNew: boolean }[]> {
+    await refuseForeign(this.#pool);
     // In one order, so that two who register the same do not wait for one another in a circle.
     const workflows = (this.#options.workflows ?? []).toSorted((a, b) => (a.name < b.name ? -1 : 1));
     const problems: string[] = [];

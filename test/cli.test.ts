@@ -268,6 +268,25 @@ test('a database without Sluice is exit code 4, and says how to get it there; no
   assert.equal(rowCount, 0);
 });
 
+test('a database newer than the checkout is exit code 4 for every command that does work, and nothing is done', async () => {
+  await using newer = await createDatabase();
+  await newer.pool.query(
+    `insert into graphile_migrate.migrations (hash, filename) values ('sha1:later', '999999.sql')`,
+  );
+  const commands = [['migrate'], ['runner'], ['inbox', 'samples'], ['start-run', 'po_demo'], ['demo']];
+
+  for (const args of commands) {
+    const { code, stderr } = await command(args, { url: newer.url, folder: folder.path });
+
+    assert.equal(code, 4, stderr);
+    assert.equal(
+      stderr,
+      'This database is newer than this checkout: it has run 999999.sql. Update the checkout.\n',
+    );
+  }
+  assert.equal((await newer.pool.query('select from sluice.workflows')).rowCount, 0);
+});
+
 test('an option that npm kept for itself is exit code 2, and nothing is done without it', async () => {
   const { code, stderr } = await command(['rerun', '1'], {
     url: db.url,

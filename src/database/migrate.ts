@@ -30,7 +30,7 @@ export async function migrate(
   say: (line: string) => void = () => {},
   project: string = CHECKOUT,
 ): Promise<{ applied: string[] }> {
-  const committed = await readCommitted(join(project, 'migrations', 'committed'));
+  const committed = await readCommitted(project);
   const client = await openClient(url, { name: 'migrate' });
   try {
     if ((await missing(client, committed)).length === 0) return { applied: [] };
@@ -51,7 +51,13 @@ export async function migrate(
   }
 }
 
-async function readCommitted(folder: string): Promise<Migration[]> {
+/** Refuses a database that has run migrations which are not of this checkout. */
+export async function refuseForeign(db: pg.ClientBase | pg.Pool): Promise<void> {
+  await missing(db, await readCommitted(CHECKOUT));
+}
+
+async function readCommitted(project: string): Promise<Migration[]> {
+  const folder = join(project, 'migrations', 'committed');
   const files = (await readdir(folder)).filter((file) => /^\d+(-[-\w]*)?\.sql$/.test(file)).sort();
   return await Promise.all(
     files.map(async (file) => {
@@ -65,8 +71,8 @@ async function readCommitted(folder: string): Promise<Migration[]> {
 }
 
 /** Those the database has not seen. Refuses a database that has seen others. */
-async function missing(client: pg.Client, committed: readonly Migration[]): Promise<Migration[]> {
-  const applied = await appliedHashes(client);
+async function missing(db: pg.ClientBase | pg.Pool, committed: readonly Migration[]): Promise<Migration[]> {
+  const applied = await appliedHashes(db);
   for (const { file, number, hash } of committed) {
     const seen = applied.get(number);
     if (seen && seen !== hash) {
@@ -84,12 +90,12 @@ async function missing(client: pg.Client, committed: readonly Migration[]): Prom
   return committed.filter(({ number }) => !applied.has(number));
 }
 
-async function appliedHashes(client: pg.Client): Promise<Map<string, string>> {
-  const { rows: found } = await client.query(
+async function appliedHashes(db: pg.ClientBase | pg.Pool): Promise<Map<string, string>> {
+  const { rows: found } = await db.query(
     `select to_regclass('graphile_migrate.migrations') is not null as found`,
   );
   if (!found[0].found) return new Map();
-  const { rows } = await client.query('select filename, hash from graphile_migrate.migrations');
+  const { rows } = await db.query('select filename, hash from graphile_migrate.migrations');
   return new Map(rows.map(({ filename, hash }) => [filename, hash]));
 }
 

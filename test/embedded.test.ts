@@ -239,6 +239,22 @@ test('a damaged cluster is reported and left alone', async () => {
   assert.equal((await home.start()).started, true);
 });
 
+test('a disk that is too small for a database is told in one line, and nothing is left on it', {
+  skip: !linux,
+}, async () => {
+  await using disk = createFolder();
+  const initdb = program(disk.path, 'initdb');
+  await mkdir(dirname(initdb), { recursive: true });
+  writeFileSync(initdb, '#!/bin/sh\necho ok; echo FATAL: No space left on device >&2; exit 1\n', {
+    mode: 0o755,
+  });
+
+  await assert.rejects(makeCluster(disk.path, disk.path, false), {
+    message: `The disk of ${disk.path} is full. Make room, or set SLUICE_DATA_DIR.`,
+  });
+  assert.deepEqual(await readdir(disk.path), ['bin']);
+});
+
 test('a server that does not start says why, in the words of its log', async () => {
   await home.start();
   await stopEmbedded(home.path);

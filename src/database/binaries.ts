@@ -17,7 +17,8 @@ import {
 import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
-import { DatabaseUnavailableError, messageOf } from '../errors.ts';
+import { DatabaseUnavailableError } from '../errors.ts';
+import { whyNot } from '../files.ts';
 import { type Account, canReach } from './account.ts';
 
 /** A PostgreSQL as npm unpacked it. */
@@ -83,8 +84,10 @@ export function usableBinaries(
   } catch (cause) {
     rmSync(draft, { recursive: true, force: true });
     if (!existsSync(copy)) {
-      const why = messageOf(cause);
-      throw new DatabaseUnavailableError(`Cannot copy the PostgreSQL binaries to ${copy}: ${why}`, { cause });
+      const why = whyNot(cause);
+      throw new DatabaseUnavailableError(`Cannot copy the PostgreSQL binaries to ${copy}: ${why}.`, {
+        cause,
+      });
     }
   }
   return copy;

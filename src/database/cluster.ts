@@ -129,12 +129,19 @@ export async function makeCluster(
     renameSync(draft, join(folder, 'cluster'));
   } catch (error) {
     rmSync(draft, { recursive: true, force: true });
-    if (!existsSync(join(folder, 'cluster'))) throw error;
+    if (!existsSync(join(folder, 'cluster'))) throw shortened(error, folder);
   }
   const cluster = findCluster(folder);
   if (!cluster)
     throw new DatabaseUnavailableError(`The database in ${folder} disappeared while it was made.`);
   return cluster;
+}
+
+/** Of a full disk initdb tells at the end of all that it has done. */
+function shortened(error: unknown, folder: string): unknown {
+  if (!/no space left on device/i.test(messageOf(error))) return error;
+  const message = `The disk of ${folder} is full. Make room, or set SLUICE_DATA_DIR.`;
+  return new DatabaseUnavailableError(message, { cause: error });
 }
 
 /** Replaced in one step, so that nobody reads half of it. */

@@ -213,7 +213,7 @@ create table sluice.runners (
   constraint runners_pkey PRIMARY KEY (id)
 ) with (fillfactor=50);
 CREATE INDEX runners_alive ON sluice.runners USING btree (id) WHERE (ended_at IS NULL);
-CREATE TRIGGER guard_ended_runner BEFORE UPDATE OF ended_at ON sluice.runners FOR EACH ROW WHEN (old.ended_at IS DISTINCT FROM new.ended_at) EXECUTE FUNCTION sluice.guard_ended_runner();
+CREATE TRIGGER guard_ended_runner BEFORE UPDATE OF id, ended_at ON sluice.runners FOR EACH ROW WHEN (old.ended_at IS DISTINCT FROM new.ended_at OR old.id <> new.id) EXECUTE FUNCTION sluice.guard_ended_runner();
 CREATE TRIGGER runners_stay_on_record BEFORE DELETE OR TRUNCATE ON sluice.runners FOR EACH STATEMENT EXECUTE FUNCTION sluice.refuse_to_forget();
 
 -- Purchase orders as they were read from mails. Nothing is corrected or computed.
@@ -331,7 +331,9 @@ declare
   c_failed    constant integer     := 4;
   c_ready     constant integer     := 8;
   c_ownerless constant integer     := 16;
-  v_follows   constant boolean     := pg_trigger_depth() > 1 and coalesce(current_setting('sluice.follows', true), '') = 'on';
+  -- At which depth triggers fire on what another one of these has written.
+  v_written   constant text        := coalesce(current_setting('sluice.follows', true), '');
+  v_follows   constant boolean     := v_written = pg_trigger_depth()::text;
   -- The runner in whose hop this happens, and how many tasks it has room for.
   v_hop       constant integer[]   := nullif(current_setting('sluice.hop', true), '');
   -- Marks have to be of this very moment.
@@ -382,7 +384,8 @@ begin
                      and after.started_at between v_since and greatest(v_until, before.ready_at)
                  end
                  and after.workflow_id = before.workflow_id and after.is_sink = before.is_sink
-                 and after.crashes between before.crashes and before.crashes + (before.runner_id is not null)::integer
+                 and after.crashes between before.crashes
+                                       and before.crashes + (before.runner_id is not null and (after.runner_id is null or after.state = 'FAILED'))::integer
                  and case when before.ready_at is not null then after.ready_at = before.ready_at
                           else after.ready_at is null or after.ready_at between v_since and v_until
                      end as legal,
@@ -402,9 +405,7 @@ begin
   elsif v_follows then
     return null;
   end if;
-  if not v_follows then
-    v_setting := set_config('sluice.follows', 'on', true);
-  end if;
+  v_setting := set_config('sluice.follows', (pg_trigger_depth() + 1)::text, true);
 
   if v_news & (c_parent | c_failed | c_ownerless) > 0 then
     perform from sluice.runs where runs.id in (select after.run_id from after) order by runs.id for no key update;
@@ -503,9 +504,7 @@ begin
                                                join sluice.runs on runs.id = after.run_id and runs.status <> 'RUNNING'
                                               where after.state = 'RUNNING' and after.runner_id is null));
   end if;
-  if not v_follows then
-    v_setting := set_config('sluice.follows', '', true);
-  end if;
+  v_setting := set_config('sluice.follows', v_written, true);
   return null;
 end;
 $function$;
@@ -739,7 +738,16 @@ begin
     return;
   end if;
 
-  -- A reference has to lead upstream. For each task, bits say which others do, by their numbers.
+  -- A reference has to lead upstream. Most lead to a parent.
+  if not exists (
+    select from jsonb_array_elements(p_tasks) as task
+     cross join lateral task_references(task) as reference(name)
+     where not coalesce(task -> 'after', '[]') ? reference.name
+  ) then
+    return;
+  end if;
+
+  -- For each task, bits say which others are upstream of it, by their numbers.
   v_numbers := (select jsonb_object_agg(task.value ->> 'name', v_order[task.position])
                   from jsonb_array_elements(p_tasks) with ordinality as task(value, position));
   for v_task in
@@ -754,7 +762,8 @@ begin
     return query
       select format('task "%s" refers to the output of "%s", which is not upstream of it; add it to "after"', v_task.value ->> 'name', reference.name)
         from task_references(v_task.value) as reference(name)
-       where coalesce(get_bit(v_upstream[v_task.number], (v_numbers ->> reference.name)::integer - 1), 0) = 0;
+       where reference.name is not null
+         and coalesce(get_bit(v_upstream[v_task.number], (v_numbers ->> reference.name)::integer - 1), 0) = 0;
   end loop;
 end;
 $function$;
@@ -1551,7 +1560,8 @@ declare
   v_broken constant text := sluice.broken_run_rule(new.status, new.waiting_for, new.key, new.finished_at, new.failed_task_no, new.reason);
 begin
   if v_broken is not null or new.status <> 'RUNNING'
-     or new.created_at not between least(transaction_timestamp(), statement_timestamp()) and clock_timestamp()
+     or new.created_at not between least(transaction_timestamp(), statement_timestamp(), clock_timestamp())
+                               and greatest(statement_timestamp(), clock_timestamp())
   then
     perform sluice.refuse_run(new.id, null, new.status, v_broken);
   end if;
@@ -1578,10 +1588,12 @@ CREATE OR REPLACE FUNCTION sluice.advance_runs()
  LANGUAGE plpgsql
 AS $function$
 declare
-  v_follows constant boolean     := pg_trigger_depth() > 1 and coalesce(current_setting('sluice.follows', true), '') = 'on';
-  -- Marks have to be of this very moment.
-  v_since   constant timestamptz := least(transaction_timestamp(), statement_timestamp());
-  v_until   constant timestamptz := clock_timestamp();
+  -- At which depth triggers fire on what another one of these has written.
+  v_written constant text        := coalesce(current_setting('sluice.follows', true), '');
+  v_follows constant boolean     := v_written = pg_trigger_depth()::text;
+  -- Marks have to be of this very moment. The clock may go back meanwhile.
+  v_since   constant timestamptz := least(transaction_timestamp(), statement_timestamp(), clock_timestamp());
+  v_until   constant timestamptz := greatest(statement_timestamp(), clock_timestamp());
   v_stopped boolean;
   v_setting text;
 begin
@@ -1598,7 +1610,8 @@ begin
                  and (v_follows or after.waiting_for = before.waiting_for and after.status in ('RUNNING', 'CANCELLED'))
                  and after.workflow_id = before.workflow_id and after.workflow = before.workflow
                  and after.input = before.input and after.key is not distinct from before.key and after.created_at = before.created_at
-                 and (after.finished_at is null or after.finished_at between v_since and v_until) as legal,
+                 and (after.finished_at is null
+                      or after.finished_at between greatest(v_since, least(before.created_at, v_until)) and v_until) as legal,
                  sluice.broken_run_rule(after.status, after.waiting_for, after.key, after.finished_at, after.failed_task_no, after.reason) as broken
             from before
             full join after on after.id = before.id
@@ -1612,9 +1625,7 @@ begin
         message = format('a run cannot be stopped in a transaction that is %s: it may not see all tasks', current_setting('transaction_isolation')),
         hint    = 'Do it in one that is read committed: begin isolation level read committed.';
     end if;
-    if not v_follows then
-      v_setting := set_config('sluice.follows', 'on', true);
-    end if;
+    v_setting := set_config('sluice.follows', (pg_trigger_depth() + 1)::text, true);
     update sluice.tasks
        set stopped = true
       from after
@@ -1623,9 +1634,7 @@ begin
        and tasks.state = 'READY';
     perform sluice.end_ownerless_tasks(array(select after.id from after where after.status in ('FAILED', 'CANCELLED')));
     notify run_stopped;
-    if not v_follows then
-      v_setting := set_config('sluice.follows', '', true);
-    end if;
+    v_setting := set_config('sluice.follows', v_written, true);
   end if;
   return null;
 end;
@@ -1674,6 +1683,7 @@ declare
   v_workflow workflows;
   v_new      bigint[];
   v_keyless  bigint[];
+  v_found    integer;
   v_clash    record;
 begin
   -- A hop that does not look and has no results: it sees to it that the runner is one, and stays one until we commit.
@@ -1727,6 +1737,8 @@ begin
            complete_input(v_workflow.name, v_workflow.input_schema, given.input),
            given.key
       from unnest(p_inputs, p_keys) with ordinality as given(input, key, position)
+     where given.key is null
+        or not exists (select from runs where runs.workflow = p_workflow and runs.key = given.key)
      -- By key, so that calls which share keys never wait for one another in a circle.
      order by given.key, given.position
         on conflict (workflow, key) where key is not null do nothing
@@ -1753,6 +1765,16 @@ begin
     return;
   end if;
 
+  -- Others may have started it in the very moment, and it may be gone again.
+  perform from runs where runs.workflow = p_workflow and runs.key = any (p_keys) order by runs.id for key share;
+  get diagnostics v_found = row_count;
+  if v_found < (select count(distinct key) from unnest(p_keys) as key) then
+    raise exception using
+      errcode = '40001',
+      message = format('a run of %s that had one of the keys was pruned meanwhile', p_workflow),
+      hint    = 'Nothing was started. Start again.';
+  end if;
+
   select given.key, runs.id into v_clash
     from unnest(p_inputs, p_keys) as given(input, key)
    cross join lateral (select * from runs where runs.workflow = p_workflow and runs.key = given.key offset 0) as runs
@@ -1771,8 +1793,9 @@ begin
   return query
     with given as (
       select key, position,
-             coalesce((select runs.id from runs where runs.workflow = p_workflow and runs.key = given.key),
-                      v_keyless[count(*) filter (where key is null) over (order by position)]) as id
+             case when key is null then v_keyless[count(*) filter (where key is null) over (order by position)]
+                  else (select runs.id from runs where runs.workflow = p_workflow and runs.key = given.key)
+             end as id
         from unnest(p_keys) with ordinality as given(key, position)
     )
     select given.id,
@@ -1843,7 +1866,10 @@ begin
         order by tasks.run_id, tasks.task_no
           for no key update of tasks;
       perform from runs
-        where runs.id in (select result.run_id from jsonb_to_recordset(p_results) as result(run_id bigint))
+        where runs.id in (select tasks.run_id
+                            from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer)
+                            join tasks on tasks.run_id = result.run_id and tasks.task_no = result.task_no and tasks.token = result.token
+                           where tasks.runner_id is not null and tasks.finished_at is null)
         order by runs.id
           for no key update;
     end if;
@@ -2034,7 +2060,7 @@ begin
     exception
       when lock_not_available then
         null;
-      when others then
+      when others or assert_failure then
         raise warning 'runner % cannot be taken over from: %', v_dead, sqlerrm;
     end;
     exit when lost_runners <> '{}' or clock_timestamp() > v_until;
@@ -2189,18 +2215,29 @@ begin
 end;
 $function$;
 
--- A runner ends once, and holds no task then. Raises WF001.
+-- A runner ends once, and holds no task then. Raises WF001, and WF011 unless the transaction is read committed.
 CREATE OR REPLACE FUNCTION sluice.guard_ended_runner()
  RETURNS trigger
  LANGUAGE plpgsql
  SET search_path TO 'sluice', 'pg_temp'
+ SET enable_seqscan TO 'off'
 AS $function$
 begin
-  if old.ended_at is not null or exists (select from open_tasks where open_tasks.runner_id = new.id) then
+  -- A hop holds its runner until what it has claimed is there to be seen; by an older snapshot it would not be.
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception using
+      errcode = 'WF011',
+      message = format('a runner cannot be ended in a transaction that is %s: it may not see all that it holds', current_setting('transaction_isolation')),
+      hint    = 'Do it in one that is read committed: begin isolation level read committed.';
+  end if;
+  perform from runners where runners.id = old.id for update;
+  if old.ended_at is not null or new.id <> old.id or exists (select from open_tasks where open_tasks.runner_id = old.id) then
     raise exception using
       errcode = 'WF001',
-      message = case when old.ended_at is null then format('runner %s cannot end, it holds tasks', new.id)
-                     else format('runner %s has ended', new.id) end,
+      message = case when old.ended_at is not null then format('runner %s has ended', old.id)
+                     when new.id <> old.id         then format('runner %s keeps its number', old.id)
+                     else                               format('runner %s cannot end, it holds tasks', old.id)
+                end,
       hint    = 'sluice.end_runner gives back what it holds, and ends it.';
   end if;
   return new;
@@ -2217,7 +2254,7 @@ BEGIN ATOMIC
    WHERE (jsonb_typeof(input_problems.p_input_schema) IS DISTINCT FROM 'object'::text)
  UNION ALL
   SELECT format('"%s" of its input schema is %s, it has to be %s'::text, field.name, (input_problems.p_input_schema -> field.name), field.rule) AS format
-    FROM ( VALUES ('properties'::text,'strict $."properties"?(@.type() != "object")'::jsonpath,'an object'::text), ('required'::text,'strict $."required"?(@.type() != "array" || exists (@[*]?(@.type() != "string")))'::jsonpath,'a list of names'::text)) field(name, broken, rule)
+    FROM ( VALUES ('type'::text,'strict $."type"?(@ != "object")'::jsonpath,'"object"'::text), ('properties'::text,'strict $."properties"?(@.type() != "object" || exists (@.*?(@.type() != "object" && @.type() != "boolean")))'::jsonpath,'an object of schemas'::text), ('required'::text,'strict $."required"?(@.type() != "array" || exists (@[*]?(@.type() != "string")))'::jsonpath,'a list of names'::text)) field(name, broken, rule)
    WHERE ((jsonb_typeof(input_problems.p_input_schema) = 'object'::text) AND jsonb_path_exists(input_problems.p_input_schema, field.broken, '{}'::jsonb, true));
 END;
 
@@ -2516,7 +2553,7 @@ create view v_throughput as
     count(*) FILTER (WHERE what = 'start'::text) AS runs_started,
     count(*) FILTER (WHERE what = 'RUNNING'::text) AS tasks_started,
     count(*) FILTER (WHERE what = 'SUCCESS'::text) AS succeeded, count(*) FILTER (WHERE what = 'FAILED'::text) AS failed,
-    round(count(*) FILTER (WHERE what = ANY (ARRAY['SUCCESS'::text, 'FAILED'::text]))::numeric / GREATEST(1::numeric, LEAST(60::numeric, EXTRACT(epoch FROM now() - date_trunc('minute'::text, max(at))))), 1) AS tasks_per_s
+    round(count(*) FILTER (WHERE what = ANY (ARRAY['SUCCESS'::text, 'FAILED'::text]))::numeric / GREATEST(1::numeric, LEAST(60::numeric, EXTRACT(epoch FROM clock_timestamp() - date_trunc('minute'::text, max(at))))), 1) AS tasks_per_s
    FROM ( SELECT transitions.at, transitions.to_state::text AS what
            FROM ( SELECT active_runs.id
                    FROM sluice.active_runs

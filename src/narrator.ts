@@ -102,7 +102,7 @@ export class Narrator {
 /** Who was skipped has put out nothing else; sluice.run_tasks says the same. */
 function skipNote(output: Json): string {
   const [[name, why] = [], ...others] = Object.entries(output ?? {});
-  return name === 'skipped' && others.length === 0 ? ` (skipped: ${why})` : '';
+  return name === 'skipped' && typeof why === 'string' && others.length === 0 ? ` (skipped: ${why})` : '';
 }
 
 function keyOf({ run_id, task_no, token }: Claim): string {

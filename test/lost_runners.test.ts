@@ -425,23 +425,38 @@ test('a transaction that has reported its task, and so holds the run, may lie id
   assert.deepEqual(rows, [{ idle_in_transaction_session_timeout: '5s' }]);
 });
 
-test('a beat is one, whatever keeps it from taking a dead runner over', async () => {
-  await using scene = await running({ a: [] });
-  await scene.take('a');
-  await using beating = await scene.transaction();
-  const alive = await registerRunner();
-  await serverIsUpForAWhile();
-  await beating.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = $runner`);
-  await beating.sql(
-    `create function broken() returns trigger language plpgsql as 'begin raise division_by_zero; end'`,
-  );
-  await beating.sql(
-    `create trigger broken before insert on sluice.attempts for each row execute function broken()`,
-  );
+for (const broken of ['raise division_by_zero', 'assert false']) {
+  test(`a beat is one, whatever keeps it from taking a dead runner over: ${broken}`, async () => {
+    await using scene = await running({ a: [] });
+    await scene.take('a');
+    await using beating = await scene.transaction();
+    const alive = await registerRunner();
+    await serverIsUpForAWhile();
+    await beating.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = $runner`);
+    await beating.sql(`create function broken() returns trigger language plpgsql as 'begin ${broken}; end'`);
+    await beating.sql(
+      `create trigger broken before insert on sluice.attempts for each row execute function broken()`,
+    );
 
-  const [beat] = await beating.sql(`select alive, lost_runners from sluice.beat(${alive})`);
+    const [beat] = await beating.sql(`select alive, lost_runners from sluice.beat(${alive})`);
 
-  assert.deepEqual(beat, { alive: true, lost_runners: [] });
+    assert.deepEqual(beat, { alive: true, lost_runners: [] });
+  });
+}
+
+test('a runner that claims at the moment cannot be ended beside that, nor by who may not see it', async () => {
+  await using scene = await running({ a: [], b: [] });
+  const end = `update sluice.runners set ended_at = clock_timestamp(), ending = 'stopped' where id = $runner`;
+  await using claiming = await scene.transaction();
+  await claiming.claim(1);
+
+  const ending = assert.rejects(scene.sql(end), { code: 'WF001' });
+  await scene.someoneWaitsForALock();
+  await claiming.commit();
+  await ending;
+  await using old = await scene.transaction();
+  await old.sql('set transaction isolation level repeatable read');
+  await assert.rejects(old.sql(`select sluice.end_runner($runner, 'stopped')`), { code: 'WF011' });
 });
 
 test('a runner ends once, holds nothing then, and stays on record', async () => {
@@ -453,6 +468,10 @@ test('a runner ends once, holds nothing then, and stays on record', async () => 
   await assert.rejects(end('now()'), {
     code: 'WF001',
     message: `runner ${scene.runner} cannot end, it holds tasks`,
+  });
+  await assert.rejects(scene.sql('update sluice.runners set id = default where id = $runner'), {
+    code: 'WF001',
+    message: `runner ${scene.runner} keeps its number`,
   });
   await assert.rejects(scene.sql('delete from sluice.runners'), { code: 'WF007' });
   await assert.rejects(scene.sql('truncate sluice.runners'), { code: 'WF007' });

@@ -267,7 +267,12 @@ test('1,000 tasks in a row may all refer to the first one', async () => {
 for (const [schema, problem] of [
   [5, 'its input schema is 5, it has to be a JSON object'],
   [null, 'its input schema is null, it has to be a JSON object'],
-  [{ properties: [] }, '"properties" of its input schema is [], it has to be an object'],
+  [{ type: 'string' }, '"type" of its input schema is "string", it has to be "object"'],
+  [{ properties: [] }, '"properties" of its input schema is [], it has to be an object of schemas'],
+  [
+    { properties: { a: 5 } },
+    '"properties" of its input schema is {"a": 5}, it has to be an object of schemas',
+  ],
   [{ required: 'email' }, '"required" of its input schema is "email", it has to be a list of names'],
   [{ required: [1] }, '"required" of its input schema is [1], it has to be a list of names'],
 ] as const) {

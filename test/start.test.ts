@@ -477,3 +477,16 @@ test('an engine says so when it cannot read what a workflow asks of inputs', asy
       /^BAD_SCHEMA the schema of declared_\d+'s inputs cannot be read: Unsupported type: strin. Nothing was started/,
   });
 });
+
+test('a start with a used key does not wait for who is ending its run', async () => {
+  const workflow = await draw({ a: [] });
+  const run = await start(workflow, {}, 'used');
+  const holder = await pool.connect();
+  await holder.query('begin');
+  await holder.query('select sluice.cancel_run($1)', [run]);
+
+  assert.equal(await start(workflow, {}, 'used'), run);
+
+  await holder.query('rollback');
+  holder.release();
+});

@@ -492,6 +492,15 @@ test('a run ends at the time at which it does, also by hand', async () => {
   for (const at of [`now() - interval '1 h'`, `now() + interval '1 h'`, `'infinity'`])
     await assert.rejects(cancel(at), { code: 'WF001' }, at);
   await cancel('clock_timestamp()');
+
+  await using starting = await scene.transaction();
+  const [{ id }] = await starting.sql('select sluice.start_run($1) as id', [scene.workflow]);
+  await assert.rejects(
+    starting.sql(
+      `update sluice.runs set status = 'CANCELLED', reason = 'x', finished_at = now() where id = ${id}`,
+    ),
+    { code: 'WF001' },
+  );
 });
 
 test('a run begins at the time at which it does', async () => {
@@ -516,10 +525,13 @@ test('only who takes a task from its runner counts a crash', async () => {
     scene.sql(`${become('RUNNING')}, crashes = 4 where run_id = $run and task_no = ${scene.number('a')}`),
     { code: 'WF001' },
   );
-  await assert.rejects(
-    scene.sql(`${become('SUCCESS')}, crashes = -7 where run_id = $run and task_no = ${scene.number('b')}`),
-    { code: 'WF001' },
-  );
+  for (const crashes of [-7, 1])
+    await assert.rejects(
+      scene.sql(
+        `${become('SUCCESS')}, crashes = ${crashes} where run_id = $run and task_no = ${scene.number('b')}`,
+      ),
+      { code: 'WF001' },
+    );
 });
 
 test('what somebody’s own trigger writes is judged as if it were written by hand', async () => {
@@ -545,4 +557,41 @@ test('what somebody’s own trigger writes is judged as if it were written by ha
   client.release();
 
   assert.equal(await scene.status(), 'CANCELLED');
+});
+
+test('what somebody’s own trigger on runs and tasks does in a hop is judged, and leads on, as if it were done by hand', async () => {
+  await using scene = await running({ a: [] });
+  await using other = await running({ a: [], b: ['a'] });
+  await other.take('a');
+  const client = await scene.db.pool.connect();
+  const own = async (statement: string) => {
+    await client.query(`
+      begin;
+      create function own_trigger() returns trigger language plpgsql as $$ begin ${statement}; return null; end $$;
+      create trigger own_trigger after update on sluice.runs for each row when (new.status = 'COMPLETED') execute function own_trigger()`);
+    const claimed = await client.query(
+      `select run_id, task_no, token from sluice.report_and_claim($1, '[]', 1)`,
+      [scene.runner],
+    );
+    await client.query('select from sluice.report_and_claim($1, $2, 0)', [
+      scene.runner,
+      JSON.stringify(claimed.rows.map((row) => ({ ...row, output: 1 }))),
+    ]);
+  };
+
+  await assert.rejects(
+    own(
+      `update sluice.tasks set state = 'READY', waiting_for = 0, ready_at = clock_timestamp() where run_id = ${other.run} and state = 'PENDING'`,
+    ),
+    { code: 'WF001' },
+  );
+  await client.query('rollback');
+  await own(
+    `update sluice.tasks set state = 'SUCCESS', output = '1', finished_at = clock_timestamp() where run_id = ${other.run} and state = 'RUNNING'`,
+  );
+  await client.query('drop trigger own_trigger on sluice.runs; drop function own_trigger; commit');
+  client.release();
+
+  assert.equal(await scene.status(), 'COMPLETED');
+  assert.equal(await other.states(), 'a SUCCESS, b READY');
 });

@@ -1,10 +1,10 @@
 --! Previous: sha1:97ec05de16ccae5566c311a262ee833ba0388722
---! Hash: sha1:92d268e9464eacd3e697519843108a5c7f4338ac
+--! Hash: sha1:28e69bb543e0388353a108c2f8defd18bf05e8a9
 --! Message: keys and pruning
 
 /*
  * A start with a key that is taken waits for nobody and loses nothing: the run that has the key cannot be pruned meanwhile, and
- * each key is looked up by itself, whatever is known of the tables.
+ * each key is looked up by itself, whatever is known of the tables. It is judged by the version of that run alone.
  */
 create or replace function sluice.start_runs(p_workflow text, p_inputs jsonb[], p_keys text[] default null, p_checked_for bigint default null,
                                   p_runner_id integer default null, p_slots integer default 0)
@@ -21,6 +21,7 @@ declare
   v_workflow workflows;
   v_new      bigint[];
   v_keyless  bigint[];
+  v_found    integer;
   v_clash    record;
 begin
   -- A hop that does not look and has no results: it sees to it that the runner is one, and stays one until we commit.
@@ -74,6 +75,8 @@ begin
            complete_input(v_workflow.name, v_workflow.input_schema, given.input),
            given.key
       from unnest(p_inputs, p_keys) with ordinality as given(input, key, position)
+     where given.key is null
+        or not exists (select from runs where runs.workflow = p_workflow and runs.key = given.key)
      -- By key, so that calls which share keys never wait for one another in a circle.
      order by given.key, given.position
         on conflict (workflow, key) where key is not null do nothing
@@ -100,6 +103,16 @@ begin
     return;
   end if;
 
+  -- Others may have started it in the very moment, and it may be gone again.
+  perform from runs where runs.workflow = p_workflow and runs.key = any (p_keys) order by runs.id for key share;
+  get diagnostics v_found = row_count;
+  if v_found < (select count(distinct key) from unnest(p_keys) as key) then
+    raise exception using
+      errcode = '40001',
+      message = format('a run of %s that had one of the keys was pruned meanwhile', p_workflow),
+      hint    = 'Nothing was started. Start again.';
+  end if;
+
   select given.key, runs.id into v_clash
     from unnest(p_inputs, p_keys) as given(input, key)
    cross join lateral (select * from runs where runs.workflow = p_workflow and runs.key = given.key offset 0) as runs
@@ -118,8 +131,9 @@ begin
   return query
     with given as (
       select key, position,
-             coalesce((select runs.id from runs where runs.workflow = p_workflow and runs.key = given.key),
-                      v_keyless[count(*) filter (where key is null) over (order by position)]) as id
+             case when key is null then v_keyless[count(*) filter (where key is null) over (order by position)]
+                  else (select runs.id from runs where runs.workflow = p_workflow and runs.key = given.key)
+             end as id
         from unnest(p_keys) with ordinality as given(key, position)
     )
     select given.id,

@@ -1,5 +1,5 @@
---! Previous: sha1:92d268e9464eacd3e697519843108a5c7f4338ac
---! Hash: sha1:b59bd608cde91445b863544b9983e9c9a2c02d19
+--! Previous: sha1:28e69bb543e0388353a108c2f8defd18bf05e8a9
+--! Hash: sha1:76aeebc0adf77ae075bc3072702da98565e62151
 --! Message: what hops and take-overs survive
 
 /*
@@ -55,7 +55,10 @@ begin
         order by tasks.run_id, tasks.task_no
           for no key update of tasks;
       perform from runs
-        where runs.id in (select result.run_id from jsonb_to_recordset(p_results) as result(run_id bigint))
+        where runs.id in (select tasks.run_id
+                            from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer)
+                            join tasks on tasks.run_id = result.run_id and tasks.task_no = result.task_no and tasks.token = result.token
+                           where tasks.runner_id is not null and tasks.finished_at is null)
         order by runs.id
           for no key update;
     end if;
@@ -316,7 +319,7 @@ begin
     exception
       when lock_not_available then
         null;
-      when others then
+      when others or assert_failure then
         raise warning 'runner % cannot be taken over from: %', v_dead, sqlerrm;
     end;
     exit when lost_runners <> '{}' or clock_timestamp() > v_until;
@@ -366,23 +369,34 @@ $$;
 create function sluice.guard_ended_runner() returns trigger
   language plpgsql
   set search_path = sluice, pg_temp
+  set enable_seqscan = off
 as $$
 begin
-  if old.ended_at is not null or exists (select from open_tasks where open_tasks.runner_id = new.id) then
+  -- A hop holds its runner until what it has claimed is there to be seen; by an older snapshot it would not be.
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted') then
+    raise exception using
+      errcode = 'WF011',
+      message = format('a runner cannot be ended in a transaction that is %s: it may not see all that it holds', current_setting('transaction_isolation')),
+      hint    = 'Do it in one that is read committed: begin isolation level read committed.';
+  end if;
+  perform from runners where runners.id = old.id for update;
+  if old.ended_at is not null or new.id <> old.id or exists (select from open_tasks where open_tasks.runner_id = old.id) then
     raise exception using
       errcode = 'WF001',
-      message = case when old.ended_at is null then format('runner %s cannot end, it holds tasks', new.id)
-                     else format('runner %s has ended', new.id) end,
+      message = case when old.ended_at is not null then format('runner %s has ended', old.id)
+                     when new.id <> old.id         then format('runner %s keeps its number', old.id)
+                     else                               format('runner %s cannot end, it holds tasks', old.id)
+                end,
       hint    = 'sluice.end_runner gives back what it holds, and ends it.';
   end if;
   return new;
 end;
 $$;
 
-comment on function sluice.guard_ended_runner() is 'A runner ends once, and holds no task then. Raises WF001.';
+comment on function sluice.guard_ended_runner() is 'A runner ends once, and holds no task then. Raises WF001, and WF011 unless the transaction is read committed.';
 
-create trigger guard_ended_runner before update of ended_at on sluice.runners
-  for each row when (old.ended_at is distinct from new.ended_at) execute function sluice.guard_ended_runner();
+create trigger guard_ended_runner before update of id, ended_at on sluice.runners
+  for each row when (old.ended_at is distinct from new.ended_at or old.id <> new.id) execute function sluice.guard_ended_runner();
 
 create trigger runners_stay_on_record before delete or truncate on sluice.runners
   for each statement execute function sluice.refuse_to_forget();

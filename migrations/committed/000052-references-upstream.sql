@@ -1,5 +1,5 @@
---! Previous: sha1:b59bd608cde91445b863544b9983e9c9a2c02d19
---! Hash: sha1:ab5ac006ccd88af88d2cda7dffbf9b8264bc42a5
+--! Previous: sha1:76aeebc0adf77ae075bc3072702da98565e62151
+--! Hash: sha1:3cfa95e953a2223825abef8bc15956ecfebf004d
 --! Message: references upstream
 
 /*
@@ -89,7 +89,16 @@ begin
     return;
   end if;
 
-  -- A reference has to lead upstream. For each task, bits say which others do, by their numbers.
+  -- A reference has to lead upstream. Most lead to a parent.
+  if not exists (
+    select from jsonb_array_elements(p_tasks) as task
+     cross join lateral task_references(task) as reference(name)
+     where not coalesce(task -> 'after', '[]') ? reference.name
+  ) then
+    return;
+  end if;
+
+  -- For each task, bits say which others are upstream of it, by their numbers.
   v_numbers := (select jsonb_object_agg(task.value ->> 'name', v_order[task.position])
                   from jsonb_array_elements(p_tasks) with ordinality as task(value, position));
   for v_task in
@@ -104,7 +113,8 @@ begin
     return query
       select format('task "%s" refers to the output of "%s", which is not upstream of it; add it to "after"', v_task.value ->> 'name', reference.name)
         from task_references(v_task.value) as reference(name)
-       where coalesce(get_bit(v_upstream[v_task.number], (v_numbers ->> reference.name)::integer - 1), 0) = 0;
+       where reference.name is not null
+         and coalesce(get_bit(v_upstream[v_task.number], (v_numbers ->> reference.name)::integer - 1), 0) = 0;
   end loop;
 end;
 $$;

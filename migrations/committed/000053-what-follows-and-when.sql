@@ -1,5 +1,5 @@
---! Previous: sha1:ab5ac006ccd88af88d2cda7dffbf9b8264bc42a5
---! Hash: sha1:a8efc506c825aca2eb52bf65433561ee2c43bd1d
+--! Previous: sha1:3cfa95e953a2223825abef8bc15956ecfebf004d
+--! Hash: sha1:b398dcc88e4ef59cbc9c9d8b3f5290879b6778f8
 --! Message: what follows and when
 
 /*
@@ -16,7 +16,9 @@ declare
   c_failed    constant integer     := 4;
   c_ready     constant integer     := 8;
   c_ownerless constant integer     := 16;
-  v_follows   constant boolean     := pg_trigger_depth() > 1 and coalesce(current_setting('sluice.follows', true), '') = 'on';
+  -- At which depth triggers fire on what another one of these has written.
+  v_written   constant text        := coalesce(current_setting('sluice.follows', true), '');
+  v_follows   constant boolean     := v_written = pg_trigger_depth()::text;
   -- The runner in whose hop this happens, and how many tasks it has room for.
   v_hop       constant integer[]   := nullif(current_setting('sluice.hop', true), '');
   -- Marks have to be of this very moment.
@@ -67,7 +69,8 @@ begin
                      and after.started_at between v_since and greatest(v_until, before.ready_at)
                  end
                  and after.workflow_id = before.workflow_id and after.is_sink = before.is_sink
-                 and after.crashes between before.crashes and before.crashes + (before.runner_id is not null)::integer
+                 and after.crashes between before.crashes
+                                       and before.crashes + (before.runner_id is not null and (after.runner_id is null or after.state = 'FAILED'))::integer
                  and case when before.ready_at is not null then after.ready_at = before.ready_at
                           else after.ready_at is null or after.ready_at between v_since and v_until
                      end as legal,
@@ -87,9 +90,7 @@ begin
   elsif v_follows then
     return null;
   end if;
-  if not v_follows then
-    v_setting := set_config('sluice.follows', 'on', true);
-  end if;
+  v_setting := set_config('sluice.follows', (pg_trigger_depth() + 1)::text, true);
 
   if v_news & (c_parent | c_failed | c_ownerless) > 0 then
     perform from sluice.runs where runs.id in (select after.run_id from after) order by runs.id for no key update;
@@ -188,9 +189,7 @@ begin
                                                join sluice.runs on runs.id = after.run_id and runs.status <> 'RUNNING'
                                               where after.state = 'RUNNING' and after.runner_id is null));
   end if;
-  if not v_follows then
-    v_setting := set_config('sluice.follows', '', true);
-  end if;
+  v_setting := set_config('sluice.follows', v_written, true);
   return null;
 end;
 $$;
@@ -199,10 +198,12 @@ create or replace function sluice.advance_runs() returns trigger
   language plpgsql volatile
 as $$
 declare
-  v_follows constant boolean     := pg_trigger_depth() > 1 and coalesce(current_setting('sluice.follows', true), '') = 'on';
-  -- Marks have to be of this very moment.
-  v_since   constant timestamptz := least(transaction_timestamp(), statement_timestamp());
-  v_until   constant timestamptz := clock_timestamp();
+  -- At which depth triggers fire on what another one of these has written.
+  v_written constant text        := coalesce(current_setting('sluice.follows', true), '');
+  v_follows constant boolean     := v_written = pg_trigger_depth()::text;
+  -- Marks have to be of this very moment. The clock may go back meanwhile.
+  v_since   constant timestamptz := least(transaction_timestamp(), statement_timestamp(), clock_timestamp());
+  v_until   constant timestamptz := greatest(statement_timestamp(), clock_timestamp());
   v_stopped boolean;
   v_setting text;
 begin
@@ -219,7 +220,8 @@ begin
                  and (v_follows or after.waiting_for = before.waiting_for and after.status in ('RUNNING', 'CANCELLED'))
                  and after.workflow_id = before.workflow_id and after.workflow = before.workflow
                  and after.input = before.input and after.key is not distinct from before.key and after.created_at = before.created_at
-                 and (after.finished_at is null or after.finished_at between v_since and v_until) as legal,
+                 and (after.finished_at is null
+                      or after.finished_at between greatest(v_since, least(before.created_at, v_until)) and v_until) as legal,
                  sluice.broken_run_rule(after.status, after.waiting_for, after.key, after.finished_at, after.failed_task_no, after.reason) as broken
             from before
             full join after on after.id = before.id
@@ -233,9 +235,7 @@ begin
         message = format('a run cannot be stopped in a transaction that is %s: it may not see all tasks', current_setting('transaction_isolation')),
         hint    = 'Do it in one that is read committed: begin isolation level read committed.';
     end if;
-    if not v_follows then
-      v_setting := set_config('sluice.follows', 'on', true);
-    end if;
+    v_setting := set_config('sluice.follows', (pg_trigger_depth() + 1)::text, true);
     update sluice.tasks
        set stopped = true
       from after
@@ -244,9 +244,7 @@ begin
        and tasks.state = 'READY';
     perform sluice.end_ownerless_tasks(array(select after.id from after where after.status in ('FAILED', 'CANCELLED')));
     notify run_stopped;
-    if not v_follows then
-      v_setting := set_config('sluice.follows', '', true);
-    end if;
+    v_setting := set_config('sluice.follows', v_written, true);
   end if;
   return null;
 end;
@@ -282,7 +280,8 @@ declare
   v_broken constant text := sluice.broken_run_rule(new.status, new.waiting_for, new.key, new.finished_at, new.failed_task_no, new.reason);
 begin
   if v_broken is not null or new.status <> 'RUNNING'
-     or new.created_at not between least(transaction_timestamp(), statement_timestamp()) and clock_timestamp()
+     or new.created_at not between least(transaction_timestamp(), statement_timestamp(), clock_timestamp())
+                               and greatest(statement_timestamp(), clock_timestamp())
   then
     perform sluice.refuse_run(new.id, null, new.status, v_broken);
   end if;

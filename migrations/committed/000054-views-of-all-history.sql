@@ -1,5 +1,5 @@
---! Previous: sha1:a8efc506c825aca2eb52bf65433561ee2c43bd1d
---! Hash: sha1:5899994a3262346e67f550a981bad51777231be6
+--! Previous: sha1:b398dcc88e4ef59cbc9c9d8b3f5290879b6778f8
+--! Hash: sha1:d0b0c42c99c604b846a5250e4dce7010f3f3b703
 --! Message: views of all history
 
 /*
@@ -36,7 +36,7 @@ select date_trunc('minute', event.at)::timestamp(0)       as minute,
        count(*) filter (where event.what = 'SUCCESS')     as succeeded,
        count(*) filter (where event.what = 'FAILED')      as failed,
        round(count(*) filter (where event.what in ('SUCCESS', 'FAILED'))
-             / greatest(1, least(60, extract(epoch from now() - date_trunc('minute', max(event.at))))), 1) as tasks_per_s
+             / greatest(1, least(60, extract(epoch from clock_timestamp() - date_trunc('minute', max(event.at))))), 1) as tasks_per_s
   from (
     select transitions.at, transitions.to_state::text as what
       from (select active_runs.id

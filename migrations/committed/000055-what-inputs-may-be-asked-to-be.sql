@@ -1,5 +1,5 @@
---! Previous: sha1:5899994a3262346e67f550a981bad51777231be6
---! Hash: sha1:089e9627048c961d83403970ae418163715c49b3
+--! Previous: sha1:d0b0c42c99c604b846a5250e4dce7010f3f3b703
+--! Hash: sha1:9fd0495facd8f140c1b6204e05a2fcfa3fb93dd2
 --! Message: what inputs may be asked to be
 
 /*
@@ -12,7 +12,8 @@ begin atomic
    where jsonb_typeof(p_input_schema) is distinct from 'object'
   union all
   select format('"%s" of its input schema is %s, it has to be %s', field.name, p_input_schema -> field.name, field.rule)
-    from (values ('properties', 'strict $.properties ? (@.type() != "object")'::jsonpath,                               'an object'),
+    from (values ('type',       'strict $.type ? (@ != "object")'::jsonpath,                                            '"object"'),
+                 ('properties', 'strict $.properties ? (@.type() != "object" || exists (@.* ? (@.type() != "object" && @.type() != "boolean")))', 'an object of schemas'),
                  ('required',   'strict $.required ? (@.type() != "array" || exists (@[*] ? (@.type() != "string")))', 'a list of names')) as field(name, broken, rule)
    where jsonb_typeof(p_input_schema) = 'object'
      and jsonb_path_exists(p_input_schema, field.broken, '{}', true);

@@ -67,11 +67,12 @@ test('labels and values that only a style keeps apart are apart, and words of se
   );
 });
 
-test('what is indented is not quoted', () => {
+test('what is indented is not quoted, but what has a border on one side is', () => {
   const html = `Hi,<blockquote style="margin: 0 0 0 40px; border: none; padding: 0px"><div>PO Number: A-100</div></blockquote>
-    <blockquote class="gmail_quote" style="border-left: 1px solid rgb(204,204,204)">PO Number: A-99</blockquote>`;
+    <blockquote class="gmail_quote" style="border-left: 1px solid rgb(204,204,204)">PO Number: A-99</blockquote>
+    <blockquote style="border:none;border-left:solid #CCCCCC 1.0pt">PO Number: A-98</blockquote>`;
 
-  assert.equal(htmlToText(html).text, 'Hi,\nPO Number: A-100\n\n> PO Number: A-99');
+  assert.equal(htmlToText(html).text, 'Hi,\nPO Number: A-100\n\n> PO Number: A-99\n\n> PO Number: A-98');
 });
 
 test('deeply nested HTML and endless tables are read in moments', async () => {

@@ -26,8 +26,9 @@ const NOT_SHOWN = [
   'del',
   '[style*="line-through"]',
 ];
-/** A quotation has a border; without one, mail programs only indent. */
+/** A quotation has a border; without one, mail programs only indent. Outlook sets none before it sets one. */
 const INDENTED = 'blockquote[style*="border:none"]';
+const QUOTED = `${INDENTED}[style*="border-"]`;
 /** Words that end where their markup does, and what begins right behind it: a style keeps them apart. */
 const TOUCHING =
   /(?<=[\p{Ll}:)#]|\p{L}\.)((?:<\/(?:span|b|strong|label|em|i|font)>)+)(?=(?:<(?:span|b|strong|label|em|i|font)\b[^<>]{0,500}>){0,9}[\p{Lu}\d\p{Sc}])/gu;
@@ -42,6 +43,7 @@ const OPTIONS: HtmlToTextOptions = {
       options: { uppercaseHeaderCells: false, maxColumnWidth: 200, colSpacing: 3 },
     },
     ...[...BLOCKS, INDENTED].map((selector) => ({ selector, format: 'block' })),
+    { selector: QUOTED, format: 'blockquote' },
     { selector: 'a', options: { ignoreHref: true } },
     { selector: 'img', format: 'skip' },
     { selector: 'title', format: 'skip' },

@@ -57,14 +57,17 @@ test('labels and values that only a style keeps apart are apart, and words of se
   const flex = '<div style="display: flex">';
   const html = `${flex}<span>PO No.</span><span>A-100</span></div>${flex}<b>Vendor</b>Foo Ltd</div>
     <p><label>Due Date</label><em><span style="float:right">2025-06-30</span></em></p>
-    <p><span>Ship To</span><span>Bar, 5 Qu</span><span>ay <span>R</span><span>d</span></span></p>`;
+    <p><span>Ship To</span><span>Bar, 5 Qu</span><span>ay <span>R</span><span>d</span></span></p>
+    <p>Payment terms: <b>Net</b>30 <i>pre</i>Pay</p>
+    <table><tr><td><bdi><span>kr</span>5,00</bdi></td></tr></table>`;
 
   const { fields } = extractOrder({ ...mail(htmlToText(html).text) });
 
   assert.deepEqual(
-    [fields.po_number, fields.vendor, fields.due_date, fields.ship_to],
-    ['A-100', 'Foo Ltd', '2025-06-30', 'Bar, 5 Quay Rd'],
+    [fields.po_number, fields.vendor, fields.due_date, fields.ship_to, fields.payment_terms],
+    ['A-100', 'Foo Ltd', '2025-06-30', 'Bar, 5 Quay Rd', 'Net30 prePay'],
   );
+  assert.match(htmlToText(html).text, /^kr5,00$/m);
 });
 
 test('what is indented is not quoted, but what has a border on one side is', () => {

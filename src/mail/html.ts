@@ -29,9 +29,13 @@ const NOT_SHOWN = [
 /** A quotation has a border; without one, mail programs only indent. Outlook sets none before it sets one. */
 const INDENTED = 'blockquote[style*="border:none"]';
 const QUOTED = `${INDENTED}[style*="border-"]`;
-/** Words that end where their markup does, and what begins right behind it: a style keeps them apart. */
-const TOUCHING =
-  /(?<=[\p{Ll}:)#]|\p{L}\.)((?:<\/(?:span|b|strong|label|em|i|font)>)+)(?=(?:<(?:span|b|strong|label|em|i|font)\b[^<>]{0,500}>){0,9}[\p{Lu}\d\p{Sc}])/gu;
+const INLINE = '(?:span|b|strong|label|em|i|font)';
+/** The words that a block begins with, up to the end of their markup, and what begins right behind it: a style keeps them apart. */
+const TOUCHING = new RegExp(
+  String.raw`(?<=<(?!\/?${INLINE}\b)[^<>]{1,500}>\s{0,99}(?:<${INLINE}\b[^<>]{0,500}>){1,9}(?:[^<>]{0,80}[:)#]|[^<>]{2,80}(?:\p{Ll}|\p{L}\.)))` +
+    String.raw`((?:<\/${INLINE}>){1,9})(?=(?:<${INLINE}\b[^<>]{0,500}>){0,9}[\p{Lu}\d\p{Sc}])`,
+  'gu',
+);
 const OPTIONS: HtmlToTextOptions = {
   wordwrap: false,
   baseElements: { selectors: [] }, // a mail may have text outside its body, and several bodies

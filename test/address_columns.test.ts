@@ -118,15 +118,20 @@ Payment terms: 2% 10, net 30. Discount is lost later.`);
 
 test('a line of an address may end with an abbreviation, but not be a sentence', () => {
   const abbreviated = read(
-    'PO # 12\nShip To:\nMill House\nFig Co.\nReceiving Dept.\n230 Larch Blvd.\nBoise, ID 83702',
+    'PO # 12\nShip To:\nMill Whse.\nFig Co.\nReceiving Dept.\n230 Larch Blvd.\nBoise, ID 83702',
   );
-  const sentence = read('PO # 12\nShip To: Fig Co., 230 Larch Ave\nUse the back door.');
+  const sentences = ['Use the back door.', 'Rgds.\nJane', 'Ship ASAP.\nJane Birch', 'Call Bob.'];
 
   assert.equal(
     abbreviated.fields.ship_to,
-    'Mill House, Fig Co., Receiving Dept., 230 Larch Blvd., Boise, ID 83702',
+    'Mill Whse., Fig Co., Receiving Dept., 230 Larch Blvd., Boise, ID 83702',
   );
-  assert.equal(sentence.fields.ship_to, 'Fig Co., 230 Larch Ave');
+  for (const sentence of sentences)
+    assert.equal(
+      read(`PO # 12\nShip To: Fig Co., 230 Larch Ave\n${sentence}`).fields.ship_to,
+      'Fig Co., 230 Larch Ave',
+      sentence,
+    );
 });
 
 test('an address goes on below how to reach somebody, if its postal code is still to come', () => {

@@ -25,8 +25,9 @@ export const SENTENCE = new RegExp(
 );
 /** Where a sentence may begin, or an abbreviation ends. */
 const FULL_STOP = /\.\s+(?=\p{Lu})/gu;
-/** "Blvd.", "Inc." */
-const ABBREVIATION = /(?<!\p{L})\p{Lu}\p{L}{0,3}\.$/u;
+/** "Blvd.", "Inc.", "D.C.", and not "Rgds." */
+const ABBREVIATION =
+  /(?<!\p{L})(?:\p{L}|apt|ave?|bhd|bldg|blvd|bros|co|corp|ct|dept|dr|hwy|inc|intl|jr|ln|ltd|mfg|no|pkwy|pl|pte|pty|pvt|rd|rm|sq|sr|st|ste|str|ter|whse)\.$/iu;
 /** "Priority: high", which begins something else, unless it is a part of an address. */
 const ENTRY = /^\p{L}[^:\d]{1,30}(?:\d{4})?:\s+\S/u;
 const OF_ADDRESS =

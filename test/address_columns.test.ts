@@ -160,7 +160,10 @@ test('terms go on in small letters below a long line, or indented, and with more
   );
   assert.equal(terms('Terms:\n30% deposit\n70% on delivery\n5 pallets'), '30% deposit, 70% on delivery');
   assert.equal(terms('Terms: 30% deposit,\n       70% on delivery'), '30% deposit, 70% on delivery');
+  assert.equal(terms('Terms:\n50% now\n50% on delivery\n5% of them may be blue'), '50% now, 50% on delivery');
+  assert.equal(terms('Terms: 2% 10, Net 60\n100% of the goods are checked'), '2% 10, Net 60');
   assert.equal(terms('Terms: Net 60\n5% discount on all items'), 'Net 60');
+  assert.equal(terms(`${long.slice(0, -4)}.\nlet us know`)?.slice(-8), 'invoice.');
   assert.equal(terms('Terms: Net 60\nship ups ground'), 'Net 60');
   assert.equal(terms('Terms: Net 60\n  please ship ups ground'), 'Net 60');
   assert.equal(terms(`${long}\nInvoices to our office`)?.slice(-2), '2%');

@@ -89,8 +89,8 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
 }
 
 /**
- * Terms that end their line, and what they go on with: other shares of the payment, and where the line was wrapped, what begins
- * with a small letter, indented or below a long line.
+ * Terms that end their line, and what they go on with: other shares of the payment, which make a whole, and where the line was
+ * wrapped within a sentence, what begins with a small letter, indented or below a long line.
  */
 function withMoreTerms(text: string, lines: readonly Labelled[], index: number): string {
   const [first, ...below] = lines.slice(index, index + 1 + TEXT_LINES);
@@ -99,14 +99,20 @@ function withMoreTerms(text: string, lines: readonly Labelled[], index: number):
     const above = (at === 0 ? first : below[at - 1])?.line.text ?? '';
     const isWrapped = /^\s{2}/.test(line.text) || above.length >= WRAPPED_AT;
     const goesOn =
-      (isWrapped && /^\s*\p{Ll}/u.test(line.text)) || (text.includes('%') && SHARE.test(line.text));
+      (isWrapped && /^\s*\p{Ll}/u.test(line.text) && !/[.!?]$/.test(above)) || SHARE.test(line.text);
     return !goesOn || labels.length > 0 || cellsOf(line.text).length !== 1 || OPENS.test(line.text);
   });
-  const more = end < 0 ? below : below.slice(0, end);
-  return more.reduce((terms, { line }) => {
-    const isNext = SHARE.test(line.text) && !/[,;]$/.test(terms);
-    return `${terms}${isNext ? ', ' : ' '}${line.text.trim()}`;
+  const more = (end < 0 ? below : below.slice(0, end)).map(({ line }) => line.text.trim());
+  const whole = more.findIndex((_, at) => percentIn([text, ...more.slice(0, at + 1)].join(' ')) === 100);
+  const another = more.findIndex((line, at) => at > whole && SHARE.test(line));
+  return more.slice(0, another < 0 ? undefined : another).reduce((terms, line) => {
+    const isNext = SHARE.test(line) && !/[,;]$/.test(terms);
+    return `${terms}${isNext ? ', ' : ' '}${line}`;
   }, text);
+}
+
+function percentIn(text: string): number {
+  return text.match(/\d{1,3}(?=\s?%)/g)?.reduce((sum, percent) => sum + Number(percent), 0) ?? 0;
 }
 
 /** What stands beside a date's label, unless it is the next column, and a day stands below; several are those of a table. */

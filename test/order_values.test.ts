@@ -465,12 +465,13 @@ test('a label may stand beside its translation, but not beside a label that says
 });
 
 test('what the next column says with a name of its own is no value, if the own value stands below', () => {
-  const terms = (...lines: string[]) =>
-    extractOrder(mail(['PO Number: 7', ...lines].join('\n'))).fields.payment_terms;
+  const fields = (...lines: string[]) => extractOrder(mail(['PO Number: 7', ...lines].join('\n'))).fields;
+  const terms = (...lines: string[]) => fields(...lines).payment_terms;
 
   assert.equal(terms('Payment Terms   Routing Status: Sent', 'Net 30'), 'Net 30');
   assert.equal(terms('Payment Terms   Instalments: two', 'Notes           none'), 'Instalments: two');
   assert.equal(terms('Payment Terms   Instalments: two'), 'Instalments: two');
+  assert.equal(fields('Vendor   Company: Foo Ltd', 'Leeds office').vendor, 'Company: Foo Ltd');
 });
 
 test('taxes on several lines are one if the printed total says so', () => {

@@ -78,7 +78,7 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
   // Above the name of a supplier, its number may stand.
   const fits = (text: string) => label.field !== 'vendor' || /\p{L}/u.test(text);
   // In the next column, another matter may have its name and value in one cell, with nothing below it.
-  const isOther = !label.colon && ENTRY.test(beside) && isCellAt(label.start, lines[index + 1]);
+  const isOther = !label.colon && isEntry(beside) && isCellAt(label.start, lines[index + 1]);
   const text =
     beside !== '' && fits(beside) && !isOther
       ? beside
@@ -213,7 +213,7 @@ function below(
     if (SENTENCE.test(text)) break;
     if (!isFirst && first.start === 0 && isFinished(parts, text)) break;
     // The next entry of a form, or of a list whose values stand beside their names.
-    if (ENTRY.test(text) && !OF_ADDRESS.test(text)) break;
+    if (isEntry(text)) break;
     if (beside !== '' && inColumn.length > 1 && first.start < label.valueStart - SLACK) break;
     parts.push(text);
     edge = first.start;
@@ -236,9 +236,14 @@ function upToNextColumn(cells: readonly Cell[], labels: readonly Found[], next?:
 /** What stands below a line, up to a blank one or a label, contacts aside. */
 function upToNextEntry(lines: readonly Labelled[], index: number): string[] {
   const following = lines.slice(index + 1, index + 1 + TEXT_LINES);
-  const isEntry = ({ line, labels }: Labelled) => labels.length > 0 && !CONTACT.test(line.text.trim());
-  const end = following.findIndex((next) => next.line.text === '' || isEntry(next));
+  const end = following.findIndex(
+    ({ line, labels }) => line.text === '' || (labels.length > 0 && !CONTACT.test(line.text.trim())),
+  );
   return following.slice(0, end < 0 ? undefined : end).map(({ line }) => line.text);
+}
+
+function isEntry(text: string): boolean {
+  return ENTRY.test(text) && !OF_ADDRESS.test(text);
 }
 
 /** Whether a line is a single cell that begins at a place. */

@@ -359,7 +359,13 @@ test('a plainer name counts before one that may say something else', () => {
     return [fields.due_date ?? fields.order_date ?? fields.vendor ?? fields.ship_to, ...warnings];
   };
 
-  for (const label of ['Desired delivery', 'Arrival date', 'Delivery requested'])
+  for (const label of [
+    'Desired delivery',
+    'Arrival date',
+    'Delivery requested',
+    'Date requested',
+    'Requested on',
+  ])
     assert.deepEqual(read(`${label}: 2025-06-01\nDelivery date: 2025-07-15`), ['2025-07-15'], label);
   for (const label of ['Date created', 'Purchase date'])
     assert.deepEqual(read(`${label}: 2025-06-01\nOrder date: 2025-07-15`), ['2025-07-15'], label);

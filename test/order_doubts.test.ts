@@ -350,6 +350,11 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nVendor: 100482\nDue Date: 2025-10-31',
     fields: { vendor: '100482' },
   },
+  'a total after a discount may still lack the tax': {
+    text: 'PO Number: A-1\nTotal after discount: $90.00\nTax: $9.00\nAmount due: $99.00',
+    fields: { total: '99.00' },
+    warnings: ['SEVERAL_VALUES total'],
+  },
   'the date of something else is not that of the order': {
     text: 'PO Number: A-1\nEvent date: 2025-07-19\nCancel by date: 2025-07-01',
     fields: { order_date: null, due_date: null },

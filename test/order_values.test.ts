@@ -468,6 +468,7 @@ test('a label may stand beside its translation, but not beside a label that says
   assert.equal(read('Ship To / Bill To: 1 Road, Leeds').ship_to, '1 Road, Leeds');
   assert.equal(read('Order / Quote No.: Q-1').po_number, null);
   assert.equal(read('Tax / Shipping: $7.00').tax, null);
+  assert.equal(read('Shipping / pallet: $7.00').shipping, null);
 });
 
 test('what the next column says with a name of its own is no value, if the own value stands below', () => {

@@ -1,3 +1,5 @@
+import { MEASURE } from './money.ts';
+
 /**
  * The words that introduce a value, and where in a line they count. A value reaches from its label to the next
  * label, to a column gap, or to the end of the line; that one rule reads natural and run-together layouts.
@@ -139,6 +141,9 @@ const ENDS_NET = new RegExp(
   'iu',
 );
 
+/** "/ unit" */
+const PER = new RegExp(String.raw`^\s?\/\s?${MEASURE}$`, 'i');
+
 /** No line of an order has more. */
 const MOST_LABELS = 40;
 
@@ -157,7 +162,8 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
     );
     const addendum = after?.groups?.addendum ?? '';
     const isInTwo = /^\s?\//.test(addendum);
-    if (isInTwo && all.some((other) => saysElse(other, first, addendum.length))) continue;
+    if (PER.test(addendum) || (isInTwo && all.some((other) => saysElse(other, first, addendum.length))))
+      continue;
     const colon = after?.groups?.colon !== undefined;
     const valueStart = first.end + (after?.[0].length ?? 0);
     const rest = line.slice(valueStart);

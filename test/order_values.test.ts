@@ -345,12 +345,13 @@ test('the day of an order may stand behind its number, if it is stated nowhere e
   for (const line of [
     'PO No. A-1 dt. 15-07-2025',
     'Purchase order A-1 / 15.07.2025',
-    'PO Number: A-1 dated July 15, 2025',
+    'PO Number: A-1 dated July 15, 2025.',
     'PO number/date: A-1 / 15.07.2025',
   ])
     assert.equal(read(line), '2025-07-15', line);
   assert.equal(read('Blanket PO: A-1 dated 2024-01-05\nDate: 2025-07-15'), '2025-07-15');
   assert.equal(read('PO Number: A-1 of 3'), null);
+  assert.equal(read('PO Number: A-1 - 15 July 2025 delivery'), null);
 });
 
 test('a plainer name counts before one that may say something else', () => {

@@ -1,5 +1,5 @@
 import { beginningOf } from '../json.ts';
-import { dateOrder, looksLikeDate, readDate } from './dates.ts';
+import { type DateReading, dateOrder, looksLikeDate, readDate } from './dates.ts';
 import { withAlignedCells, withPlainColumns, withSeparatedColumns } from './drawn_columns.ts';
 import { readDueColumn } from './due_column.ts';
 import { looksLikeHeading } from './headings.ts';
@@ -87,7 +87,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
     for (const found of labels) {
       if (isOfSignature(labelled, index, found)) continue;
       const { strong, qualified, outdated, label, addendum } = found;
-      for (const [field, raw, rank] of partsOf(found, valueText(labelled, index, found, readDay))) {
+      for (const [field, raw, rank] of partsOf(found, valueText(labelled, index, found, readDay), readDay)) {
         const value = readValue(field, raw, style, label);
         if (value)
           statements.push({
@@ -144,22 +144,20 @@ function isPriced(text: string, mark: Mark): boolean {
 }
 
 /** "4711 / 12.06.2025", "4711 dated 12 June 2025" */
-const NUMBER_AND_DATE = /^\S+(?:\s?[/-]\s|,?\s(?:dated?|dt|of)(?:\.|\b):?\s)(?<date>.*)/i;
+const NUMBER_AND_DATE = /^\S+(?:\s?[/-]\s|,?\s(?:dated?|dt|of)(?:\.|\b):?\s)(?<date>.*?)[.,;]?$/i;
 
-/** What a value is read as, and the rank of its label; behind the number of an order, its date may stand. */
+/** What a value is read as, and the rank of its label; behind the number of an order, its date may stand, and no more. */
 function partsOf(
   { field, label, rank }: Found,
   raw: string,
+  readDay: (day: string) => DateReading | null,
 ): readonly (readonly [field: LabelField, raw: string, rank: number])[] {
   if (field === null) return [];
   if (field !== 'po_number') return [[field, raw, rank]];
-  const date = /date$/i.test(label)
-    ? ([raw.replace(/^\S+[\s/]*/, ''), rank] as const)
-    : ([NUMBER_AND_DATE.exec(raw)?.groups?.date ?? '', ASIDE] as const);
-  return [
-    [field, raw, rank],
-    ['order_date', ...date],
-  ];
+  const number = [field, raw, rank] as const;
+  if (/date$/i.test(label)) return [number, ['order_date', raw.replace(/^\S+[\s/]*/, ''), rank]];
+  const date = NUMBER_AND_DATE.exec(raw)?.groups?.date ?? '';
+  return readDay(date)?.rest === '' ? [number, ['order_date', date, ASIDE]] : [number];
 }
 
 /** The currencies that the amounts of the order carry: that of its total if it says which, else those of its tables first. */

@@ -364,7 +364,7 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { order_date: '2025-06-02' },
   },
   'also where no other is named': {
-    text: 'PO Number: A-1\n\nSigned: ______\n\nDate: 2025-06-03',
+    text: 'PO Number: A-1\n\nSigned: ______\n\nDate: 2025-06-03\n\n\nDate / Signature: 2025-06-03',
     fields: { order_date: null },
   },
   'but below a word that only sounds like one it is': {

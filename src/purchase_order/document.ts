@@ -129,7 +129,7 @@ const OPENING: Partial<Record<LabelField, RegExp>> = {
 const ASIDE = 9;
 
 const SIGNED =
-  /^\W*(?:(?:approved|authori[sz]ed|signed|accepted)(?:\s(?:and accepted\s)?(?:by|for)(?!\p{L}))?|(?:\p{L}+['’]?s?\s)?signature)(?:\s?[:_(]|\s{2}|$|(?<=by|for)\s)/iu;
+  /^\W*(?:date\s?\/\s?)?(?:(?:approved|authori[sz]ed|signed|accepted)(?:\s(?:and accepted\s)?(?:by|for)(?!\p{L}))?|(?:\p{L}+['’]?s?\s)?signature)(?:\s?[:_(]|\s{2}|$|(?<=by|for)\s)/iu;
 
 /** Whether a date without another name is that of who signed, on its line or up to two lines above. */
 function isOfSignature(lines: readonly Labelled[], index: number, { field, label }: Found): boolean {

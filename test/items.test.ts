@@ -682,6 +682,10 @@ Qty: 5 Case | Price: $1.00 | Amount: $5.00 | Need By: 2025-06-16`;
   assert.deepEqual(read(beside), [...rows, '2025-06-16']);
   assert.deepEqual(read(below), [...rows, '2025-06-16']);
   assert.deepEqual(read(beside.replace('16\n', '17\n')), [...rows, '2025-06-17', 'SEVERAL_VALUES']);
+  const { tax, total } = extractOrder(
+    mail('PO Number: 7\nItem: Rod, Qty: 10, Price: $5.00, Tax: $4.00, Total: $54.00'),
+  ).fields;
+  assert.deepEqual([tax, total], ['4.00', '54.00']);
 });
 
 test('a title above each item is its description, if that is only known by a code', () => {

@@ -51,8 +51,8 @@ export function readBlocks(
     cells = [];
   };
   for (const line of lines) {
-    const found = cellsIn(line);
-    if (found.length === 0 && !pairsIn(line).every(([name]) => isAside(name))) close();
+    const found = cellsIn(line, mark);
+    if (found.length === 0 && !pairsIn(line).every((pair) => isAside(pair, mark))) close();
     for (const cell of found) {
       const row = cell.plainTotal ? readBlock([...cells, cell], mark) : null;
       const isSum = cell.plainTotal && !(row && productHolds(row));
@@ -109,25 +109,27 @@ function readBlock(cells: readonly Cell[], mark: Mark): Row | null {
 }
 
 /** The cells of a line; none when any of them is something else. */
-function cellsIn(line: Line): Cell[] {
+function cellsIn(line: Line, mark: Mark): Cell[] {
   const { item, description } = NUMBERED.exec(line.text)?.groups ?? {};
   if (item) {
     const cell = { text: item, column: 'item', line, plainTotal: false } as const;
     return description ? [cell, { ...cell, text: description.trim(), column: 'description' }] : [cell];
   }
-  const cells = pairsIn(line).flatMap(([name, text]) => {
-    const cell = {
+  const cells = pairsIn(line)
+    .filter((pair) => !isAside(pair, mark))
+    .map(([name, text]) => ({
+      column: nameOf(name),
       text: text.replace(/\s+/g, ' '),
       line,
       plainTotal: /^(?:total|net|gross|sum)$/i.test(name),
-    };
-    return isAside(name) ? [] : { ...cell, column: nameOf(name) };
-  });
+    }));
   return cells.every(({ column }) => column !== 'other') ? cells : [];
 }
 
+type Pair = readonly [name: string, text: string];
+
 /** The names of a line, each with what stands beside it. */
-function pairsIn({ text: line }: Line): (readonly [name: string, text: string])[] {
+function pairsIn({ text: line }: Line): Pair[] {
   const [name, value, more] = cellsOf(line).map(({ text }) => text);
   if (name && value && !more && !line.includes(':')) return [[name, value]];
   return line.split(NEXT_CELL).map((piece) => {
@@ -136,13 +138,13 @@ function pairsIn({ text: line }: Line): (readonly [name: string, text: string])[
   });
 }
 
-/** Whether something is said of a row that is none of its columns, such as when it is due. */
-function isAside(name: string): boolean {
-  return nameOf(name) === 'other' && isKnown(name);
+/** Whether something is said of a row that is none of its columns, such as when it is due; an amount may be that of the order. */
+function isAside([name, text]: Pair, mark: Mark): boolean {
+  return nameOf(name) === 'other' && isKnown(name) && !hasMoney(text, mark);
 }
 
-/** What a line says besides; amounts there are of its row alone. */
+/** What a line says besides. */
 function asidesIn(line: Line, mark: Mark): Line[] {
-  const asides = pairsIn(line).filter(([name, text]) => isAside(name) && !hasMoney(text, mark));
+  const asides = pairsIn(line).filter((pair) => isAside(pair, mark));
   return asides.map(([name, text]) => ({ number: line.number, text: `${name}: ${text}` }));
 }

@@ -442,6 +442,7 @@ test('a place, terms and a number are known under other names, too', () => {
     'Name of supplier',
   ])
     assert.equal(read(`${label}: Foo Ltd.`).vendor, 'Foo Ltd.', label);
+  assert.equal(read('Supplied by: 15 July 2025').vendor, null);
   for (const line of [
     'Order N°: 25-0417',
     'Ord. No.: 25-0417',

@@ -45,11 +45,10 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
     case 'discount':
     case 'total':
       return readMoney(field, raw, mark);
-    case 'payment_terms':
-      return readDate(raw, order)?.rest === '' ? null : { value: plainText(raw) };
     case 'currency':
       return readCurrency(raw);
     default: {
+      if (readDate(raw, order)?.rest === '') return null;
       const named = raw.replace(/^(?:company )?name:\s*/i, '');
       return { value: plainText(field === 'ship_to' ? placeIn(named, order) : named) };
     }

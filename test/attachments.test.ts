@@ -258,7 +258,7 @@ test('an attached text is read like a PDF, in whatever encoding; one that is no 
   assert.deepEqual([fields.po_number, fields.total], ['4711', '12.00']);
 });
 
-test('attached HTML is read like a PDF, and so many files of both are', async () => {
+test('attached HTML is read like a PDF, and keeps none from being read', async () => {
   const html = '<table><tr><td>PO Number</td><td>4711</td><td>Total</td><td>$12.00</td></tr></table>';
   const deep = `${'<div>'.repeat(300)}deep`;
   const { attachments, warnings } = await mails.given(
@@ -268,18 +268,19 @@ test('attached HTML is read like a PDF, and so many files of both are', async ()
       { type: 'text/html', content: html, name: 'order.html' },
       { type: 'application/octet-stream', content: Buffer.from(html), name: 'ORDER.HTM' },
       { type: 'text/html', content: deep, name: 'deep.html' },
-      ...[1, 2, 3].map((n) => ({ type: 'application/pdf', content: PDF, name: `${n}.pdf` })),
+      ...[4, 5, 6].map((n) => ({ type: 'text/html', content: '<br>', name: `ATT0000${n}.htm` })),
+      { type: 'application/pdf', content: PDF, name: 'order.pdf' },
     ]),
   );
 
   const order = 'PO Number   4711   Total   $12.00';
   assert.deepEqual(
     attachments.map(({ text, error }) => error?.code ?? text?.trim().split('\n')[0]),
-    [order, order, '', 'PO Number: 7', 'PO Number: 7', 'ATTACHMENT_TOO_MANY'],
+    [order, order, '', '', '', undefined, 'PO Number: 7'],
   );
   assert.deepEqual(
-    warnings.map(({ code }) => code),
-    ['HTML_CUT'],
+    warnings.map(({ message }) => message.split(': ')[1]),
+    ['it is too long or too deep', 'only 5 HTML files of an email are'],
   );
 });
 

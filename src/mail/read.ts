@@ -16,6 +16,7 @@ const TEXT_LINES = 5_000;
 const HEAD_LENGTH = 256 * 1024;
 const HEADERS = /^\s*(?:From .*\n)?(?:[^\s:]+[ \t]*:.*\n(?:[ \t].*\n)*)+(?:\n|$)/;
 const KNOWN_HEADER = /^(?:from|to|subject|date|received|return-path|message-id|content-\S+)[ \t]*:/im;
+/** So many PDFs are read, and so many HTML files: some programs put empty ones between the others. */
 const PARSED_COUNT = 5;
 const ATTACHMENT_COUNT = 100;
 /** What comes along with mails and holds no order: logos, voices, signatures, cards, appointments. */
@@ -184,7 +185,8 @@ async function readAttachments(
     warnings.push({ code: 'ATTACHMENTS_CUT', message });
   }
   const attachments: Attachment[] = [];
-  let parsed = 0;
+  let pdfs = 0;
+  let pages = 0;
   for (const [index, part] of parts.slice(0, ATTACHMENT_COUNT).entries()) {
     const name = cleanLine(part.name, 200);
     const listed = {
@@ -200,15 +202,12 @@ async function readAttachments(
       attachments.push({ ...listed, text: readable(part.text, what, warnings), error: null });
     } else if (!claimsToBePdf(part) && (part.type === 'text/plain' || /\.txt$/i.test(name ?? ''))) {
       attachments.push({ ...listed, ...readText(part.bytes, what, warnings) });
-    } else if (!claimsToBePdf(part) && !isHtml(part)) {
+    } else if (!claimsToBePdf(part) && !(isHtml(part) && pages < PARSED_COUNT)) {
       attachments.push({ ...listed, text: null, error: null });
       if (!DECORATION.test(part.type))
         warnings.push({ code: 'ATTACHMENT_NOT_READ', message: `${what} is not read: ${whyNotRead(part)}` });
-    } else if (parsed >= PARSED_COUNT) {
-      const message = `only ${PARSED_COUNT} PDFs and HTML files of an email are read`;
-      attachments.push({ ...listed, text: null, error: { code: 'ATTACHMENT_TOO_MANY', message } });
     } else if (!claimsToBePdf(part)) {
-      parsed += 1;
+      pages += 1;
       const { htmlToText } = await import('./html.ts');
       const asText = (html: string) => {
         const { text, isCut } = htmlToText(html);
@@ -220,8 +219,11 @@ async function readAttachments(
         return text;
       };
       attachments.push({ ...listed, ...readText(part.bytes, what, warnings, asText) });
+    } else if (pdfs >= PARSED_COUNT) {
+      const error = { code: 'PDF_TOO_MANY', message: `only ${PARSED_COUNT} PDFs of an email are read` };
+      attachments.push({ ...listed, text: null, error });
     } else {
-      parsed += 1;
+      pdfs += 1;
       const { text, error, note } = await readPdf(part.bytes, signal);
       if (note !== null) warnings.push({ code: 'TEXT_CUT', message: `${note} of ${what}` });
       attachments.push({ ...listed, text: text === null ? null : readable(text, what, warnings), error });
@@ -252,7 +254,9 @@ function readText(
   }
 }
 
-function whyNotRead({ name, type }: MimePart): string {
+function whyNotRead(part: MimePart): string {
+  const { name, type } = part;
+  if (isHtml(part)) return `only ${PARSED_COUNT} HTML files of an email are`;
   if (type === 'message/rfc822') return 'it is attached to an attached message; forward it alone';
   return /ms-tnef/i.test(type) || /^winmail\.dat$/i.test(name ?? '')
     ? 'Outlook has packed the real attachments into it; ask for the mail as HTML or plain text'

@@ -43,8 +43,8 @@ test('an amount that goes on is none: a magnitude, a mistyped digit, a range; an
     '$50,000ish',
     '$10,00O.00',
   ])
-    assert.equal(read(total), '', total);
-  assert.equal(read('$9,999.00-12,000.00'), '');
+    assert.equal(read(total), 'AMOUNT_UNREADABLE', total);
+  assert.equal(read('$9,999.00-12,000.00'), 'AMOUNT_UNREADABLE');
   assert.deepEqual(
     ['$9,999.00 - 12,000.00', '$6,000.00 x 2', '$10.00', '$10.00 MXN'].map(doubts),
     [1, 1, 0, 0],
@@ -166,7 +166,7 @@ test('what is no plain total is missing or in doubt, never another number', () =
   ];
 
   for (const text of [...none, '1/2', '$5k', '500%', 'five hundred', '9'.repeat(30), `$${'9'.repeat(30)}.00`])
-    assert.deepEqual(read(text), [null, ''], text);
+    assert.deepEqual(read(text), [null, 'AMOUNT_UNREADABLE'], text);
   for (const text of ['$1,000 or $2,000', '$5.00 / $6.00', '$1,000.00 - $2,000.00', '$ 12.345'])
     assert.equal(read(text)[1], 'VALUE_AMBIGUOUS', text);
   for (const text of ['1.200,-', '1.200,- EUR', '1,200/-'])
@@ -175,6 +175,18 @@ test('what is no plain total is missing or in doubt, never another number', () =
   assert.deepEqual(read('$１,２３４.５６'), ['1234.56', '']);
   assert.deepEqual(read('1 234,56 €'), ['1234.56', '']);
   assert.deepEqual(read('$119.00 (incl. $19.00 VAT)'), ['119.00', '']);
+});
+
+test('an amount that is stated and cannot be read is told', () => {
+  const read = (text: string) =>
+    extractOrder(mail(`PO Number: 1\n${text}`)).warnings.map(({ message }) => message);
+
+  for (const total of ['(100)', '1e9', 'NaN', '9'.repeat(30), '-5.00', 'five'])
+    assert.deepEqual(read(`Total: ${total}`), [`total "${total}" cannot be read`], total);
+  assert.deepEqual(read('Total: -$5.00\nGrand total: $5.00'), []);
+  assert.deepEqual(read('Tax: ($5.00)\nTotal: $5.00'), ['tax "($5.00)" cannot be read']);
+  for (const text of ['Total: TBD', 'Total:', 'Shipping: prepaid\nTax: 8%\nTotal: $5.00'])
+    assert.deepEqual(read(text), [], text);
 });
 
 test('what is no plain due date is missing or in doubt, never another day', () => {

@@ -1,17 +1,9 @@
 import { beginningOf } from '../json.ts';
-import { type DateReading, dateOrder, looksLikeDate, readDate } from './dates.ts';
+import { type DateReading, dateOrder, readDate } from './dates.ts';
 import { withAlignedCells, withPlainColumns, withSeparatedColumns } from './drawn_columns.ts';
 import { readDueColumn } from './due_column.ts';
 import { looksLikeHeading } from './headings.ts';
-import {
-  cellOf,
-  type DateField,
-  type Found,
-  findLabels,
-  isDateField,
-  isMoneyField,
-  type LabelField,
-} from './labels.ts';
+import { cellOf, type Found, findLabels, isDateField, isMoneyField, type LabelField } from './labels.ts';
 import { type Labelled, valueText } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Region } from './regions.ts';
@@ -19,7 +11,7 @@ import { hasMoney } from './rows.ts';
 import { withColons, withSumsApart } from './run_together.ts';
 import { withWholeHeadings } from './split_headings.ts';
 import { readTables, type Tables } from './tables.ts';
-import { isPlainly, readValue, type Value } from './values.ts';
+import { isPlainly, isUnreadable, readValue, type Value } from './values.ts';
 
 /** One value that a document states, and where. */
 export interface Statement extends Value {
@@ -33,6 +25,11 @@ export interface Statement extends Value {
   readonly raw: string;
 }
 
+interface Unreadable {
+  readonly field: LabelField;
+  readonly raw: string;
+}
+
 /** What one document says: the own message, one below it, or an attachment. */
 export interface Document {
   readonly source: string;
@@ -41,8 +38,8 @@ export interface Document {
   readonly tables: Tables;
   /** It names columns of items, or has several lines without a label that end with an amount, as those of items do. */
   readonly seemsToHaveItems: boolean;
-  /** Values written like dates that are no day of the calendar. */
-  readonly impossible: readonly { readonly field: DateField; readonly raw: string }[];
+  /** Days that are none of the calendar, and amounts that are none. */
+  readonly unreadable: readonly Unreadable[];
   readonly mark: Mark;
   /** Nothing tells whether a point or a comma is the decimal mark. */
   readonly markUncertain: boolean;
@@ -82,7 +79,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   });
 
   const statements: Statement[] = [];
-  const impossible: { field: DateField; raw: string }[] = [];
+  const unreadable: Unreadable[] = [];
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
       if (isOfSignature(labelled, index, found)) continue;
@@ -102,7 +99,8 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
             label,
             raw: beginningOf(raw, 200),
           });
-        else if (isDateField(field) && looksLikeDate(raw)) impossible.push({ field, raw: cellOf(raw) });
+        else if ((strong || isDateField(field)) && isUnreadable(field, cellOf(raw)))
+          unreadable.push({ field, raw: cellOf(raw) });
       }
     }
   }
@@ -116,7 +114,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
 
   const priced = outside.filter(({ text }) => labelsOf(text).length === 0 && isPriced(text, mark));
   const seemsToHaveItems = priced.length > 1 || outside.some((line) => looksLikeHeading(line.text));
-  return { source, text, statements, tables, seemsToHaveItems, impossible, mark, markUncertain: !certain };
+  return { source, text, statements, tables, seemsToHaveItems, unreadable, mark, markUncertain: !certain };
 }
 
 /** How a value plainly begins. */

@@ -2,7 +2,7 @@ import { shown } from '../mail/message.ts';
 import { chooseDocuments, contradict, type Mail, numberOf, pick, type Warn } from './choose.ts';
 import { DECIMAL, fromUnits, toUnits } from './decimal.ts';
 import { type Document, orderCurrencies, type Statement } from './document.ts';
-import { type LabelField, MONEY_FIELDS } from './labels.ts';
+import { isDateField, type LabelField, MONEY_FIELDS } from './labels.ts';
 import { amountsIn, asMoney, currenciesOfAll, currencyOf } from './money.ts';
 import {
   type Extraction,
@@ -203,13 +203,13 @@ function leftOut(mail: Mail, fields: OrderFields): OrderWarning[] {
 /** What is there but could not be read, and a mail that is no order. */
 function findGaps(documents: readonly Document[], fields: OrderFields): OrderWarning[] {
   const hasItems = fields.line_items.length > 0;
-  const gaps = documents.flatMap(({ source, impossible, tables, seemsToHaveItems }) => [
-    ...impossible
-      .filter(({ field }) => fields[field] === null)
+  const gaps = documents.flatMap(({ source, unreadable, tables, seemsToHaveItems }) => [
+    ...unreadable
+      .filter(({ field }) => field !== 'discount' && fields[field] === null)
       .map(({ field, raw }) => ({
-        code: 'DATE_IMPOSSIBLE',
+        code: isDateField(field) ? 'DATE_IMPOSSIBLE' : 'AMOUNT_UNREADABLE',
         field,
-        message: `${field} ${shown(raw)} is no day of the calendar`,
+        message: `${field} ${shown(raw)} ${isDateField(field) ? 'is no day of the calendar' : 'cannot be read'}`,
       })),
     ...((tables.used.size > 0 || (seemsToHaveItems && !hasItems)) &&
     tables.rows.length + tables.unread.length === 0

@@ -1,5 +1,5 @@
 import { beginningOf } from '../json.ts';
-import { type DateOrder, readDate } from './dates.ts';
+import { type DateOrder, looksLikeDate, readDate } from './dates.ts';
 import { toUnits } from './decimal.ts';
 import { isDateField, isMoneyField, type LabelField } from './labels.ts';
 import { type Amount, amountsIn, asMoney, CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
@@ -54,6 +54,20 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
     }
   }
 }
+
+/** Whether a text that is no value of a field is stated for one all the same: a day, a number, and anything for the total. */
+export function isUnreadable(field: LabelField, text: string): boolean {
+  if (isDateField(field)) return looksLikeDate(text);
+  if (NO_VALUE.test(text.trim())) return false;
+  return field === 'total'
+    ? /[\p{L}\p{N}]/u.test(text)
+    : isMoneyField(field) && NUMBER.test(text) && !isCode(field, text);
+}
+
+const NUMBER = new RegExp(
+  String.raw`^[\s(+-]*${CURRENCY}?[\s(+-]*\d[\d.,'’ ]*(?:e\d+)?\s?${CURRENCY}?\)?$`,
+  'i',
+);
 
 /** A currency by its code, or by a name that no two countries share. */
 function readCurrency(raw: string): Value | null {

@@ -167,10 +167,19 @@ test('what is no plain total is missing or in doubt, never another number', () =
 
   for (const text of [...none, '1/2', '$5k', '500%', 'five hundred', '9'.repeat(30), `$${'9'.repeat(30)}.00`])
     assert.deepEqual(read(text), [null, 'AMOUNT_UNREADABLE'], text);
-  for (const text of ['$1,000 or $2,000', '$5.00 / $6.00', '$1,000.00 - $2,000.00', '$ 12.345'])
+  for (const text of [
+    '-0',
+    '-$0.00',
+    '($0.00)',
+    '$1,000 or $2,000',
+    '$5.00 / $6.00',
+    '$1,000.00 - $2,000.00',
+    '$ 12.345',
+  ])
     assert.equal(read(text)[1], 'VALUE_AMBIGUOUS', text);
   for (const text of ['1.200,-', '1.200,- EUR', '1,200/-'])
     assert.deepEqual(read(text), ['1200.00', ''], text);
+  assert.deepEqual(read('$0.00 (0.00 EUR)'), ['0.00', '']);
   assert.deepEqual(read('１２３'), ['123.00', '']);
   assert.deepEqual(read('$１,２３４.５６'), ['1234.56', '']);
   assert.deepEqual(read('1 234,56 €'), ['1234.56', '']);

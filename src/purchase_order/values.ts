@@ -136,6 +136,8 @@ function readMoney(field: LabelField, raw: string, mark: Mark): Value | null {
     return field === 'discount' ? { value: asMoney(amount.value.slice(1)), currency } : null;
   const value = asMoney(amount.value);
   const others = amount.isMoney ? amounts : amountsIn(raw, mark);
+  if (field === 'total' && toUnits(value) === 0n && /^\D*[-(]\D*0/.test(own))
+    return { value, currency, doubt: 'it has a minus' };
   const isTaxed = (other: Amount) => field === 'tax' && toUnits(other.value) > toUnits(amount.value);
   const isDoubtful =
     GOES_ON.test(own) ||

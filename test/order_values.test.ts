@@ -248,6 +248,23 @@ test('what is ordered, how much and for when is no order number, in a subject or
   assert.equal(read('', 'Back order B-22 / PO 4711'), '4711');
 });
 
+test('underscores belong to a name, unless they plainly are marks of emphasis', () => {
+  const vendor = (line: string) => extractOrder(mail(`PO Number: 1\n${line}`)).fields.vendor;
+
+  for (const name of ['__proto__', '__Foo', 'Foo__', '_Foo_', 'Foo__Bar', '__defineGetter__', '_ __ Foo'])
+    assert.equal(vendor(`Vendor: ${name}`), name);
+  for (const line of [
+    'Vendor: ____Foo____',
+    'Vendor: ___ Foo ___',
+    '__Vendor:__ Foo',
+    '__Vendor__: Foo',
+    '__vendor__: Foo',
+    '__Vendor: Foo__',
+    '| __Vendor__ | Foo |',
+  ])
+    assert.equal(vendor(line), 'Foo', line);
+});
+
 test('an order number keeps every sign of it; with one that is in no number, it is doubted', () => {
   const read = (number: string) => {
     const { fields, warnings } = extractOrder(mail(`**Vendor:** Foo\n**PO Number:** ${number}`));

@@ -4,6 +4,10 @@ import type { Line } from './regions.ts';
 /** What stands for an empty cell between pipes. */
 export const EMPTY = '–';
 
+/** "__Total:__", "__PO-77__", and not "__proto__", which is a name. */
+const EMPHASIS =
+  /(?<![\p{L}\p{N}_])__(?!\p{Ll}[\p{L}\p{N}_]*__(?!\s?:))(?=[^\s_])(.{1,200}?)(?<=[^\s_])__(?![\p{L}\p{N}_])/gu;
+
 /** Columns however they are drawn: tabs, pipes and dot leaders become gaps, marks of emphasis go. */
 export function withPlainColumns(line: string): string {
   return line
@@ -12,7 +16,9 @@ export function withPlainColumns(line: string): string {
     .replace(/[\u2500-\u257f]/g, '-')
     .replace(/(?<=\|)[ ]*(?=\|)/g, ` ${EMPTY} `)
     .replace(/\t|\s*\|\s*|\s?\.{4,}\s?/g, '   ')
-    .replace(/(?<![\p{L}\p{N}])(?:\*\*|__)(?=\S)|(?<=\S)(?:\*\*|__)(?![\p{L}\p{N}])/gu, '')
+    .replace(/(?<![\p{L}\p{N}])\*\*(?=\S)|(?<=\S)\*\*(?![\p{L}\p{N}])/gu, '')
+    .replace(/(?<![\p{L}\p{N}_])_{3,}|(?<!_)_{3,}(?![\p{L}\p{N}_])/gu, '') // lines to write on
+    .replace(EMPHASIS, '$1')
     .replace(/(?<![\p{L}\p{N}*])\*(?=\S)([^*]{1,200})(?<=\S)\*(?![\p{L}\p{N}*])/gu, '$1')
     .trimEnd();
 }

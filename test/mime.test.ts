@@ -66,6 +66,23 @@ test('half characters from an encoded subject and an unknown character set do no
   assert.equal(text, 'body  text');
 });
 
+test('a character set that nobody knows is guessed, with a warning if that matters', async () => {
+  const read = async (charset: string, content: string, subject = 'Order') => {
+    const message = writeEml({ Subject: subject }, [
+      { type: `text/plain; charset=${charset}`, content: Buffer.from(content, 'latin1') },
+    ]);
+    const { text, warnings } = await mails.given('charset.eml', message);
+    return [text, ...warnings.map(({ message }) => message)];
+  };
+  const warning = 'some characters of the mail may be others: the character set "x-evil" is not known';
+
+  assert.deepEqual(await read('x-evil', 'M\xfcller'), ['Müller', warning]);
+  assert.deepEqual(await read('x-evil', 'Muller'), ['Muller']);
+  assert.deepEqual(await read('utf-8', 'Muller', '=?x-evil?Q?M=FCller?='), ['Muller', warning]);
+  assert.deepEqual(await read('ISO-8859-1', 'M\xfcller'), ['Müller']);
+  assert.deepEqual(await read('x-eucjp', '\xa4\xa2'), ['あ']);
+});
+
 test('floods of parts, lines and nesting are refused before they stop the runner', async () => {
   const multipart = 'Content-Type: multipart/mixed; boundary=b\n\n';
   const nested = Array.from(

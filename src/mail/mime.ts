@@ -1,4 +1,4 @@
-import PostalMime, { type Address, type Email } from 'postal-mime';
+import PostalMime, { type Address, decodeWords, type Email } from 'postal-mime';
 import { ConnectorError, messageOf } from '../errors.ts';
 import { hasTable, htmlToText } from './html.ts';
 import { type Notice, shown } from './message.ts';
@@ -45,6 +45,12 @@ export async function readMime(bytes: Uint8Array, source: string, isAttached = f
     warnings.push({ code: 'HTML_CUT', message: 'some of the HTML was left out: it is too long or too deep' });
   if (!hasEnd(email, raw))
     warnings.push({ code: 'MESSAGE_CUT', message: 'the end of the message is missing: it was cut off' });
+  const guessed = guessedCharset(email, raw);
+  if (guessed !== undefined)
+    warnings.push({
+      code: 'CHARACTERS_LOST',
+      message: `some characters of the mail may be others: the character set ${shown(guessed)} is not known`,
+    });
   const parts: MimePart[] = [];
   for (const { filename: name, mimeType, content } of email.attachments) {
     const own = typeof content === 'string' ? Buffer.from(content) : new Uint8Array(content);
@@ -95,6 +101,26 @@ function hasEnd({ headers }: Email, raw: string): boolean {
   const type = headers.find(({ key }) => key === 'content-type')?.value ?? '';
   const boundary = /^multipart\/.{0,500}?;\s*boundary=(?:"([^"]+)"|([^\s;"]+))/is.exec(type);
   return boundary === null || raw.includes(`--${boundary[1] ?? boundary[2]}--`);
+}
+
+/** A character set that the parser does not know, so that it has taken Windows-1252, where that matters. */
+function guessedCharset({ text = '', html = '', subject = '' }: Email, raw: string): string | undefined {
+  const isPlain = (part: string) => /^[\0-\x7f]*$/.test(part) || undoMisreading(part) !== part;
+  if ([text, html, subject].every(isPlain)) return undefined;
+  const names = new Set(Array.from(raw.matchAll(CHARSET), ([, name = '']) => name.toLowerCase()));
+  return [...names].slice(0, CHARSETS).find((name) => !isKnown(name));
+}
+
+const CHARSET = /(?:\bcharset\s{0,9}=\s{0,9}["']?|=\?(?=[^?\s]{1,40}\?[qb]\?))([\w.:-]{1,40})/gi;
+const CHARSETS = 100;
+
+function isKnown(charset: string): boolean {
+  try {
+    new TextDecoder(charset);
+    return true;
+  } catch {
+    return decodeWords(`=?${charset}?Q?=A4=FC?=`) !== '¤ü'; // names that the parser knows besides
+  }
 }
 
 /** The plain text, unless the HTML has what the plain text has not: a table, or most of the letters. */

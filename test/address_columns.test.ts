@@ -120,7 +120,13 @@ test('a line of an address may end with an abbreviation, but not be a sentence',
   const abbreviated = read(
     'PO # 12\nShip To:\nMill Whse.\nFig Co.\nReceiving Dept.\n230 Larch Blvd.\nBoise, ID 83702',
   );
-  const sentences = ['Use the back door.', 'Rgds.\nJane', 'Ship ASAP.\nJane Birch', 'Call Bob.'];
+  const sentences = [
+    'Use the back door.',
+    'Rgds.\nJane',
+    'Rgds,\nJane',
+    'Ship ASAP.\nJane Birch',
+    'Call Bob.',
+  ];
 
   assert.equal(
     abbreviated.fields.ship_to,

@@ -16,7 +16,7 @@ const SHARE = /^\s*\d{1,3}\s?%\s\p{L}/u;
 /** No mail program wraps a line that is shorter. */
 const WRAPPED_AT = 60;
 /** A greeting, a wish, or what is ordered. */
-const OPENING = String.raw`^\s*(?:(?:many )?thanks?|thank you|(?:(?:best|kind) )?regards|sincerely|cheers|yours|hello|hi|dear|please|we (?:need|require|want|will|would|are|have|can|expect)|qty|quantity)(?![\p{L}\p{N}-])`;
+const OPENING = String.raw`^\s*(?:(?:many )?thanks?|thank you|(?:(?:best|kind) )?(?:regards|rgds)|sincerely|cheers|yours|hello|hi|dear|please|we (?:need|require|want|will|would|are|have|can|expect)|qty|quantity)(?![\p{L}\p{N}-])`;
 const OPENS = new RegExp(OPENING, 'iu');
 /** What stands in a mail between its values: such a line, an item of a list, or six words and more up to a full stop. */
 export const SENTENCE = new RegExp(

@@ -28,31 +28,20 @@ const IDENTIFIER = /^(?=[^\s]*\d)[A-Z0-9][A-Z0-9._/-]{0,39}/i;
 export function readValue(field: LabelField, text: string, { mark, order }: Style, label = ''): Value | null {
   const raw = text.trim();
   if (raw === '' || NO_VALUE.test(raw)) return null;
-  switch (field) {
-    case 'po_number':
-      return readOrderNumber(raw, label);
-    case 'order_date':
-    case 'due_date': {
-      const date = readDate(raw, order);
-      if (!date) return null;
-      if (date.ambiguous) return { value: date.day, doubt: 'its numbers could also stand in another order' };
-      const other = datesIn(date.rest, order).find((day) => day !== date.day);
-      return { value: date.day, ...(other && { doubt: `another date follows, ${other}` }) };
-    }
-    case 'subtotal':
-    case 'tax':
-    case 'shipping':
-    case 'discount':
-    case 'total':
-      return readMoney(field, raw, mark);
-    case 'currency':
-      return readCurrency(raw);
-    default: {
-      if (readDate(raw, order)?.rest === '') return null;
-      const named = raw.replace(/^(?:company )?name:\s*/i, '');
-      return { value: plainText(field === 'ship_to' ? placeIn(named, order) : named) };
-    }
+  if (field === 'po_number') return readOrderNumber(raw, label);
+  if (isMoneyField(field)) return readMoney(field, raw, mark);
+  if (field === 'currency') return readCurrency(raw);
+  const date = readDate(raw, order);
+  if (!isDateField(field)) {
+    const named = raw.replace(/^(?:company )?name:\s*/i, '');
+    return date?.rest === ''
+      ? null
+      : { value: plainText(field === 'ship_to' ? placeIn(named, order) : named) };
   }
+  if (!date) return null;
+  if (date.ambiguous) return { value: date.day, doubt: 'its numbers could also stand in another order' };
+  const other = datesIn(date.rest, order).find((day) => day !== date.day);
+  return { value: date.day, ...(other && { doubt: `another date follows, ${other}` }) };
 }
 
 /** Whether a text that is no value of a field is stated for one all the same: a day, a number, and anything for the total. */

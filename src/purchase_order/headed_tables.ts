@@ -194,14 +194,8 @@ function readBelow(
   }
   const words = wordsIn(text, table);
   const isWrapped = words.length === 1 && /^\s{2}/.test(text) && !PRICE.test(text); // "grade 8.8"
-  if ((hasMoney(text, table.mark) && !isWrapped) || words.length > 2 || seemsToCount(text, table)) {
-    unread.push({ number, text });
-    used.set(number, '');
-    table.missed += 1;
-    return;
-  }
-
-  if (!hasPrices(table.columns) && STARTS_ROW.test(text)) {
+  const isPriced = hasMoney(text, table.mark) && !isWrapped;
+  if (isPriced || words.length > 2 || seemsToCount(text, table)) {
     unread.push({ number, text });
     used.set(number, '');
     table.missed += 1;
@@ -246,11 +240,12 @@ function wordsIn(text: string, { columns, starts }: Table): string[] {
   return cellsOf(text).flatMap((cell) => (cell.text === EMPTY || isUnit(cell) ? [] : cell.text));
 }
 
-/** Whether a line may say how many, in a table where no price tells a row: it is full, or has a number behind its first cell. */
+/** Whether a line may be a row where no price tells: it is full, has a number behind its first cell, or begins like one. */
 function seemsToCount(text: string, { columns, mark }: Table): boolean {
   const cells = cellsOf(text);
   const isNumber = ({ text }: Cell) => numberIn('quantity', text, mark) !== null;
-  return !hasPrices(columns) && (cells.length === columns.length || cells.slice(1).some(isNumber));
+  const isRow = cells.length === columns.length || cells.slice(1).some(isNumber) || STARTS_ROW.test(text);
+  return !hasPrices(columns) && isRow;
 }
 
 /** Whether a line may belong to the last row of a table, because each row before it went on on a second line. */

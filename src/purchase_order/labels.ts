@@ -35,8 +35,9 @@ const PRICED = String.raw`(?=[^\p{L}]{0,40}(?:[A-Z]{3})?[^\p{L}]{0,20}\d[.,]\d\d
 export const WITH = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|after)(?: of)?`;
 export const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|before|not ${WITH})(?: of)?`;
 
+export const RATE = String.raw`\d{1,2}(?:[.,]\d{1,3})?\s?%`;
 /** "20% VAT", "7% sales tax" */
-const LEVY = String.raw`(?:\d{1,2}(?:[.,]\d{1,3})?\s?% )?(?:(?:sales(?: (?:&|and) use)?|state|local|city|county) )?${TAX}`;
+const LEVY = `(?:${RATE} )?(?:(?:sales(?: (?:&|and) use)?|state|local|city|county) )?${TAX}`;
 const NEEDED = String.raw`(?:required|requested|req(?:\.|['’]?d)|need(?:ed)?)`;
 const AT_LAST = '(?:(?:no|not) later than|on or before)';
 const WHOLE = `(?:(?:grand|order) )?total(?: ${SUM})?,?`;
@@ -56,7 +57,7 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|(?:line )?items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: ${SUM})?,? ${BEFORE} ${LEVY}|total net(?: ${SUM})?|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}|${WHOLE} before discount`],
   ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
   ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total))?|s ?& ?h\\b`],
-  ['discount',      '(?:less )?(?:(?:trade|volume|order|total|wholesale|quantity|special|dealer) )?(?:\\d{1,2}(?:[.,]\\d{1,2})?\\s?% )?(?:(?:trade|volume|quantity) )?(?:discount|rebate)'],
+  ['discount',      `(?:less )?(?:(?:trade|volume|order|total|wholesale|quantity|special|dealer) )?(?:${RATE} )?(?:(?:trade|volume|quantity) )?(?:discount|rebate)`],
   ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:total )?amount payable|gross (?:amount|value)|total (?:due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:(?:grand )?total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, 'total after discount|(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
@@ -127,11 +128,11 @@ const TRANSLATION = String.raw`\s?\/\s?\p{L}[\p{L}.'’ ]{0,30}(?=\s*:)`;
 const AFTER = behindLabel(String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|${CODE}|${TRANSLATION}`);
 /** Only what is money has a rate: in "Terms 2% 10 Net 30" it is a part of the value. */
 const AFTER_MONEY = behindLabel(
-  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?(?:@|at(?=\s))?\s?\d{1,2}(?:[.,]\d{1,3})?\s?%|${CODE}|${TRANSLATION}`,
+  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?(?:@|at(?=\s))?\s?${RATE}|${CODE}|${TRANSLATION}`,
 );
 
 /** What may stand before the first label of a line: a bullet, a number, a rate. */
-const OPENING = /^[\s\p{P}\p{S}]*(?:[\da-z]{1,2}[.)]\s+)?(?:\d{1,2}(?:[.,]\d{1,3})?\s?%\s)?/iu;
+const OPENING = new RegExp(String.raw`^[\s\p{P}\p{S}]*(?:[\da-z]{1,2}[.)]\s+)?(?:${RATE}\s)?`, 'iu');
 const OUTDATED = /(?<!\p{L})(?:previous|original|old|prior|former|last)\b\W*$/iu;
 const BEHIND_WORD = /[\p{L}\p{N}]['’]?\s$|^\W*(?:\p{L}{2,4}\.\s){1,3}$/u;
 /** What a total says that does not contain the tax: beside its label, or behind its amount. */

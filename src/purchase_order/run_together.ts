@@ -1,5 +1,5 @@
 import { readHeading } from './headings.ts';
-import { candidates, isMoneyField, type LabelField, wordsOf } from './labels.ts';
+import { candidates, isMoneyField, type LabelField, RATE, wordsOf } from './labels.ts';
 import { CURRENCY } from './money.ts';
 import type { Line } from './regions.ts';
 
@@ -7,15 +7,15 @@ import type { Line } from './regions.ts';
  * What has lost its line ends, columns or colons on its way into a mail gets them back, where nothing else can be meant.
  */
 
-const RATE = String.raw`(?:\s?@?\s?\(?\d{1,2}(?:[.,]\d{1,3})?\s?%\)?)`;
+const AT_RATE = String.raw`(?:\s?@?\s?\(?${RATE}\)?)`;
 const MONEY = String.raw`(?:${CURRENCY}\s?\d[\d.,'’]*|\d[\d.,'’]*[.,]\d\d(?:\s?${CURRENCY})?)(?![\p{L}\p{N}])`;
 /** "$530.00 Tax 8.25% $43.73", "$530.00 / Tax $43.73" */
 const NEXT_SUM = new RegExp(
-  String.raw`(?<=${CURRENCY}\s?\d[\d.,'’]*|[.,]\d\d(?:\s?${CURRENCY})?)(?:[ ,;]{1,2}|\s[/–-]\s)(?=(?:${wordsOf(isMoneyField)})${RATE}?\s?:?\s?${MONEY})`,
+  String.raw`(?<=${CURRENCY}\s?\d[\d.,'’]*|[.,]\d\d(?:\s?${CURRENCY})?)(?:[ ,;]{1,2}|\s[/–-]\s)(?=(?:${wordsOf(isMoneyField)})${AT_RATE}?\s?:?\s?${MONEY})`,
   'giu',
 );
 /** "4711Vendor: Acme" */
-const LOST_END = new RegExp(String.raw`(?<=\d)(?=(?:${wordsOf(() => true)})${RATE}?\s?:)`, 'giu');
+const LOST_END = new RegExp(String.raw`(?<=\d)(?=(?:${wordsOf(() => true)})${AT_RATE}?\s?:)`, 'giu');
 
 /** Keeps sums apart that follow one another, and labels from the number right before them. */
 export function withSumsApart(line: string): string {

@@ -28,7 +28,8 @@ interface Token {
 /** The longest row, in words; no more of a line is looked at than so many rows could have. */
 const ROW_WORDS = 60;
 const LINE_WORDS = 2_000;
-const UNIT = new RegExp(String.raw`^(?:${MEASURE}|in|x|@|at)\.?$`, 'i');
+/** What may stand beside a number. */
+export const UNIT = new RegExp(String.raw`^(?:${MEASURE}|in|x|@|at)\.?$`, 'i');
 const PER_UNIT = /\s?(?:\/|per |@)\s?\p{L}{1,10}\.?$|\s(?:each|ea)\.?$/iu;
 /** "qty 400" */
 const NAME_BEFORE = /^q'?ty\b\.?:?\s/i;

@@ -1,9 +1,8 @@
 import type { Reading, Source } from './headed_tables.ts';
 import { CODE, cellsOf, type NumberColumn } from './headings.ts';
-import { type Mark, MEASURE } from './money.ts';
-import { isProven, numberIn, type Row } from './rows.ts';
+import type { Mark } from './money.ts';
+import { isProven, numberIn, type Row, UNIT } from './rows.ts';
 
-const UNIT = new RegExp(`^${MEASURE}\\.?$`, 'i');
 const MOST_CELLS = 8;
 
 /**

@@ -18,6 +18,9 @@ export interface DateReading {
   readonly rest: string;
 }
 
+/** Reads dates as a document writes them. */
+export type ReadDay = (text: string) => DateReading | null;
+
 /** "CW 15 / 11.04.2025" */
 const WEEK = String.raw`(?:(?:[ck]w|wk|week)\s?\d{1,2}\s?[/,(–-]\s?)?`;
 const LEAD = String.raw`^${WEEK}(?:(?:no later than|not later than|latest|on or before|before|by|on|until|day)\s+)?(?:(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?\.?,?\s+)?(?:the\s+)?`;

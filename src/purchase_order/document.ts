@@ -1,5 +1,5 @@
 import { beginningOf } from '../json.ts';
-import { type DateReading, dateOrder, readDate } from './dates.ts';
+import { dateOrder, type ReadDay, readDate } from './dates.ts';
 import { withAlignedCells, withPlainColumns, withSeparatedColumns } from './drawn_columns.ts';
 import { readDueColumn } from './due_column.ts';
 import { looksLikeHeading } from './headings.ts';
@@ -55,7 +55,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   const text = lines.map((line) => line.text).join('\n');
   const { mark, certain } = decimalMark(text);
   const style = { mark, order: dateOrder(text, sentOn) };
-  const readDay = (day: string) => readDate(day, style.order);
+  const readDay: ReadDay = (day) => readDate(day, style.order);
   const labelsOf = (line: string) => findLabels(line, (field, value) => isPlainly(field, value, style));
   const labelledAs = (line: string) => {
     // A row may stand before them on its line.
@@ -148,7 +148,7 @@ const NUMBER_AND_DATE = /^\S+(?:\s?[/-]\s|,?\s(?:dated?|dt|of)(?:\.|\b):?\s)(?<d
 function partsOf(
   { field, label, rank }: Found,
   raw: string,
-  readDay: (day: string) => DateReading | null,
+  readDay: ReadDay,
 ): readonly (readonly [field: LabelField, raw: string, rank: number])[] {
   if (field === null) return [];
   if (field !== 'po_number') return [[field, raw, rank]];

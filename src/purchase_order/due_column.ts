@@ -1,4 +1,4 @@
-import type { DateReading } from './dates.ts';
+import type { ReadDay } from './dates.ts';
 import { cellsOf, readHeading } from './headings.ts';
 import type { Line } from './regions.ts';
 
@@ -14,11 +14,7 @@ export interface DueColumn {
 }
 
 /** Where all rows of the item tables are due on one day, that is the order's; null if they differ, or one has none. */
-export function readDueColumn(
-  lines: readonly Line[],
-  rows: number,
-  readDay: (text: string) => DateReading | null,
-): DueColumn | null {
+export function readDueColumn(lines: readonly Line[], rows: number, readDay: ReadDay): DueColumn | null {
   const found: DueColumn[] = [];
   let label = '';
   let columns: readonly string[] = [];

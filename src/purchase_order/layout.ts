@@ -1,4 +1,4 @@
-import type { DateReading } from './dates.ts';
+import type { ReadDay } from './dates.ts';
 import { type Cell, cellsOf, looksLikeHeading, RULE, readHeading } from './headings.ts';
 import { cellOf, type Found, findLabels, isDateField, isMoneyField, type LabelField } from './labels.ts';
 import type { Line } from './regions.ts';
@@ -41,8 +41,6 @@ const COUNTRY =
   /^(?:u\.?s\.?(?:a\.?)?|united states(?: of america)?|u\.?k\.?|united kingdom|great britain|england|scotland|wales|northern ireland|canada|mexico)$/i;
 /** A value below its label may begin this much further left. */
 const SLACK = 2;
-
-type ReadDay = (text: string) => DateReading | null;
 
 /** The text of a value; an address and terms end where another matter begins. */
 export function valueText(lines: readonly Labelled[], index: number, label: Found, readDay: ReadDay): string {

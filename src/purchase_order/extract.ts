@@ -27,7 +27,7 @@ const TEXT_FIELDS = [
 ] as const;
 
 /**
- * Reads a purchase order from an email. A value comes from the message itself, else from an attached PDF, else
+ * Reads a purchase order from an email. A value comes from the message itself, else from an attachment, else
  * from a message below it; the order number also from the subject. What is not stated stays null: nothing is
  * guessed, summed up or corrected, but whatever is ambiguous or contradictory is said in the warnings.
  */

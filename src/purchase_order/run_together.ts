@@ -11,7 +11,7 @@ const AT_RATE = String.raw`(?:\s?@?\s?\(?${RATE}\)?)`;
 const MONEY = String.raw`(?:${CURRENCY}\s?\d[\d.,'’]*|\d[\d.,'’]*[.,]\d\d(?:\s?${CURRENCY})?)(?![\p{L}\p{N}])`;
 /** "$530.00 Tax 8.25% $43.73", "$530.00 / Tax $43.73" */
 const NEXT_SUM = new RegExp(
-  String.raw`(?<=${CURRENCY}\s?\d[\d.,'’]*|[.,]\d\d(?:\s?${CURRENCY})?)(?:[ ,;]{1,2}|\s[/–-]\s)(?=(?:${wordsOf(isMoneyField)})${AT_RATE}?\s?:?\s?${MONEY})`,
+  String.raw`(?<=${CURRENCY}\s?\d[\d.,'’]{0,20}|[.,]\d\d(?:\s?${CURRENCY})?)(?:[ ,;]{1,2}|\s[/–-]\s)(?=(?:${wordsOf(isMoneyField)})${AT_RATE}?\s?:?\s?${MONEY})`,
   'giu',
 );
 /** "4711Vendor: Acme" */

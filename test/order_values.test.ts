@@ -505,6 +505,8 @@ test('a label may stand beside its translation, but not beside a label that says
   assert.equal(read('Tax / Shipping   $7.00').shipping, null);
   assert.equal(read('Delivery Date / Fecha de Entrega: 2025-07-15').due_date, '2025-07-15');
   assert.equal(read('Freight / Flete: $600.00').shipping, '600.00');
+  assert.equal(read('Freight / Fracht (EUR): 600.00').shipping, '600.00');
+  assert.equal(read('PO Number / Bestell-Nr.: A-1').po_number, 'A-1');
   assert.equal(read('Ship To / Bill To: 1 Road, Leeds').ship_to, '1 Road, Leeds');
   assert.equal(read('Order / Quote No.: Q-1').po_number, null);
   assert.equal(read('Tax / Shipping: $7.00').tax, null);

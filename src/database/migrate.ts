@@ -12,8 +12,7 @@ interface Migration {
   /** As graphile-migrate records it: 000001.sql */
   readonly number: string;
   readonly hash: string;
-  /** What it creates where others may have something of that name: `schema sluice`, `public.v_tasks` */
-  readonly creates: readonly string[];
+  readonly path: string;
 }
 
 /** Session locks: ours, and the one that graphile-migrate gives up on at once when it is taken. */
@@ -59,15 +58,20 @@ export async function refuseForeign(db: pg.ClientBase | pg.Pool): Promise<void> 
 async function readCommitted(project: string): Promise<Migration[]> {
   const folder = join(project, 'migrations', 'committed');
   const files = (await readdir(folder)).filter((file) => /^\d+(-[-\w]*)?\.sql$/.test(file)).sort();
-  return await Promise.all(
-    files.map(async (file) => {
-      const sql = await readFile(join(folder, file), 'utf8');
-      const hash = sql.match(/^--! Hash: (\S+)$/m)?.[1] ?? '';
-      const created = sql.matchAll(/^create (?:table |view |(?=schema))(public\.\w+|schema \w+)/gm);
-      const creates = [...created].map(([, name = '']) => name);
-      return { file, number: file.replace(/^(\d+).*/, '$1.sql'), hash, creates };
-    }),
-  );
+  const migrations: Migration[] = [];
+  for (const file of files) {
+    const path = join(folder, file);
+    const hash = (await readFile(path, 'utf8')).match(/^--! Hash: (\S+)$/m)?.[1] ?? '';
+    migrations.push({ file, number: file.replace(/^(\d+).*/, '$1.sql'), hash, path });
+  }
+  return migrations;
+}
+
+/** What a migration creates where others may have something of that name: `schema sluice`, `public.v_tasks` */
+async function createdBy({ path }: Migration): Promise<string[]> {
+  const sql = await readFile(path, 'utf8');
+  const created = sql.matchAll(/^create (?:table |view |(?=schema))(public\.\w+|schema \w+)/gm);
+  return [...created].map(([, name = '']) => name);
 }
 
 /** Those the database has not seen. Refuses a database that has seen others. */
@@ -108,7 +112,7 @@ async function refuseTaken(client: pg.Client, committed: readonly Migration[]): 
              select 'public.' || relname from pg_class where relnamespace = to_regnamespace('public')) there
       where name = any($1)
       order by name`,
-    [committed.flatMap(({ creates }) => creates)],
+    [(await Promise.all(committed.map(createdBy))).flat()],
   );
   if (rows.length === 0) return;
   const taken = rows.map(

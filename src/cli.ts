@@ -16,6 +16,7 @@ import {
   SchemaError,
   UsageError,
 } from './errors.ts';
+import { whyNot } from './files.ts';
 import { loseOutput, Shell, say } from './shell.ts';
 import { printable, printableLines } from './terminal.ts';
 
@@ -97,7 +98,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (isLost || error.code === 'EIO') return;
   isLost = true;
   const isClosed = error.code === 'EPIPE';
-  if (!isClosed) say(`standard output cannot be written: ${error.message.replace(/^\w+: |, \w+$/g, '')}`);
+  if (!isClosed) say(`standard output cannot be written: ${whyNot(error)}`);
   // `runs | head -1` is no error.
   if (!loseOutput()) process.exit(isClosed ? 0 : 74);
   process.exitCode = isClosed ? 141 : 74;

@@ -881,15 +881,19 @@ test('a transaction that lies idle for 20 s is ended, and the attempt fails with
   assert.equal(await rowsOf(table), 0);
 });
 
-for (const [what, statements, code] of [
-  ['makes its transaction read-only', 'set local transaction_read_only = on', 'ERROR'],
+const limitsTransactions =
+  (await query(`select from pg_settings where name = 'transaction_timeout'`)).length > 0;
+
+for (const [what, statements, code, skip] of [
+  ['makes its transaction read-only', 'set local transaction_read_only = on', 'ERROR', false],
   [
     'takes longer than transaction_timeout allows',
     `set local transaction_timeout = '1 ms'; select pg_sleep(60)`,
     'TRANSACTION_TOO_LONG',
+    !limitsTransactions && 'PostgreSQL 17 is the first to have it',
   ],
 ] as const) {
-  test(`a task that ${what} has failed, each time`, async () => {
+  test(`a task that ${what} has failed, each time`, { skip }, async () => {
     const sets: Act = async (_, context) => {
       await (await context.transaction()).query(statements);
       return 'done';

@@ -15,7 +15,7 @@ export interface Workers {
 
 const WORKER = join(import.meta.dirname, 'worker.ts');
 /** As `npm run runner` has them. */
-const FLAGS = ['--max-semi-space-size=2'];
+const FLAGS = ['--max-semi-space-size=2', '--heap-growing-percent=50'];
 
 /** Runners in processes of their own, in a folder that connectors may use; they are ready when this resolves. */
 export async function startWorkers(

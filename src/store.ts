@@ -185,11 +185,23 @@ export async function giveBackOthers(
 }
 
 /** The result as it may be sent, whatever was thrown. */
-export function failure(claim: Claim, error: unknown): Result {
+export function failure(claim: Claim, thrown: unknown): Result {
   const { run_id, task_no, token } = claim;
+  const error = whatStopped(thrown) ?? thrown;
   const code = (error instanceof ConnectorError && storable(() => error.code)) || 'ERROR';
   const text = storable(() => messageOf(error));
   return { run_id, task_no, token, error: { code, message: text || 'it failed without a message' } };
+}
+
+/** Of one who was aborted, by what: Node's own functions throw that they were, and keep the reason as the cause. */
+function whatStopped(error: unknown): ConnectorError | undefined {
+  try {
+    if (!(error instanceof Error) || error.name !== 'AbortError') return undefined;
+    return error.cause instanceof ConnectorError ? error.cause : undefined;
+  } catch {
+    // An error whose properties cannot be read.
+    return undefined;
+  }
 }
 
 /** Text that `jsonb` takes; empty when it cannot be read. */

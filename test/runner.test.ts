@@ -576,6 +576,23 @@ test('cancelling a run aborts the signal of what runs, and how that ends is reco
   assert.equal(taskOf(details, 'next').state, 'PENDING');
 });
 
+test('of what Node aborted for it, a stopped task says why, and not only that it was aborted', async () => {
+  const started = event();
+  const waiting: Act = async (_, { signal }) => {
+    started.happens();
+    await once(new EventTarget(), 'never', { signal });
+  };
+  await using play = await stage({ waiting }, { waiting: {} });
+  const id = await play.start();
+  await started.happened;
+
+  await play.engine.cancelRun(id, 'Ada');
+  await until(async () => (await stateOf(id, 'waiting')) === 'FAILED', 'the task to end');
+
+  const { error } = taskOf(await play.engine.waitForRun(id), 'waiting');
+  assert.deepEqual(error, { code: 'RUN_STOPPED', message: `run ${id} has stopped` });
+});
+
 test('a failure aborts the signals of its siblings; one that ends well all the same is a SUCCESS', async () => {
   const started = event();
   const told = event();

@@ -135,7 +135,7 @@ export class Presence {
     try {
       const tasks = await session?.signOff();
       if (typeof tasks !== 'number') throw new Error('the database is not there');
-      log.info({ runner }, `runner ${runner} stopped${tasks ? `; ${tasks} tasks were given back` : ''}`);
+      log.info({ runner }, `runner ${runner} stopped${tasks ? `; tasks given back: ${tasks}` : ''}`);
     } catch (error) {
       const why = messageOf(error);
       log.warn({ runner }, `runner ${runner} could not sign off: ${why}; others take over what it ran`);

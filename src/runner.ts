@@ -391,7 +391,7 @@ export class Runner {
       const { given_back: tasks, held } = await giveBackOthers(lane, session.runnerId, this.#claims);
       this.#isLeftToGiveBack = held > 0;
       if (tasks > 0)
-        this.#options.log.info({ runner: session.runnerId, tasks }, `gave back ${tasks} interrupted tasks`);
+        this.#options.log.info({ runner: session.runnerId, tasks }, `interrupted tasks given back: ${tasks}`);
       return undefined;
     };
     await this.#carry(session, giveBack, { room: 0, look: undefined }, []);
@@ -415,10 +415,7 @@ export class Runner {
     const { names } = this.#slots;
     if (names.length > 0) {
       const some = names.slice(0, 5).join(', ') + (names.length > 5 ? ', …' : '');
-      log.info(
-        { tasks: names.length },
-        `stopping: waiting up to ${graceMs / 1000} s for ${names.length} running tasks (${some})`,
-      );
+      log.info({ tasks: names.length }, `stopping: waiting up to ${graceMs / 1000} s for what runs: ${some}`);
     }
     setTimeout(this.#giveUp, Math.min(graceMs, LONGEST_TIMEOUT_MS)).unref();
     this.#bell.ring();

@@ -178,5 +178,5 @@ function withoutTasks(log: Log): Log {
 function summary({ started, known, refused, completed, failed }: Tally): string {
   const files = started + known + refused;
   const ends = completed + failed > 0 ? ` ${completed} COMPLETED, ${failed} FAILED.` : '';
-  return `${files} files: ${started} started a run, ${known} known before, ${refused} left alone.${ends} See: npm run runs`;
+  return `${files} ${files === 1 ? 'file' : 'files'}: ${started} started a run, ${known} known before, ${refused} left alone.${ends} See: npm run runs`;
 }

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
 import { listening } from './support/listening.ts';
-import { fileDatabase, registerRunner, running } from './support/scene.ts';
+import { fileDatabase, lacksPostgres, registerRunner, running } from './support/scene.ts';
 
 const FAILURE = { error: { code: 'BROKEN', message: 'it broke' } };
 
@@ -30,7 +30,10 @@ test('two sessions that claim at the same moment never get the same task, and ne
   assert.deepEqual(await second.claim(9), ['c', 'd']);
 });
 
-test('neither a claim nor the end of a run changes anything that an index is about', async () => {
+// An older one writes the end of a run into an index, a BRIN.
+const skip = await lacksPostgres(16);
+
+test('neither a claim nor the end of a run changes anything that an index is about', { skip }, async () => {
   await using scene = await running({ a: [] });
   await using session = await scene.transaction();
   const hotUpdates = async (act: () => Promise<unknown>) => {

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { openClient } from '../src/database/connect.ts';
 import { type CommandOptions, command, type Spoken, startCommand, workFolder } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
 import { until } from './support/until.ts';
@@ -9,7 +10,11 @@ import { until } from './support/until.ts';
 const folder = workFolder();
 const db = await createDatabase();
 // As new as a database can be: the demo has to bring its own tables.
-await db.pool.query('drop schema sluice, graphile_migrate, public cascade; create schema public');
+const superuser = await openClient(db.superuserUrl);
+await superuser.query(
+  'drop schema sluice, graphile_migrate, public cascade; create schema public authorization sluice',
+);
+await superuser.end();
 after(async () => {
   folder[Symbol.dispose]();
   await db[Symbol.asyncDispose]();

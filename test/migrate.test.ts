@@ -176,6 +176,8 @@ test('who may not migrate is told which right is missing, and a member of the ow
     migrate(db.url.replace(/sluice:[^@]*@/, `${name}:secret@`), undefined, project.path);
   try {
     await superuser.query(`create role ${name} login password 'secret'`);
+    // As PostgreSQL 15 and newer make it.
+    await superuser.query('alter schema public owner to sluice; revoke create on schema public from public');
 
     await assert.rejects(
       migrateAsOther(),

@@ -11,7 +11,7 @@ import { createLog } from '../src/log.ts';
 import { input, output, run } from '../src/references.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage, taskOf } from './support/engine.ts';
-import { fileDatabase, lockTable, someoneWaitsForALock } from './support/scene.ts';
+import { fileDatabase, lacksPostgres, lockTable, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 
 const echo: Act = (given) => given;
@@ -898,16 +898,13 @@ test('a transaction that lies idle for 20 s is ended, and the attempt fails with
   assert.equal(await rowsOf(table), 0);
 });
 
-const limitsTransactions =
-  (await query(`select from pg_settings where name = 'transaction_timeout'`)).length > 0;
-
 for (const [what, statements, code, skip] of [
   ['makes its transaction read-only', 'set local transaction_read_only = on', 'ERROR', false],
   [
     'takes longer than transaction_timeout allows',
     `set local transaction_timeout = '1 ms'; select pg_sleep(60)`,
     'TRANSACTION_TOO_LONG',
-    !limitsTransactions && 'PostgreSQL 17 is the first to have it',
+    await lacksPostgres(17),
   ],
 ] as const) {
   test(`a task that ${what} has failed, each time`, { skip }, async () => {

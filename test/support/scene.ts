@@ -25,6 +25,13 @@ export function fileDatabase(): Promise<TestDatabase> {
 
 after(async () => (await database)?.[Symbol.asyncDispose]());
 
+/** Why a test is skipped that needs so new a Postgres; false where it is. */
+export async function lacksPostgres(major: number): Promise<string | false> {
+  const { pool } = await fileDatabase();
+  const { rows } = await pool.query(`select current_setting('server_version_num')::integer as version`);
+  return rows[0].version < major * 10_000 && `needs PostgreSQL ${major}`;
+}
+
 /** Registers a drawn graph under a name of its own; what its tasks do never matters. */
 export async function draw(graph: Graph, { retries = {} }: SceneOptions = {}): Promise<string> {
   const { pool } = await fileDatabase();

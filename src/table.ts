@@ -17,45 +17,79 @@ export interface TableStyle {
   readonly unicode: boolean;
 }
 
-/** On a terminal: aligned columns under titles. Into a pipe: tab-separated, no titles, no colour. */
+/** A column, where it stands, and how wide it is. */
+interface Place {
+  readonly index: number;
+  readonly title: string;
+  readonly shrinks: boolean;
+  width: number;
+}
+
+const GAP = '  ';
+/** What is cut shorter says nothing. */
+const LEAST = 8;
+
+/**
+ * On a terminal: aligned columns under titles; where it is too narrow for them, the last ones go on below, indented. Into
+ * a pipe: tab-separated, no titles, no colour.
+ */
 export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[], style: TableStyle): string {
   const { paint, isTerminal } = style;
   const cells = rows.map((row) => columns.map(({ value }) => printable(value(row))));
   if (!isTerminal) return cells.map((line) => `${line.join('\t')}\n`).join('');
-  const widths = fit(
-    columns,
-    columns.map(({ title }, index) =>
-      Math.max(title.length, ...cells.map((line) => width(line[index] ?? ''))),
-    ),
-    style.width,
-  );
-  const shown = (text: string, index: number, align?: 'left' | 'right') => {
-    const columns = widths[index] ?? 0;
-    return pad(cut(text, columns, glyphs(style).ellipsis), columns, align);
+  const places = columns.map(({ title, shrinks = false }, index) => {
+    const wide = Math.max(title.length, ...cells.map((line) => width(line[index] ?? '')));
+    return { index, title, shrinks, width: shrinks ? Math.min(wide, style.width) : wide };
+  });
+  const layout = broken(places, style.width);
+  const drawn = (texts: readonly string[], colourAt: (index: number) => Colour | undefined) => {
+    const lines = layout.map((line, at) => {
+      const shown = line.map(({ index, width }) => {
+        const text = cut(texts[index] ?? '', width, glyphs(style).ellipsis);
+        const colour = colourAt(index);
+        return pad(colour ? paint(text, colour) : text, width, columns[index]?.align);
+      });
+      return `${at > 0 ? GAP : ''}${shown.join(GAP)}`.trimEnd();
+    });
+    return `${lines.join('\n').trimEnd()}\n`;
   };
-  const titles = columns.map(({ title, align }, index) => paint(shown(title, index, align), 'dim'));
-  const lines = rows.map((row, at) =>
-    columns.map(({ align, colour }, index) => {
-      const chosen = colour?.(row);
-      const text = shown(cells[at]?.[index] ?? '', index, align);
-      return chosen ? paint(text, chosen) : text;
-    }),
+  const titles = drawn(
+    columns.map(({ title }) => title),
+    () => 'dim',
   );
-  return [titles, ...lines].map((line) => `${line.join('  ').trimEnd()}\n`).join('');
+  const lines = rows.map((row, at) => drawn(cells[at] ?? [], (index) => columns[index]?.colour?.(row)));
+  return [titles, ...lines].join('');
 }
 
-/** What is too wide is taken from the columns that shrink, the widest first; none gets narrower than its title. */
-function fit<Row>(columns: readonly Column<Row>[], widths: readonly number[], total: number): number[] {
-  const fitted = widths.map((wide, index) => (columns[index]?.shrinks ? Math.min(wide, total) : wide));
-  for (let excess = fitted.reduce((sum, one) => sum + one + 2, -2) - total; excess > 0; excess--) {
-    const slack = (index: number) => {
-      const { shrinks, title = '' } = columns[index] ?? {};
-      const wide = fitted[index] ?? 0;
-      return shrinks && wide > title.length ? wide : 0;
-    };
-    const widest = fitted.reduce((best, _, index) => (slack(index) >= slack(best) ? index : best), 0);
-    if (slack(widest) === 0) break;
-    fitted[widest] = (fitted[widest] ?? 0) - 1;
+/** The columns of each line: as many as there is room for, when all that shrink have given way. */
+function broken(places: readonly Place[], total: number): Place[][] {
+  const lines: Place[][] = [];
+  let room = -1;
+  for (const place of places) {
+    room -= leastOf(place) + GAP.length;
+    if (room < 0) {
+      room = total - leastOf(place) - (lines.length > 0 ? GAP.length : 0);
+      lines.push([]);
+    }
+    lines.at(-1)?.push(place);
+  }
+  return lines.map((line, at) => fit(line, at > 0 ? total - GAP.length : total));
+}
+
+/** What is too wide is taken from the columns that shrink, the widest first. */
+function fit(line: readonly Place[], total: number): Place[] {
+  const fitted = line.map((place) => ({ ...place }));
+  const sum = fitted.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length);
+  for (let excess = sum - total; excess > 0; excess--) {
+    const yielding = fitted.filter((place) => place.width > leastOf(place));
+    const most = Math.max(...yielding.map(({ width }) => width));
+    const widest = yielding.findLast(({ width }) => width === most);
+    if (!widest) break;
+    widest.width--;
   }
   return fitted;
+}
+
+function leastOf({ shrinks, title, width }: Place): number {
+  return shrinks ? Math.min(width, Math.max(title.length, LEAST)) : width;
 }

@@ -82,6 +82,31 @@ test('everything that happened is a line each', () => {
   );
 });
 
+test('where the terminal is narrow, a reason stands below its task; what is long is not said of each', () => {
+  const reason = 'the run stopped when read failed: there is no file "nope.txt". Check the path.';
+  const reasons: Reason[] = ['classify', 'pages'].map((name) => ({
+    task: name,
+    state: 'PENDING',
+    code: 'RUN_STOPPED',
+    reason,
+  }));
+
+  assert.equal(
+    whyScreen({ ...underWay, status: 'FAILED' }, reasons, { ...terminal, width: 40 }),
+    screen(`
+    run 42 of invoice-intake is FAILED. Not
+    run, or not to the end: 2 of 2 tasks.
+
+    classify  PENDING
+      the run stopped when read failed:
+      there is no file "nope.txt". Check the
+      path.
+    pages     PENDING
+      as the one above
+    `),
+  );
+});
+
 test('why is answered in whole sentences, broken where the terminal ends', () => {
   const reasons: Reason[] = [
     { task: 'read', state: 'SUCCESS', code: 'SUCCEEDED', reason: 'it has succeeded, in 395 ms' },

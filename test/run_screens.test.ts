@@ -70,10 +70,18 @@ test('no screen is wider than the terminal', () => {
       input: { long },
     },
   );
-  const narrow = { ...terminal, width: 50 };
 
-  for (const text of [runScreen(failed, narrow), runsScreen({ active: [], ended: [failed] }, narrow)])
-    for (const line of text.split('\n')) assert.ok(width(line) <= 50, `${width(line)}: ${line}`);
+  for (const columns of [80, 50, 40]) {
+    const narrow = { ...terminal, width: columns };
+    for (const text of [runScreen(failed, narrow), runsScreen({ active: [], ended: [failed] }, narrow)])
+      for (const line of text.split('\n')) assert.ok(width(line) <= columns, `${width(line)}: ${line}`);
+  }
+});
+
+test('where the terminal is narrow, who ran a task is left out, and not what came of it', () => {
+  const text = runScreen(underWay, { ...terminal, width: 50 });
+
+  assert.match(text, /totals +2 of 3 +2\.7 s {2}before: connect…$/m);
 });
 
 test('a run that was taken up from where it failed shows what it reused, skipped and did not run', () => {

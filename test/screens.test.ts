@@ -4,7 +4,7 @@ import type { WorkflowStatistics } from '../src/explain.ts';
 import type { RunSummary } from '../src/inspect.ts';
 import { graphScreen } from '../src/screens/graph.ts';
 import { runScreen } from '../src/screens/run.ts';
-import { runsScreen } from '../src/screens/runs.ts';
+import { liveRunsScreen, runsScreen } from '../src/screens/runs.ts';
 import { taskScreen } from '../src/screens/task.ts';
 import { workflowsScreen } from '../src/screens/workflows.ts';
 import { at, run, screen, task, terminal } from './support/screens.ts';
@@ -52,6 +52,42 @@ test('active runs come first, with their progress; then those that have ended', 
 
     Older ones: npm run runs -- --before 9
     `),
+  );
+});
+
+const failed = run([], {
+  status: 'FAILED',
+  finished_at: at(2_000),
+  succeeded: 3,
+  total: 4,
+  subject: 'mails/order.txt, PO-1',
+  failed_task: 'post',
+  reason: 'connection refused by 127.0.0.1:1025',
+});
+
+test('where the terminal is too narrow for a table, its last columns go on below', () => {
+  const fine: RunSummary = { ...failed, id: '41', status: 'COMPLETED', failed_task: null, reason: null };
+
+  assert.equal(
+    runsScreen({ active: [], ended: [failed, fine] }, { ...terminal, width: 44 }),
+    screen(`
+    RUN  WORKFLOW     STATUS     TASKS  STARTED
+       TOOK  SUBJECT            NOTE
+     42  invoice-in…  FAILED       3/4  20:05:00
+      2.0 s  mails/order.txt,…  post: connectio…
+     41  invoice-in…  COMPLETED    3/4  20:05:00
+      2.0 s  mails/order.txt,…
+    `),
+  );
+});
+
+test('what is watched is never longer than the terminal: of those that have ended, the oldest are left out', () => {
+  const ended = ['42', '41', '40', '39'].map((id) => ({ ...failed, id }));
+  const low = { ...terminal, width: 44, height: 6 };
+
+  assert.equal(
+    liveRunsScreen({ active: [], ended }, low),
+    runsScreen({ active: [], ended: ended.slice(0, 2) }, low),
   );
 });
 

@@ -4,7 +4,7 @@ import type { RunOverview, RunSummary } from '../inspect.ts';
 import { LiveScreen } from '../live.ts';
 import { eventsScreen } from '../screens/events.ts';
 import { liveScreen, runScreen } from '../screens/run.ts';
-import { type RunsPage, runsScreen } from '../screens/runs.ts';
+import { liveRunsScreen, type RunsPage, runsScreen } from '../screens/runs.ts';
 import { exitCodeOf, INTERRUPTED, noSuchRun, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
 import { printable, printableJson } from '../terminal.ts';
 
@@ -148,7 +148,7 @@ async function redrawRuns(shell: Shell, engine: Engine, signal: AbortSignal): Pr
   const draw = () => {
     const display = shell.display();
     const footer = display.paint(trouble ?? 'Ctrl-C stops watching.', trouble ? 'yellow' : 'dim');
-    return `${runsScreen(page, display)}\n${footer}`;
+    return `${liveRunsScreen(page, { ...display, height: display.height - 2 })}\n${footer}`;
   };
   using screen = new LiveScreen(process.stdout, draw, shell.config);
   const onTrouble = (line: string | undefined) => {

@@ -84,13 +84,12 @@ function treeLine(run: RunOverview, line: Line<TaskOverview>, names: number, dis
   // Branches that are too deep for the terminal lose their beginnings.
   const branches = prefix.slice(Math.max(0, width(prefix) + 2 + Math.min(8, width(task.name)) - names));
   const room = names - width(branches) - 2;
-  const facts = [
-    pad(duringAttempt(task), 7, 'right'),
-    pad(ranFor(task, now), 9, 'right'),
-    pad(task.runner_id === null || task.reused_from !== null ? '' : `runner ${task.runner_id}`, 9),
-  ].join('  ');
+  const facts = [pad(duringAttempt(task), 7, 'right'), pad(ranFor(task, now), 9, 'right')];
+  const runner = task.runner_id === null || task.reused_from !== null ? '' : `runner ${task.runner_id}`;
+  // On a narrow terminal, what happened is more than who did it.
+  if (columns >= 60) facts.push(pad(runner, 9));
   const name = pad(brief(task.name, room, display), room);
-  const left = `${paint(branches, 'dim')}${mark(task, display)} ${name}  ${facts}`;
+  const left = `${paint(branches, 'dim')}${mark(task, display)} ${name}  ${facts.join('  ')}`;
   const note = brief(noteOfTask(run, task), Math.max(0, columns - width(left) - 2), display);
   const drawn = `${left}  ${task.state === 'FAILED' ? paint(note, 'red') : note}`;
   return cut(drawn.trimEnd(), columns, glyphs(display).ellipsis);

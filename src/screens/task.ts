@@ -28,7 +28,7 @@ export function taskScreen(run: RunDetails, task: TaskDetails, display: Display)
     lines.push(
       paint(wrap(`${printable(task.error.code)}: ${printable(task.error.message)}`, display.width), 'red'),
     );
-  const parts = [[head, ...lines].join('\n')];
+  const parts = [[wrap(head, display.width), ...lines].join('\n')];
   if (executions.length > 0) parts.push(table(executions, columns(display), display).trimEnd());
   if (task.state === 'SUCCESS') parts.push(`output:\n${printableJson(task.output, 2)}`);
   return `${parts.join('\n\n')}\n`;

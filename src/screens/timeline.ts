@@ -5,6 +5,8 @@ import { summarise } from './tree.ts';
 
 /** More lines than these say less. */
 const LINES = 24;
+/** Nor do shorter bars say anything. */
+const SHORTEST = 10;
 
 interface Bar {
   readonly task: TaskOverview;
@@ -26,8 +28,9 @@ export function timelineScreen(run: RunOverview, display: Display, lines = LINES
     begin + 1,
   );
   const shown = mostTelling(bars, lines);
-  const names = Math.min(24, Math.max(...shown.map(({ task }) => width(task.name))));
-  const columns = Math.max(10, display.width - names - 14);
+  const room = Math.max(4, Math.min(24, display.width - SHORTEST - 14));
+  const names = Math.min(room, Math.max(...shown.map(({ task }) => width(task.name))));
+  const columns = Math.max(SHORTEST, display.width - names - 14);
   const place = (time: number) => Math.round((columns * (time - begin)) / (end - begin));
   const rows = shown.map((bar) => {
     const name = pad(brief(bar.task.name, names, display), names);

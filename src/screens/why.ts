@@ -20,17 +20,22 @@ export function whyScreen(run: RunSummary, reasons: readonly Reason[], display: 
   if (!display.isTerminal) return table(open, COLUMNS, display);
   const status = display.paint(run.status, colourOf(run.status));
   const head = `run ${run.id} of ${run.workflow} is ${status}`;
-  if (open.length === 0) return `${head}: all of its tasks have run.\n`;
+  if (open.length === 0) return `${wrap(`${head}: all of its tasks have run.`, display.width)}\n`;
+  const sum = `${head}. Not run, or not to the end: ${open.length} of ${reasons.length} tasks.`;
   const names = Math.max(...open.map(({ task }) => width(task)));
-  const indent = ' '.repeat(names + 11);
-  const lines = open.map(({ task, state, reason }) => {
-    const words = wrap(printable(reason), Math.max(20, display.width - indent.length)).replaceAll(
-      '\n',
-      `\n${indent}`,
-    );
-    return `${pad(task, names)}  ${display.paint(pad(state, 7), colourOf(state))}  ${words}\n`;
+  const beside = names + 11;
+  // Where there is no room beside it, a reason stands below its task.
+  const isNarrow = display.width - beside < 30;
+  const indent = isNarrow ? 2 : beside;
+  const lines = open.map(({ task, state, reason }, index) => {
+    const words = wrap(printable(reason), display.width - indent).split('\n');
+    // A run that has stopped says the same of many.
+    const isRepeated = words.length > 1 && reason === open[index - 1]?.reason;
+    const why = isRepeated ? 'as the one above' : words.join(`\n${' '.repeat(indent)}`);
+    const start = `${pad(task, names)}  ${pad(display.paint(state, colourOf(state)), 7)}`;
+    return isNarrow ? `${start.trimEnd()}\n${' '.repeat(indent)}${why}\n` : `${start}  ${why}\n`;
   });
-  return `${head}. Not run, or not to the end: ${open.length} of ${reasons.length} tasks.\n\n${lines.join('')}`;
+  return `${wrap(sum, display.width)}\n\n${lines.join('')}`;
 }
 
 /** Why one task has not run, and what it waits for in the end. */

@@ -1,6 +1,6 @@
 import type { WorkflowStatistics } from '../explain.ts';
 import { type Column, table } from '../table.ts';
-import { duration } from '../terminal.ts';
+import { duration, wrap } from '../terminal.ts';
 import { count, type Display, shortTime, timestamp } from './display.ts';
 
 /** What can be run, and how it has been going. */
@@ -8,7 +8,7 @@ export function workflowsScreen(workflows: readonly WorkflowStatistics[], displa
   if (!display.isTerminal) return table(workflows, columns(display), display);
   if (workflows.length === 0) return 'No workflow is registered yet. Register yours: npm run runner\n';
   const note = 'Success, p50 and p95: of the last 1,000 runs of each.';
-  return `${table(workflows, columns(display), display)}\n${display.paint(note, 'dim')}\n`;
+  return `${table(workflows, columns(display), display)}\n${display.paint(wrap(note, display.width), 'dim')}\n`;
 }
 
 function columns({ isTerminal, now }: Display): Column<WorkflowStatistics>[] {

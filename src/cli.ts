@@ -17,7 +17,7 @@ import {
   UsageError,
 } from './errors.ts';
 import { whyNot } from './files.ts';
-import { loseOutput, Shell, say } from './shell.ts';
+import { loseOutput, Shell, say, seeHelp } from './shell.ts';
 import { printable, printableLines } from './terminal.ts';
 
 /*
@@ -35,7 +35,7 @@ const program = new Command('npm run')
     commandUsage: (command) => new Help().commandUsage(command).replace(' [options]', ' -- [options]'),
   })
   .configureOutput({ outputError: (text, write) => write(printableLines(text)) })
-  .showHelpAfterError('(Options stand after --, as in: npm run start-run -- --help)')
+  .showHelpAfterError(seeHelp('start-run'))
   .exitOverride();
 
 const shell = new Shell(program);

@@ -31,7 +31,7 @@ export class Shell implements AsyncDisposable {
   }
 
   command(name: string, description: string): Command {
-    return this.#program.command(name).description(description);
+    return this.#program.command(name).description(description).showHelpAfterError(seeHelp(name));
   }
 
   /** An action of commander. A number that it gives is the exit code. */
@@ -117,6 +117,11 @@ export class Shell implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#opened.map((engine) => engine[Symbol.asyncDispose]()));
   }
+}
+
+/** Where one learns what a command takes, said when it was called wrongly. */
+export function seeHelp(command: string): string {
+  return `(Options stand after --, as in: npm run ${command} -- --help)`;
 }
 
 /** The result: for people and for programs. */

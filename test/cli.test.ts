@@ -28,6 +28,7 @@ function runAlone(...args: readonly string[]): Promise<Spoken> {
 const WRONG = [
   [['strat-run'], /unknown command 'strat-run'[\s\S]*start-run/],
   [['start-run'], /missing required argument 'workflow'/],
+  [['prune'], /'--older-than <age>' not specified\n.*npm run prune -- --help/],
   [['start-run', 'po_demo', '--ky', 'k'], /unknown option '--ky'[\s\S]*--key/],
   [['runner', '--concurrency', '0'], /whole number from 1 to 1000, not "0"/],
   [['start-run', 'po_demo', '--key', ''], /BAD_KEY it has to have 1 to 500 characters, and has 0/],

@@ -17,7 +17,7 @@ import { printable } from '../terminal.ts';
 interface Options {
   readonly once?: boolean;
   readonly workflow: string;
-  readonly input: string[];
+  readonly input?: string[];
   readonly moveTo?: string;
   readonly alerts: string;
   readonly runner: boolean;
@@ -41,7 +41,7 @@ export function addInboxCommand(shell: Shell): void {
       'take what lies there, wait until it is done (not with --no-runner), and end; exits 1 if a run failed or a mail was left alone',
     )
     .option('--workflow <name>', 'the workflow to start; has to have an input "email"', 'po_demo')
-    .option('--input <key=value>', 'further input of each run; may be repeated', collectInput, [])
+    .option('--input <key=value>', 'further input of each run; may be repeated', collectInput)
     .option('--move-to <folder>', 'mails leave the inbox for this folder when their run has been started')
     .option('--alerts <folder>', 'where alerts are written to, each in a file of its own', 'alerts')
     .option('--no-runner', 'start runs only: a runner elsewhere runs them')
@@ -64,7 +64,7 @@ export function addInboxCommand(shell: Shell): void {
         if (!once) await engine.waitForDatabase(stop.signal, (line) => log.warn({}, line));
         if (stop.signal.aborted) return 0;
         await engine.register();
-        const input = await inputOf(engine, workflow, options.input, alerts);
+        const input = await inputOf(engine, workflow, options.input ?? [], alerts);
         if (!once) log.info({ folder }, `waiting for mails in ${folder}. Ctrl-C stops it`);
 
         const end = new AbortController();

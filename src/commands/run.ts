@@ -13,9 +13,9 @@ import { watchRun } from './watch.ts';
 export function addRunCommands(shell: Shell): void {
   shell
     .command('demo', 'reads the sample order, writes its row and its alert, and shows what happened')
-    .option('--input <key=value>', 'input of the run; may be repeated', collectInput, [])
+    .option('--input <key=value>', 'input of the run; may be repeated', collectInput)
     .action(
-      shell.action(async ({ input }: { input: string[] }) => {
+      shell.action(async ({ input = [] }: { input?: string[] }) => {
         const engine = await shell.openDatabase({ migrate: 'always' });
         await engine.register();
         const id = await engine.startRun('po_demo', {
@@ -84,7 +84,6 @@ export function addRunCommands(shell: Shell): void {
       '--input <key=value>',
       'input of the run; may be repeated. Also {"key": …} or @file.json',
       collectInput,
-      [],
     )
     .option(
       '--key <key>',
@@ -97,7 +96,7 @@ export function addRunCommands(shell: Shell): void {
       shell.action(
         async (
           workflow: string,
-          { input, key, wait, json }: { input: string[]; key?: string; wait?: boolean; json?: boolean },
+          { input = [], key, wait, json }: { input?: string[]; key?: string; wait?: boolean; json?: boolean },
         ) => {
           const engine = await shell.openDatabase();
           await engine.register();

@@ -136,11 +136,18 @@ for (const [when, runs] of [
     const workflow = await fleet.plan({ a: ['call'], b: ['nothing', 'a'] });
 
     const sprung = runner.proxy.cutOn('start_and_claim', when);
-    await assert.rejects(runner.engine.startRun(workflow));
+    // A runner that is about to look for work leaves a start to others.
+    const others: string[] = [];
+    const startOne = () =>
+      runner.engine.startRun(workflow).then(
+        (id) => !others.push(id),
+        () => true,
+      );
+    await until(startOne, 'a start to be cut');
     await sprung;
 
     const { rows } = await fleet.pool.query('select id from sluice.runs where workflow = $1', [workflow]);
-    assert.equal(rows.length, runs);
+    assert.equal(rows.length - others.length, runs);
     for (const { id } of rows) {
       const { status, tasks } = await fleet.ended(id);
       assert.equal(status, 'COMPLETED');

@@ -5,10 +5,11 @@ interface Check {
   readonly name: string;
   /** Gives what makes it untrue. */
   readonly sql: string;
+  /** What mends it, if that is known. */
+  readonly advice?: string;
 }
 
-export interface Finding {
-  readonly name: string;
+export interface Finding extends Pick<Check, 'name' | 'advice'> {
   /** What is off, at most `MOST_ROWS` of it. */
   readonly rows: readonly Record<string, unknown>[];
 }
@@ -39,6 +40,7 @@ const checks: readonly Check[] = [
                     from jsonb_each('${JSON.stringify(TRIGGERS)}') as each(relation, triggers)) as wanted
             left join pg_trigger on tgrelid = to_regclass(format('sluice.%I', wanted.relation)) and tgname = wanted.trigger
            where tgenabled is null or tgenabled not in ('O', 'A')`,
+    advice: 'Switch it on again: alter table … enable trigger …',
   },
   {
     name: 'Triggers fire for whoever connects',
@@ -170,6 +172,7 @@ const checks: readonly Check[] = [
                  (select count(*) from sluice.tasks where tasks.runner_id = runners.id and tasks.state = 'RUNNING') as tasks
             from sluice.runners
            where runners.id in (select sluice.dead_runners())`,
+    advice: 'Any runner takes over from it, as soon as there is one: npm run runner',
   },
   {
     name: 'No lock is held by a runner that has ended',
@@ -183,9 +186,9 @@ const checks: readonly Check[] = [
 /** What is off, check by check; a sound database gives no rows. Each check is one look at one moment. */
 export async function examine(db: Connection): Promise<Finding[]> {
   const findings: Finding[] = [];
-  for (const { name, sql } of checks) {
+  for (const { sql, ...check } of checks) {
     const { rows } = await db.query(`select finding.* from (${sql}) as finding limit ${MOST_ROWS}`);
-    findings.push({ name, rows });
+    findings.push({ ...check, rows });
   }
   return findings;
 }

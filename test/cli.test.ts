@@ -252,6 +252,7 @@ test('the doctor says what is off, with exit code 1', async () => {
     /^ok {3}All triggers are there and enabled\n[\s\S]*\nAll \d+ checks passed\.\n$/,
   );
   assert.match(after.stdout, /^OFF {2}All triggers .*\n {7}\{"table":"sluice\.tasks","trigger":"advance",/);
+  assert.match(after.stdout, /\n {7}Switch it on again: alter table … enable trigger …\nok /);
   assert.match(after.stdout, /\n1 of \d+ checks found something\.\n$/);
   assert.deepEqual(JSON.parse(stdout)[0].rows[0].trigger, 'advance');
 });

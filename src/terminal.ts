@@ -175,10 +175,13 @@ export function withoutColour(text: string): string {
   return text.replace(COLOUR, '');
 }
 
+/** Not within a command, which is to be copied. */
+const BETWEEN_WORDS = /(?<!\bnpm)(?<!\bnpm run) /;
+
 /** Broken into lines between words, and within words that are longer than a line: colour is put on afterwards. */
 export function wrap(text: string, columns: number): string {
   const lines = [''];
-  for (const word of text.split(' ')) {
+  for (const word of text.split(BETWEEN_WORDS)) {
     const line = lines.at(-1) ?? '';
     if (line && width(line) + 1 + width(word) > columns) lines.push(word);
     else lines[lines.length - 1] = line ? `${line} ${word}` : word;

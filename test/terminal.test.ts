@@ -122,6 +122,13 @@ test('text is as wide as a terminal shows it', () => {
   assert.equal(width(painter(true)('red', 'red')), 3);
 });
 
+test('a command is not broken at the end of a line: it is there to be copied', () => {
+  assert.equal(
+    wrap('No runner is alive. Start one: npm run runner', 36),
+    'No runner is alive. Start one:\nnpm run runner',
+  );
+});
+
 test('text is cut by columns, and its colours end', () => {
   assert.equal(cut('漢字漢字', 5), '漢字…');
   assert.equal(cut('abcdef', 4, '...'), 'a...');

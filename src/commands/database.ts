@@ -11,7 +11,7 @@ export function addDatabaseCommands(shell: Shell): void {
         const engine = await shell.openDatabase({ migrate: 'never' });
         const applied = await engine.migrate(say);
         if (json) showJson({ applied });
-        else show(applied.length > 0 ? `Done: ${applied.join(', ')}` : 'The database is up to date.');
+        else show(applied.length > 0 ? `Done, up to ${applied.at(-1)}.` : 'The database is up to date.');
       }),
     );
 

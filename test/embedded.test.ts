@@ -303,6 +303,16 @@ test('an ordinary user runs it as himself', { skip: !canBeNobody }, async () => 
   assert.equal(statSync(join(fresh.path, 'cluster', 'data')).uid, nobody().uid);
 });
 
+test('a user without a name, as in a container, is told that Postgres wants one', {
+  skip: !canBeNobody,
+}, async () => {
+  await using fresh = createFolder();
+
+  const refused = await outputOf(fresh.startElsewhere({ account: { uid: 54_321, gid: 54_321 } }));
+
+  assert.match(refused, /uid 54321 has none\. Name it in \/etc\/passwd, or set DATABASE_URL\./);
+});
+
 test('it runs where npm did not run install scripts, from a copy with the links made', async () => {
   await using place = createFolder();
   const native = await unlinkedNative(place.path);

@@ -137,11 +137,18 @@ export async function makeCluster(
   return cluster;
 }
 
-/** Of a full disk initdb tells at the end of all that it has done. */
+/** What initdb says only at the end of all that it has done, or without a word of what to do. */
 function shortened(error: unknown, folder: string): unknown {
-  if (!/no space left on device/i.test(messageOf(error))) return error;
-  const message = `The disk of ${folder} is full. Make room, or set SLUICE_DATA_DIR.`;
-  return new DatabaseUnavailableError(message, { cause: error });
+  const said = messageOf(error);
+  const refuse = (message: string) => new DatabaseUnavailableError(message, { cause: error });
+  if (/no space left on device/i.test(said))
+    return refuse(`The disk of ${folder} is full. Make room, or set SLUICE_DATA_DIR.`);
+  const [, uid] = said.match(/could not look up effective user ID (\d+)/) ?? [];
+  return uid === undefined
+    ? error
+    : refuse(
+        `Postgres runs only as a user that has a name, and uid ${uid} has none. Name it in /etc/passwd, or set DATABASE_URL.`,
+      );
 }
 
 /** Replaced in one step, so that nobody reads half of it. */

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
 import type { EmailMessage } from '../src/mail/message.ts';
+import { effortOf } from './support/effort.ts';
 import { writeEml } from './support/eml.ts';
 import { Mails, PDF } from './support/mails.ts';
 
@@ -203,22 +204,22 @@ test('of headers that occur twice the first counts', async () => {
 });
 
 test('headers without end are refused, and odd ones are read in moments', async () => {
-  const started = performance.now();
-
-  await assert.rejects(mails.given('many.eml', `${'X-A: b\n'.repeat(100_000)}\nPO Number: 1\n`), {
-    code: 'EMAIL_TOO_LARGE',
-  });
-  await assert.rejects(mails.given('groups.eml', `To: ${'a:'.repeat(200_000)}\n\nPO Number: 1\n`), {
-    code: 'EMAIL_DAMAGED',
-  });
-  for (const bit of ['a:', '(', 'a@b,', '"', '<', ';', '\\', '=?utf-8?Q?a?= ', '=?utf-8?B?', 'x\n ']) {
-    for (const name of ['To', 'Subject', 'Content-Type: text/plain; x']) {
-      const odd = `${name}: ${bit.repeat(100_000 / bit.length)}\n\nPO Number: 1\n`;
-      assert.equal((await mails.given('odd.eml', odd)).text, 'PO Number: 1', `${name} ${bit}`);
+  const took = await effortOf(async () => {
+    await assert.rejects(mails.given('many.eml', `${'X-A: b\n'.repeat(100_000)}\nPO Number: 1\n`), {
+      code: 'EMAIL_TOO_LARGE',
+    });
+    await assert.rejects(mails.given('groups.eml', `To: ${'a:'.repeat(200_000)}\n\nPO Number: 1\n`), {
+      code: 'EMAIL_DAMAGED',
+    });
+    for (const bit of ['a:', '(', 'a@b,', '"', '<', ';', '\\', '=?utf-8?Q?a?= ', '=?utf-8?B?', 'x\n ']) {
+      for (const name of ['To', 'Subject', 'Content-Type: text/plain; x']) {
+        const odd = `${name}: ${bit.repeat(100_000 / bit.length)}\n\nPO Number: 1\n`;
+        assert.equal((await mails.given('odd.eml', odd)).text, 'PO Number: 1', `${name} ${bit}`);
+      }
     }
-  }
+  });
 
-  assert.ok(performance.now() - started < 30_000);
+  assert.ok(took < 30_000, `it took ${took.toFixed(0)} ms`);
 });
 
 function codes({ warnings }: EmailMessage): string[] {

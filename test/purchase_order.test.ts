@@ -8,6 +8,7 @@ import { jsonProblem } from '../src/json.ts';
 import type { EmailMessage } from '../src/mail/message.ts';
 import { extractOrder } from '../src/purchase_order/extract.ts';
 import type { Extraction, OrderFields } from '../src/purchase_order/order.ts';
+import { effortOf } from './support/effort.ts';
 import { check, mail, pdf } from './support/order_mail.ts';
 import { anyOrder, anyStyle, Choices, comparable, writeOrder } from './support/orders.ts';
 import { taskContext } from './support/task_context.ts';
@@ -230,7 +231,7 @@ test('a mail that is no order says so', () => {
   );
 });
 
-test('hostile text does not take for ever', () => {
+test('hostile text does not take for ever', async () => {
   const bits = [
     ' ',
     '1 ',
@@ -262,12 +263,12 @@ test('hostile text does not take for ever', () => {
   for (const bit of bits) {
     for (const line of [bit.repeat(2_000), bit.repeat(20)]) {
       const lines = Array.from({ length: Math.ceil(30_000 / line.length) }, () => line);
-      const started = performance.now();
 
-      for (const heading of ['Item  Description  Qty  Unit Price  Total\n', ''])
-        extractOrder(mail(`PO Number: 1\n${heading}${lines.join('\n')}`, line));
+      const took = await effortOf(() => {
+        for (const heading of ['Item  Description  Qty  Unit Price  Total\n', ''])
+          extractOrder(mail(`PO Number: 1\n${heading}${lines.join('\n')}`, line));
+      });
 
-      const took = performance.now() - started;
       assert.ok(took < 20_000, `${JSON.stringify(bit)} took ${took.toFixed(0)} ms`);
     }
   }

@@ -233,7 +233,8 @@ test('what somebody typed is repeated on one line', async () => {
   const { code, stderr } = await run('start-run', 'po\n\x1b[31mx');
 
   assert.equal(code, 2);
-  assert.equal(stderr, 'there is no workflow "po\\n\\x1b[31mx". There are: po_demo.\n');
+  // However many workflows there are.
+  assert.match(stderr, /^there is no workflow "po\\n\\x1b\[31mx"\. There are: .*\.\n$/);
 });
 
 test('the doctor says what is off, with exit code 1', async () => {

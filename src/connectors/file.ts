@@ -48,7 +48,7 @@ export class FileConnector extends Connector {
     const target = resolve(this.#root, path);
     const outside = new ConnectorError(
       'PATH_OUTSIDE_ROOT',
-      `${shown} is outside the folder that files are written to`,
+      `${shown} is outside the folder that files are written to; name a path inside it`,
     );
     if (!isInside(this.#root, target) || target === this.#root) throw outside;
     // Looked at before it is made: a link on the way must not have folders made elsewhere.

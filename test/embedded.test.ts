@@ -338,6 +338,16 @@ test('a database is made by binaries below a name that a shell would expand', { 
   assert.equal(existsSync(join(cluster.data, 'PG_VERSION')), true);
 });
 
+test('a program that this system cannot load, as on Alpine, is told from one that is missing', async () => {
+  await using place = createFolder();
+  await mkdir(place.path, { recursive: true });
+  const foreign = join(place.path, 'initdb');
+  writeFileSync(foreign, '#!/lib/no-such-loader\n', { mode: 0o755 });
+
+  await assert.rejects(runProgram(foreign, []), /ENOENT\. This system, as Alpine, .*: set DATABASE_URL\.$/);
+  await assert.rejects(runProgram(join(place.path, 'missing'), []), /ENOENT$/);
+});
+
 test('an account that may not enter node_modules runs a copy', { skip: !isRoot }, async () => {
   await using place = createFolder();
   const native = { ...findNative(), folder: join(place.path, 'closed', 'native') };

@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
 import { childEnvironment } from '../config.ts';
@@ -44,7 +45,13 @@ export async function runProgram(
 ): Promise<void> {
   const settings = { cwd: dirname(file), env: childEnvironment(), account, input };
   const { said, failure } = await run(file, args, settings);
-  if (failure) throw new DatabaseUnavailableError(`Cannot run ${file}: ${failure}\n${said}`.trimEnd());
+  if (!failure) return;
+  // Of a program that is there, it is the loader that is not: on Alpine, that of glibc.
+  const isForeign = /ENOENT/.test(failure) && existsSync(file);
+  const hint = isForeign
+    ? '. This system, as Alpine, lacks what it is made for (glibc): set DATABASE_URL.'
+    : '';
+  throw new DatabaseUnavailableError(`Cannot run ${file}: ${failure}${hint}\n${said}`.trimEnd());
 }
 
 /** Whether a process has this id, whosever it is. */

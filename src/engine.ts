@@ -319,7 +319,7 @@ export class Engine implements AsyncDisposable {
     return (await readDeclaration(this.#pool, workflow))?.input;
   }
 
-  /** Stops what runs here, as its signal would. */
+  /** Stops what runs here, as its signal would. Other calls under way have five seconds. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposal.abort();
     await Promise.allSettled(this.#runners.values());

@@ -19,7 +19,6 @@ import { giveBackOthers } from './store.ts';
 const HOP_TIMEOUT_MS = 30_000;
 /** A beat is a small thing: when it does not come back, nothing does. */
 const BEAT_TIMEOUT_MS = 5_000;
-const GOODBYE_TIMEOUT_MS = 1_000;
 
 /** Hops under way at a time: while Postgres works on one, we execute what another has brought. */
 export const LANES = 2;
@@ -61,7 +60,11 @@ export class Session implements AsyncDisposable {
       await Promise.all([control, ...lanes].map((db) => limitLocks(db)));
       return new Session(runnerId, isNew, control, lanes);
     } catch (error) {
-      for (const client of opening) client.then(close, () => {});
+      for (const client of opening)
+        client.then(
+          (opened) => opened.end(),
+          () => {},
+        );
       throw error;
     }
   }
@@ -97,13 +100,6 @@ export class Session implements AsyncDisposable {
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
-    await Promise.all([this.#control, ...this.#lanes].map(close));
+    await Promise.all([this.#control, ...this.#lanes].map((client) => client.end()));
   }
-}
-
-/** A connection that does not answer would take its time to end, and keep the process alive. */
-async function close(client: Client): Promise<void> {
-  const timer = setTimeout(() => client.connection.stream.destroy(), GOODBYE_TIMEOUT_MS);
-  await client.end().catch(() => {});
-  clearTimeout(timer);
 }

@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { DatabaseConnector } from '../src/connectors/database.ts';
 import { openClient } from '../src/database/connect.ts';
 import { type Engine, openEngine } from '../src/engine.ts';
@@ -234,6 +235,33 @@ test('who waits for a run may stop, also where the database does not answer', as
 
   await fleet.openGate(run);
   await fleet.ended(run);
+});
+
+test('an engine that is disposed of waits for no connection that says nothing any more', async () => {
+  await using proxy = await TcpProxy.open(fleet.url);
+  const engine = openEngine({ connectionString: proxy.url, connectors: {} });
+  await engine.listWorkflows();
+  proxy.stall();
+  const asking = assert.rejects(engine.listWorkflows());
+  await immediate();
+
+  await engine[Symbol.asyncDispose]();
+
+  await asking;
+});
+
+test('a runner whose connections say nothing any more ends when it is told to, and so does its process', async () => {
+  await using proxy = await TcpProxy.open(fleet.url);
+  const runner = await fleet.launch({ url: proxy.url, graceMs: 100 });
+  const run = await fleet.start({ a: ['row'] });
+  await fleet.ended(run);
+
+  proxy.stall();
+  const ended = await runner.stop();
+  // It could not sign off, and nobody else is there to take over.
+  await fleet.pool.query(`select sluice.end_runner($1, 'stopped')`, [runner.runnerId]);
+
+  assert.ok(ended);
 });
 
 test('where NOTIFY does not arrive it says so, names a pooler, and finds its work by looking', async () => {

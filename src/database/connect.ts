@@ -16,6 +16,8 @@ interface ConnectOptions {
 }
 
 const CONNECT_TIMEOUT = 10_000;
+const GOODBYE_MS = 1_000;
+const PATIENCE_MS = 5_000;
 
 /**
  * What every session of ours starts with, whatever role, database or PGOPTIONS say. Sent while connecting (`options`):
@@ -67,15 +69,40 @@ class Client extends pg.Client {
     // Where pg gives up over what the server wants, the server would still wait for an answer, and keep the process alive.
     this.connection.once('error', () => this.connection.stream.destroy());
   }
+
+  override end(callback?: (error: Error) => void): Promise<void> {
+    // One that has gone silent would never end, and keep the process alive.
+    setTimeout(() => this.connection.stream.destroy(), GOODBYE_MS).unref();
+    const ended = super.end();
+    if (callback) ended.then(callback as () => void);
+    return ended;
+  }
+}
+
+class Pool extends pg.Pool {
+  readonly #clients = new Set<pg.PoolClient & Client>();
+
+  constructor(config: pg.PoolConfig) {
+    super({ ...config, Client });
+    this.on('connect', (client) => this.#clients.add(client as pg.PoolClient & Client));
+    this.on('remove', (client) => this.#clients.delete(client as pg.PoolClient & Client));
+  }
+
+  /** What is under way has a while. */
+  override end(): Promise<void> {
+    setTimeout(() => {
+      for (const client of this.#clients) void client.end();
+    }, PATIENCE_MS).unref();
+    return super.end();
+  }
 }
 
 /** A pool whose connections may break without ending the process, also while they are checked out. */
 export function createPool(url: string, { onError = () => {}, ...options }: ConnectOptions = {}): pg.Pool {
-  const pool = new pg.Pool({
+  const pool = new Pool({
     ...clientConfig(url, options),
     max: options.max ?? 10,
     allowExitOnIdle: options.allowExitOnIdle ?? false,
-    Client,
   });
   // Idle ones report to the pool. A second report of the same break, to the client, would be one too many.
   pool.on('error', onError);

@@ -91,9 +91,10 @@ export class Engine implements AsyncDisposable {
   async waitForDatabase(signal: AbortSignal, say: (line: string) => void): Promise<void> {
     for (let said = false; !signal.aborted; said = true) {
       try {
-        await this.#pool.query('select');
+        await unlessAborted(signal, this.#pool.query('select'));
         return;
       } catch (error) {
+        if (signal.aborted) return;
         if (!isAway(error)) throw error;
         if (!said)
           say(

@@ -1,4 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
+import { unlessAborted } from './abort.ts';
 import { describeConnectionFailure, isAway } from './database/connect.ts';
 import { Doorbell } from './doorbell.ts';
 import { listen } from './ear.ts';
@@ -35,7 +36,7 @@ export async function* follow<T>(
       bell.answer();
       const began = performance.now();
       try {
-        const seen = await look();
+        const seen = await unlessAborted(signal, look());
         if (troubled) onTrouble(undefined);
         troubled = false;
         yield seen;
@@ -43,6 +44,7 @@ export async function* follow<T>(
         pause = text === shown ? Math.min(SLOW_MS, pause * 1.5) : QUICK_MS;
         shown = text;
       } catch (error) {
+        if (signal.aborted) return;
         if (!isAway(error)) throw error;
         if (!troubled) onTrouble(describeConnectionFailure(error, url));
         troubled = true;

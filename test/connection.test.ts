@@ -237,6 +237,20 @@ test('who waits for a run may stop, also where the database does not answer', as
   await fleet.ended(run);
 });
 
+test('who waits for the database may stop, also where it does not answer', async () => {
+  await using proxy = await TcpProxy.open(fleet.url);
+  await using engine = openEngine({ connectionString: proxy.url, connectors: {} });
+  await engine.listWorkflows();
+  const stop = new AbortController();
+
+  proxy.stall();
+  const waiting = engine.waitForDatabase(stop.signal, () => {});
+  stop.abort();
+
+  await waiting;
+  proxy.flow();
+});
+
 test('an engine that is disposed of waits for no connection that says nothing any more', async () => {
   await using proxy = await TcpProxy.open(fleet.url);
   const engine = openEngine({ connectionString: proxy.url, connectors: {} });

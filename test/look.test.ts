@@ -186,3 +186,13 @@ test('whoever follows a run waits out an outage, and is told of it once', async 
   assert.match(told[0] ?? '', /^127\.0\.0\.1:\d+: /);
   assert.equal(told[1], undefined);
 });
+
+test('whoever follows may stop, also where a look is not answered', async () => {
+  const stop = new AbortController();
+  const look = () => {
+    stop.abort();
+    return new Promise<never>(() => {});
+  };
+
+  for await (const _ of engine.follow(look, stop.signal)) assert.fail('nothing is to be seen');
+});

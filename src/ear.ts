@@ -1,12 +1,12 @@
 import { Socket } from 'node:net';
 import pgListen from 'pg-listen';
-import { withSession } from './database/connect.ts';
+import { openClient, withSession } from './database/connect.ts';
 import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';
 
 interface Listening extends AsyncDisposable {
   /** Does a NOTIFY of `task_ready` that somebody else sends arrive here? A pooler in transaction mode swallows it. */
-  hears(ring: () => Promise<void>): Promise<boolean>;
+  hears(): Promise<boolean>;
 }
 
 const CHANNELS = ['task_ready', 'run_stopped'];
@@ -21,8 +21,6 @@ interface EarOptions {
   readonly url: string;
   readonly log: Log;
   readonly onRing: (channel: string) => void;
-  /** Rings, over another connection. */
-  readonly ring: () => Promise<void>;
 }
 
 /**
@@ -44,12 +42,12 @@ export class Ear implements AsyncDisposable {
   }
 
   async #open(isFirst: boolean): Promise<void> {
-    const { url, log, onRing, ring } = this.#options;
+    const { url, log, onRing } = this.#options;
     try {
       const listening = await listen(url, onRing);
       if (this.#closed) return await listening[Symbol.asyncDispose]();
       this.#listening = listening;
-      if (await listening.hears(ring)) return;
+      if (await listening.hears()) return;
       log.warn(
         {},
         'NOTIFY does not arrive (is a pooler in transaction mode in between?): looking for work once a second instead',
@@ -127,14 +125,14 @@ export async function listen(url: string, onRing: (channel: string) => void): Pr
   }
 
   return {
-    hears: async (ring) => {
+    hears: async () => {
       let timer: NodeJS.Timeout | undefined;
       const arrived = new Promise<boolean>((resolve) => {
         subscriber.notifications.once('task_ready', () => resolve(true));
         timer = setTimeout(resolve, PATIENCE_MS, false);
       });
       try {
-        await ring();
+        await ring(url);
         return await arrived;
       } finally {
         clearTimeout(timer);
@@ -142,4 +140,10 @@ export async function listen(url: string, onRing: (channel: string) => void): Pr
     },
     [Symbol.asyncDispose]: close,
   };
+}
+
+/** Over a connection of its own: tasks may have taken all others, for as long as they run. */
+async function ring(url: string): Promise<void> {
+  const client = await openClient(url, { name: 'ring', queryTimeoutMs: ANSWER_MS });
+  await client.query('notify task_ready').finally(() => client.end());
 }

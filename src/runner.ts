@@ -22,7 +22,6 @@ import {
   type Hop,
   loadWorkflow,
   reportAndClaim,
-  ringDoorbell,
   type StoredWorkflow,
   startAndClaim,
 } from './store.ts';
@@ -117,7 +116,6 @@ export class Runner {
       url,
       log,
       onRing: (channel) => (channel === 'run_stopped' ? void this.#presence.beat() : this.#lookForWork()),
-      ring: () => ringDoorbell(this.#pool),
     });
     this.#over = new Promise((resolve, reject) => {
       this.#giveUp = resolve;

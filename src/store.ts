@@ -117,11 +117,6 @@ export async function loadWorkflow(db: Connection, workflowId: string): Promise<
   };
 }
 
-/** A ring by hand, to hear whether it arrives. */
-export async function ringDoorbell(db: Connection): Promise<void> {
-  await db.query('notify task_ready');
-}
-
 const HOP =
   'answer, run_id, task_no, token, attempt, workflow_id, started_at::text as run_created_at, input, outputs, took_ms, failure';
 

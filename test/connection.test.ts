@@ -291,6 +291,28 @@ test('where NOTIFY does not arrive it says so, names a pooler, and finds its wor
   ]);
 });
 
+test('a runner hears, and is ready, though its tasks have taken all connections for transactions', async () => {
+  const run = await fleet.start({ a: ['held_row'] });
+  let isReady = false;
+
+  // Connecting takes more ways there and back than claiming a task.
+  const wiring = wired(
+    (proxy) => {
+      proxy.delayMs = 20;
+    },
+    { slots: 1 },
+  );
+  wiring.then(() => {
+    isReady = true;
+  });
+  await fleet.held(run);
+  await until(() => isReady, 'the runner to be ready').finally(() => fleet.openGate(run));
+
+  await using runner = await wiring;
+  await fleet.ended(run);
+  assert.deepEqual(runner.warnings, []);
+});
+
 test('where NOTIFY works, nothing is said about it', async () => {
   await using runner = await wired();
 

@@ -186,11 +186,12 @@ export class Runner {
     while (!this.#presence.session && !this.#isDone) await this.#presence.connect();
     if (this.#isDone) return;
     // What waits already needs no ring.
-    this.#ear.open().then(() => this.#sayReady(), this.#fail);
+    this.#listen().catch(this.#fail);
     while (!this.#isDone) await this.#turn();
   }
 
-  #sayReady(): void {
+  async #listen(): Promise<void> {
+    await this.#ear.open();
     const { runnerId } = this.#presence;
     if (!this.#left && runnerId !== undefined) this.#options.onReady?.(runnerId);
   }

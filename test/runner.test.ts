@@ -1102,6 +1102,18 @@ test('the runners of an engine stop when it is disposed of', async () => {
   ]);
 });
 
+test('a runner ends, and says why, when its program fails as it hears that it is ready', async () => {
+  const { url } = await fileDatabase();
+  await using engine = openEngine({ connectionString: url, connectors: {} });
+  const onReady = () => {
+    throw new Error('not now');
+  };
+
+  const running = engine.run({ signal: new AbortController().signal, onReady });
+
+  await assert.rejects(running, /not now/);
+});
+
 test('a runner that is given up though it lives goes on under a new identity', async () => {
   await using play = await stage({ fine }, { fine: {} });
   await play.play();

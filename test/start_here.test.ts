@@ -188,6 +188,23 @@ test('a start that finds the table of runs locked waits for it, and the runner d
   assert.equal((await play.engine.waitForRun(await starting)).status, 'COMPLETED');
 });
 
+// As above: at times both go over connections of the engine.
+test('one start at a time goes over a connection of the runner, so that there is one left for results', async () => {
+  await using play = await stage({ fine }, { fine: {} });
+  const overRunner = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock' and application_name like 'sluice runner %'`;
+
+  await until(async () => {
+    const lock = await lockTable('sluice.runs');
+    const starting = [play.start(), play.start()];
+    await someoneWaitsForALock(2);
+    const { length } = await query(overRunner);
+    await lock[Symbol.asyncDispose]();
+    for (const id of await Promise.all(starting)) await play.engine.waitForRun(id);
+    assert.ok(length <= 1);
+    return length === 1;
+  }, 'a start over a connection of the runner');
+});
+
 test('a start that is refused is its caller’s business, and not the runner’s', async () => {
   await using play = await stage({ fine }, { fine: {} });
 

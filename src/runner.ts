@@ -362,7 +362,7 @@ export class Runner {
 
   #heed({ claimable, stopped_runs: stopped, failed_runs: failed }: Pulse): void {
     for (const run of failed) this.#narrator.tellRun(run, run.workflow);
-    if (claimable || this.#resting) this.#lookForWork();
+    if (claimable) this.#lookForWork();
     this.#resting = false;
     if (this.#isLeftToGiveBack && !this.#tryingHeld) this.#reconcileSoon();
     this.#isHeldDue = this.#results.hasHeld && !this.#tryingHeld;

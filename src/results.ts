@@ -3,7 +3,7 @@ import type { Claim, Result } from './store.ts';
 
 /** What an execution came to. */
 export interface Ended {
-  readonly execution: Execution;
+  readonly execution: Pick<Execution, 'task' | 'definition' | 'tookMs'>;
   readonly result: Result;
 }
 

@@ -546,6 +546,32 @@ test('two workflows of one name are refused, and nothing of either is registered
   assert.equal(await engine.inputSchema('twins'), undefined);
 });
 
+test('two who register the same workflows in another order do not wait for one another in a circle', async () => {
+  const names = ['turn_a', 'turn_b', 'turn_c'];
+  const open = (order: readonly string[]) =>
+    openEngine({
+      connectionString: url,
+      connectors: { test: acting({ known: () => null }) },
+      workflows: order.map((name) => ({ name, input: {}, tasks: [{ ...nothing, name: 'a' }] })),
+    });
+  await using one = open(names);
+  await using other = open(names.toReversed());
+  const holder = await pool.connect();
+  await holder.query('begin');
+  await holder.query('select sluice.register_workflow($1, $2)', [
+    'turn_b',
+    JSON.stringify(tasksOf({ a: [] })),
+  ]);
+
+  const registering = [one.register(), other.register()];
+  await someoneWaitsForALock(2);
+  await holder.query('rollback');
+  holder.release();
+
+  const versions = (await Promise.all(registering)).flat();
+  assert.ok(versions.every(({ version }) => version === 1));
+});
+
 test('when one workflow of several cannot be registered, none is', async () => {
   await using engine = openEngine({
     connectionString: url,

@@ -126,7 +126,7 @@ export function seeHelp(command: string): string {
 
 /** The result: for people and for programs. */
 export function show(text: string): void {
-  write(process.stdout, text.endsWith('\n') || text === '' ? text : `${text}\n`);
+  process.stdout.write(text.endsWith('\n') || text === '' ? text : `${text}\n`);
 }
 
 export function showJson(value: unknown): void {
@@ -135,14 +135,7 @@ export function showJson(value: unknown): void {
 
 /** What takes its time, for people: not part of the result. */
 export function say(line: string): void {
-  write(process.stderr, `${line}\n`);
-}
-
-/** To these nothing is written any more: the error would end us before we have stopped. */
-const lost = new Set<NodeJS.WriteStream>();
-
-function write(stream: NodeJS.WriteStream, text: string): void {
-  if (!lost.has(stream)) stream.write(text);
+  process.stderr.write(`${line}\n`);
 }
 
 /** Of what can be stopped in an orderly way. */
@@ -150,7 +143,6 @@ let stopping: AbortController | undefined;
 
 /** Stops what is under way, as nobody gets its results; false when it is nothing that can be stopped. */
 export function loseOutput(): boolean {
-  lost.add(process.stdout);
   stopping?.abort();
   return stopping !== undefined;
 }
@@ -165,10 +157,7 @@ export function onShutdown(stop: AbortController): Disposable {
     stop.abort();
   };
   // May come more than once: from the kernel, and from the shell.
-  const onHangUp = () => {
-    for (const stream of [process.stdout, process.stderr]) if (stream.isTTY) lost.add(stream);
-    stop.abort();
-  };
+  const onHangUp = () => stop.abort();
   stopping = stop;
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onHangUp);
   return {

@@ -242,8 +242,9 @@ class Terminal implements Disposable {
   output = '';
   readonly ended: Promise<number | null>;
 
-  constructor(command: string, env: Record<string, string>) {
-    const inside = `tty; stty cols 80 rows 24; exec ${process.execPath} --import tsx src/cli.ts ${command}`;
+  /** `by` is a program that starts it. */
+  constructor(command: string, env: Record<string, string>, by = '') {
+    const inside = `tty; stty cols 80 rows 24; exec ${by} ${process.execPath} --import tsx src/cli.ts ${command}`;
     this.#child = spawn('script', ['-qefc', inside, '/dev/null'], {
       cwd: CHECKOUT,
       env: { ...process.env, TERM: 'xterm', LC_ALL: 'C.UTF-8', ...env },
@@ -346,6 +347,23 @@ test('in a real terminal, a runner that is at work when the terminal is closed s
     const { rowCount } = await database.pool.query(`select from sluice.runners where ending = 'stopped'`);
     return rowCount === 1;
   }, 'the runner to sign off');
+});
+
+test('a runner that was detached from its terminal goes on when that is closed', { skip }, async () => {
+  await using database = await createDatabase();
+  const { pool } = database;
+  using terminal = new Terminal('runner', { DATABASE_URL: database.url }, 'setsid --wait');
+  await terminal.shows(/is ready/);
+  const { rows } = await pool.query('select pid from sluice.runners');
+
+  terminal[Symbol.dispose]();
+  await terminal.ended;
+  await pool.query(`select sluice.start_run('po_demo')`);
+  const hasEnded = async () => (await pool.query('select from v_run_history')).rowCount === 1;
+  await until(hasEnded, 'the run to end').finally(() => process.kill(rows[0].pid, 'SIGTERM'));
+
+  const hasStopped = `select from sluice.runners where ending = 'stopped'`;
+  await until(async () => (await pool.query(hasStopped)).rowCount === 1, 'the runner to sign off');
 });
 
 test('in a real terminal, the name of who cancelled a run is escaped', { skip }, async () => {

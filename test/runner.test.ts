@@ -1096,6 +1096,8 @@ test('the runners of an engine stop when it is disposed of', async () => {
 
   await engine[Symbol.asyncDispose]();
   await running;
+  // Nothing happens when somebody does so again.
+  await engine[Symbol.asyncDispose]();
 
   assert.deepEqual(await query('select ending from sluice.runners where id = $1', [id]), [
     { ending: 'stopped' },

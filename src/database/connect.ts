@@ -81,6 +81,7 @@ class Client extends pg.Client {
 
 class Pool extends pg.Pool {
   readonly #clients = new Set<pg.PoolClient & Client>();
+  #ended: Promise<void> | undefined;
 
   constructor(config: pg.PoolConfig) {
     super({ ...config, Client });
@@ -88,12 +89,13 @@ class Pool extends pg.Pool {
     this.on('remove', (client) => this.#clients.delete(client as pg.PoolClient & Client));
   }
 
-  /** What is under way has a while. */
+  /** What is under way has a while. May be called again. */
   override end(): Promise<void> {
     setTimeout(() => {
       for (const client of this.#clients) void client.end();
     }, PATIENCE_MS).unref();
-    return super.end();
+    this.#ended ??= super.end();
+    return this.#ended;
   }
 }
 

@@ -6,13 +6,13 @@ import type { Workflow } from './workflow.ts';
  * The statements behind registering workflows, and what the registered ones ask of inputs.
  */
 
-/** All that the database finds to be wrong with a definition, in words. */
+/** All that the database finds to be wrong with a definition, in the words of who wrote it in TypeScript. */
 export async function workflowProblems(db: Connection, workflow: Workflow): Promise<string[]> {
   const { rows } = await db.query(
     'select problem from sluice.workflow_problems($1, $2, $3, $4) as problem',
     definitionOf(workflow),
   );
-  return rows.map(({ problem }) => problem);
+  return rows.map(({ problem }) => problem.replace(/(: |, )timeout_ms( is |$)/, '$1timeoutMs$2'));
 }
 
 export async function registerWorkflow(

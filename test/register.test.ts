@@ -532,6 +532,37 @@ test('what cannot be stored as JSON is told of every task, with the place', asyn
   });
 });
 
+test('a wrong timeout is told by the name under which it was written', async () => {
+  const connectors = { c: acting({ o: () => null }) };
+  const task = { connector: 'c', operation: 'o', parameters: null } as const;
+  const tasks = { a: { ...task, timeoutMs: 0 }, b: { ...task, timeout: 1 } };
+  const written = workflowDefiner<typeof connectors>()('wrong_timeout', { input: z.strictObject({}), tasks });
+  await using engine = openEngine({ connectionString: url, connectors, workflows: [written] });
+
+  await assert.rejects(engine.register(), {
+    problems: [
+      'workflow "wrong_timeout": task "b": "timeout" is not a field of a task; there are: name, connector, operation, parameters, after, when, retries, timeoutMs',
+      'workflow "wrong_timeout": task "a": timeoutMs is 0, it has to be a whole number of milliseconds from 1 to 2147483647',
+    ],
+  });
+});
+
+test('a task that says nothing of retries and time gets the same whoever registers it', async () => {
+  const connectors = { c: acting({ o: () => null }) };
+  const tasks = { a: { connector: 'c', operation: 'o', parameters: null } } as const;
+  const written = workflowDefiner<typeof connectors>()('says_nothing', { input: z.strictObject({}), tasks });
+  await using engine = openEngine({ connectionString: url, connectors, workflows: [written] });
+
+  await engine.register();
+  await register('says_nothing_in_sql', tasksOf({ a: [] }));
+
+  const { rows } = await pool.query(
+    `select distinct retries, timeout_ms
+       from sluice.workflow_tasks join sluice.workflows on id = workflow_id where workflows.name like 'says_nothing%'`,
+  );
+  assert.deepEqual(rows, [{ retries: 0, timeout_ms: 600_000 }]);
+});
+
 test('two workflows of one name are refused, and nothing of either is registered', async () => {
   await using engine = openEngine({
     connectionString: url,

@@ -4,7 +4,7 @@ import { type JsonObject, jsonProblem } from './json.ts';
 import { readDeclaration } from './register.ts';
 import type { Connection } from './store.ts';
 
-interface Declaration {
+interface Known {
   readonly workflowId: string;
   readonly input: z.ZodType;
 }
@@ -12,7 +12,7 @@ interface Declaration {
 /** What workflows ask of their inputs, as it was last seen. */
 export class Declarations {
   readonly #db: Connection;
-  readonly #known = new Map<string, Declaration>();
+  readonly #known = new Map<string, Known>();
 
   constructor(db: Connection) {
     this.#db = db;
@@ -52,7 +52,7 @@ export class Declarations {
     this.#known.delete(workflow);
   }
 
-  async #read(workflow: string): Promise<Declaration | undefined> {
+  async #read(workflow: string): Promise<Known | undefined> {
     const found = await readDeclaration(this.#db, workflow);
     if (!found) return undefined;
     const declared = { workflowId: found.workflowId, input: parse(workflow, found.input) };

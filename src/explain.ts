@@ -1,4 +1,4 @@
-import type { TaskState } from './inspect.ts';
+import { PARENTS, type TaskState } from './inspect.ts';
 import type { Connection } from './store.ts';
 
 /*
@@ -102,11 +102,7 @@ export async function readGraph(db: Connection, workflow: string): Promise<Graph
     `select newest.name as workflow, newest.version, null as run,
             (select json_agg(json_build_object('name', task.name, 'connector', task.connector, 'operation', task.operation,
                                                'state', null, 'skipped', null, 'reused_from', null,
-                                               'after', array(select parent.name
-                                                                from sluice.workflow_edges as edge
-                                                                join sluice.workflow_tasks as parent on parent.workflow_id = edge.workflow_id and parent.task_no = edge.parent_no
-                                                               where edge.workflow_id = task.workflow_id and edge.child_no = task.task_no
-                                                               order by parent.task_no)) order by task.task_no)
+                                               'after', ${PARENTS}) order by task.task_no)
                from sluice.workflow_tasks as task
               where task.workflow_id = newest.id) as tasks
        from sluice.workflows as newest

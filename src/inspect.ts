@@ -94,6 +94,14 @@ export interface RunFilter {
   readonly before?: string;
 }
 
+/** The names of the tasks that come before `task`. */
+export const PARENTS = `
+  array(select parent.name
+          from sluice.workflow_edges as edge
+          join sluice.workflow_tasks as parent on parent.workflow_id = edge.workflow_id and parent.task_no = edge.parent_no
+         where edge.workflow_id = task.workflow_id and edge.child_no = task.task_no
+         order by parent.task_no)`;
+
 const SUMMARY = `
   select runs.id, runs.workflow, workflows.version, runs.status, runs.key, runs.created_at, runs.finished_at,
          tasks.succeeded, tasks.total, tasks.running, tasks.dead_runners, failed.name as failed_task, runs.reason,
@@ -193,11 +201,7 @@ export async function readOverview(db: Connection, id: string): Promise<RunOverv
   const { rows: tasks } = await db.query(
     `select task.task_no, task.name, task.connector, task.operation, task.state, task.stopped, task.attempt, task.retries,
             task.runner_id, task.ready_at, task.started_at, task.finished_at, task.error, task.skipped, task.reused_from,
-            array(select parent.name
-                    from sluice.workflow_edges as edge
-                    join sluice.workflow_tasks as parent on parent.workflow_id = edge.workflow_id and parent.task_no = edge.parent_no
-                   where edge.workflow_id = task.workflow_id and edge.child_no = task.task_no
-                   order by parent.task_no) as after
+            ${PARENTS} as after
        from sluice.run_tasks as task
       where task.run_id = $1
       order by task.task_no`,

@@ -1,5 +1,6 @@
+import { ConnectorError, messageOf } from './errors.ts';
 import type { Execution } from './execution.ts';
-import type { Claim, Result } from './store.ts';
+import { type Claim, failure, type Result } from './store.ts';
 
 /** What an execution came to. */
 export interface Ended {
@@ -12,7 +13,7 @@ export class Results {
   #waiting: Ended[] = [];
   /** Of runs that somebody else holds, by run. They are reported apart, and hold up no others. */
   readonly #held = new Map<string, Ended[]>();
-  /** The database refused some: one at a time, with nothing else, shows which of them it was. */
+  /** Until all that wait have gone: one at a time, with nothing else, shows which of them it was that failed its hop. */
   #oneByOne = false;
 
   /** How many wait for the next hop. */
@@ -42,25 +43,46 @@ export class Results {
     return this.#waiting.splice(0, this.#oneByOne ? 1 : this.#waiting.length);
   }
 
-  /** Their hop failed, and another one has to carry them. */
-  putBack(results: readonly Ended[]): void {
-    this.#waiting.unshift(...results);
+  /** Their hop has failed for a reason that may pass: another one has to carry them. */
+  putBack(batch: readonly Ended[]): void {
+    this.#waiting.unshift(...batch);
+    this.release(batch);
   }
 
-  /** From now on, until all that wait have gone. */
-  beginOneByOne(): void {
-    this.#oneByOne = true;
+  /**
+   * The database refuses a hop that carried these, and claimed as many as there was room for. What it refuses alone fails
+   * its task, and neither the others nor the runner.
+   */
+  refuse(batch: readonly Ended[], room: number, error: unknown): void {
+    const [one] = batch;
+    if (!one) throw error;
+    if (batch.length > 1 || room > 0) {
+      this.#oneByOne = true;
+      this.putBack(batch);
+    } else if ('output' in one.result) {
+      const why = `the database refuses the output: ${messageOf(error)}`;
+      this.putBack([{ ...one, result: failure(one.result, new ConnectorError('OUTPUT_REFUSED', why)) }]);
+    } else {
+      throw error;
+    }
   }
 
-  /** Sets the results of a run apart, if there are any, also those to come; says whether it was not held before. */
-  hold(run: string): boolean {
+  /**
+   * Somebody else holds a run of these for longer than a hop waits. When it is clear which, what there is of it, and what is
+   * to come, goes apart; says so when that is news.
+   */
+  setApart(batch: readonly Ended[], room: number): string | undefined {
+    this.#waiting.unshift(...batch);
+    const [run, ...others] = new Set(batch.map(({ result }) => result.run_id));
+    if (run === undefined || others.length > 0 || room > 0) {
+      this.#oneByOne = true;
+      return undefined;
+    }
     const isOf = ({ result }: Ended) => result.run_id === run;
     const former = this.#held.get(run);
-    const results = [...(former ?? []), ...this.#waiting.filter(isOf)];
-    if (results.length === 0) return false;
-    this.#held.set(run, results);
+    this.#held.set(run, [...(former ?? []), ...this.#waiting.filter(isOf)]);
     this.#waiting = this.#waiting.filter((one) => !isOf(one));
-    return former === undefined;
+    return former === undefined ? run : undefined;
   }
 
   /** The results of the run that has been held for longest; what comes meanwhile still goes apart. */

@@ -3,7 +3,7 @@ import type { Pool } from 'pg';
 import { createPool, isAway, isLocked } from './database/connect.ts';
 import { Doorbell } from './doorbell.ts';
 import { Ear } from './ear.ts';
-import { ConnectorError, codeOf, messageOf } from './errors.ts';
+import { ConnectorError, codeOf } from './errors.ts';
 import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
 import type { JsonObject } from './json.ts';
 import type { Pulse } from './lives.ts';
@@ -17,7 +17,6 @@ import { Slots } from './slots.ts';
 import {
   type Claim,
   type Connection,
-  failure,
   giveBackOthers,
   type Hop,
   loadWorkflow,
@@ -47,6 +46,7 @@ interface Ask {
   readonly look: Look | undefined;
 }
 
+const NOTHING: Ask = { room: 0, look: undefined };
 const SUM_UP_MS = 60_000;
 /** A hop with fewer tasks costs nearly as much as one with so many. */
 const SMALLEST_PART = 20;
@@ -238,11 +238,10 @@ export class Runner {
   async #tryHeld(session: Session): Promise<void> {
     this.#isHeldDue = false;
     this.#tryingHeld = true;
-    const ask: Ask = { room: 0, look: undefined };
     const results = this.#results.takeHeld();
     const exchange = async (lane: Connection) => {
       try {
-        const hop = await this.#exchange(session, lane, results, ask);
+        const hop = await this.#exchange(session, lane, results, NOTHING);
         // Where one is free again, others may be.
         if (hop) this.#isHeldDue = this.#results.hasHeld;
         return hop;
@@ -250,7 +249,7 @@ export class Runner {
         this.#tryingHeld = false;
       }
     };
-    await this.#carry(session, exchange, ask, results);
+    await this.#carry(session, exchange, NOTHING, results);
   }
 
   /**
@@ -298,27 +297,25 @@ export class Runner {
       return hop;
     } catch (error) {
       if (look) this.#search.ring();
-      if (!isPassing(error)) this.#refuse(ended, room, error);
       // An identity that was lost meanwhile took its results with it.
-      if (this.#presence.runnerId === session.runnerId) this.#results.putBack(ended);
-      if (isLocked(error)) return this.#setApart(ended, room);
-      this.#results.release(ended);
-      if (isPassing(error)) throw error;
+      if (this.#presence.runnerId === session.runnerId) this.#keep(ended, room, error);
+      if (isPassing(error) && !isLocked(error)) throw error;
       return undefined;
     }
   }
 
-  /** Somebody else holds a run of these results for longer than a hop waits. Nothing was written. */
-  #setApart(batch: readonly Ended[], room: number): undefined {
-    const runs = new Set(batch.map(({ result }) => result.run_id));
-    const [run] = runs;
-    if (run === undefined || runs.size > 1 || room > 0) {
-      this.#results.beginOneByOne();
-      return;
+  /** Nothing was written: the results go with another hop. */
+  #keep(ended: readonly Ended[], room: number, error: unknown): void {
+    if (isLocked(error)) {
+      const run = this.#results.setApart(ended, room);
+      if (run === undefined) return;
+      const what = `run ${run} is held by another session's transaction: what its tasks came to is written when that ends`;
+      this.#options.log.warn({ run }, what);
+    } else if (isPassing(error)) {
+      this.#results.putBack(ended);
+    } else {
+      this.#results.refuse(ended, room, error);
     }
-    if (!this.#results.hold(run)) return;
-    const what = `run ${run} is held by another session's transaction: what its tasks came to is written when that ends`;
-    this.#options.log.warn({ run }, what);
   }
 
   /** Tells what came of a hop, and executes what it claimed. */
@@ -327,19 +324,6 @@ export class Runner {
     this.#search.end(look, room, hop.claimed, ended);
     if (this.#left || this.#presence.runnerId !== session.runnerId) return;
     for (const task of hop.claimed) this.#slots.start(task, this.#workflows.get(task.workflow_id));
-  }
-
-  /** A result that the database does not take fails its task, and neither the others nor the runner. */
-  #refuse(batch: Ended[], room: number, error: unknown): void {
-    const [one] = batch;
-    if (one && (batch.length > 1 || room > 0)) {
-      this.#results.beginOneByOne();
-    } else if (one && 'output' in one.result) {
-      const why = `the database refuses the output: ${messageOf(error)}`;
-      batch[0] = { ...one, result: failure(one.result, new ConnectorError('OUTPUT_REFUSED', why)) };
-    } else {
-      throw error;
-    }
   }
 
   #finish(execution: Execution, outcome: Outcome): void {
@@ -393,7 +377,7 @@ export class Runner {
         this.#options.log.info({ runner: session.runnerId, tasks }, `interrupted tasks given back: ${tasks}`);
       return undefined;
     };
-    await this.#carry(session, giveBack, { room: 0, look: undefined }, []);
+    await this.#carry(session, giveBack, NOTHING, []);
   }
 
   /** Nobody starts runs for us meanwhile: a look is due. */

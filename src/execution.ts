@@ -1,10 +1,10 @@
-import { AsyncLocalStorage } from 'node:async_hooks';
 import type { Pool } from 'pg';
 import type { Queryable, TaskContext, TaskLog } from './connector.ts';
 import { ConnectorError, didYouMean, messageOf } from './errors.ts';
 import { type Json, type JsonObject, jsonProblem, own } from './json.ts';
 import { resolve, type Scope, skipReason } from './references.ts';
 import { type ClaimedTask, failure, type Hop, type Result, type StoredTask } from './store.ts';
+import { inNameOf } from './stray.ts';
 import { duration } from './terminal.ts';
 import { TaskTransaction } from './transaction.ts';
 import type { Connectors } from './workflow.ts';
@@ -19,35 +19,6 @@ export type Outcome =
   | { readonly kind: 'interrupted'; readonly cause: unknown };
 
 const LARGEST_OUTPUT = 16 * 1024 * 1024;
-
-/** In whose name something was thrown that nobody awaits; undefined outside of tasks. */
-const current = new AsyncLocalStorage<Execution>();
-
-/** Who is told what is thrown in nobody's name. */
-const others = new Set<(error: unknown) => void>();
-const strayHandlers = (['unhandledRejection', 'uncaughtException'] as const).map((event) => ({
-  event,
-  handle(error: unknown): void {
-    const execution = current.getStore();
-    if (execution) execution.failAside(error);
-    else if (process.listenerCount(event) === 1) for (const tell of others) tell(error);
-  },
-}));
-
-/**
- * Handles what is thrown past everybody. In the name of a task, it fails that task and never the process; anything else
- * is told to `onOther`, unless the program looks after such errors itself.
- */
-export function catchStrayErrors(onOther: (error: unknown) => void): Disposable {
-  if (others.size === 0) for (const { event, handle } of strayHandlers) process.on(event, handle);
-  others.add(onOther);
-  return {
-    [Symbol.dispose]: () => {
-      others.delete(onOther);
-      if (others.size === 0) for (const { event, handle } of strayHandlers) process.off(event, handle);
-    },
-  };
-}
 
 export interface Surroundings {
   readonly connectors: Connectors;
@@ -87,7 +58,7 @@ export class Execution {
     this.#surroundings = surroundings;
     this.#onEnd = onEnd;
     this.#timer = setTimeout(() => this.#timeOut(), definition.timeout_ms);
-    current
+    inNameOf
       .run(this, () => this.#work())
       .then(
         (output) => this.#ended || this.#succeed(output),
@@ -154,7 +125,7 @@ export class Execution {
     const result = { run_id, task_no, token, output };
     const transaction = this.#transaction;
     if (transaction)
-      current
+      inNameOf
         .run(this, () => transaction.complete(result))
         .then(
           (hop) => this.#onEnd(this, { kind: 'committed', result, hop }),

@@ -4,7 +4,7 @@ import { createPool, isAway, isLocked } from './database/connect.ts';
 import { Doorbell } from './doorbell.ts';
 import { Ear } from './ear.ts';
 import { ConnectorError, codeOf } from './errors.ts';
-import { catchStrayErrors, type Execution, type Outcome } from './execution.ts';
+import type { Execution, Outcome } from './execution.ts';
 import type { JsonObject } from './json.ts';
 import type { Pulse } from './lives.ts';
 import type { Log } from './log.ts';
@@ -24,6 +24,7 @@ import {
   type StoredWorkflow,
   startAndClaim,
 } from './store.ts';
+import { catchStrayErrors } from './stray.ts';
 import { Trouble } from './trouble.ts';
 import type { Connectors } from './workflow.ts';
 

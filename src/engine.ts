@@ -1,10 +1,8 @@
-import { setTimeout as delay } from 'node:timers/promises';
-import { unlessAborted } from './abort.ts';
-import { createPool, describeConnectionFailure, isAway } from './database/connect.ts';
+import { createPool } from './database/connect.ts';
 import { migrate, refuseForeign } from './database/migrate.ts';
 import { databaseUrlProblems } from './database/url.ts';
 import { Declarations } from './declarations.ts';
-import { codeOf, DefinitionError, UsageError } from './errors.ts';
+import { codeOf, UsageError } from './errors.ts';
 import {
   explain,
   type Graph,
@@ -16,7 +14,6 @@ import {
   readGraph,
   type WorkflowStatistics,
 } from './explain.ts';
-import { follow } from './follow.ts';
 import {
   countActiveRuns,
   hasRunner,
@@ -30,13 +27,14 @@ import {
   readRun,
   readStatus,
 } from './inspect.ts';
-import { type JsonObject, jsonProblem } from './json.ts';
+import type { JsonObject } from './json.ts';
 import type { Log } from './log.ts';
-import { readDeclaration, registerWorkflow, workflowProblems } from './register.ts';
+import { type Registered, readDeclaration, register } from './register.ts';
 import { Runner } from './runner.ts';
 import { cancelRun, countPrunable, pruneSome, rerun } from './steer.ts';
 import { startRuns } from './store.ts';
-import { type Connectors, connectorProblems, type Workflow } from './workflow.ts';
+import { follow, waitForDatabase, waitForRun } from './waiting.ts';
+import type { Connectors, Workflow } from './workflow.ts';
 
 export interface EngineOptions {
   /** A postgres:// URL of the database that holds everything. */
@@ -67,7 +65,6 @@ export interface RunnerSettings {
 }
 
 const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, quiet: true };
-const POLL_MS = 50;
 
 /**
  * What the commands do with workflows and runs, for programs. Dispose of it when done:
@@ -88,21 +85,8 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Resolves when the database answers, or the signal aborts; says once that it waits. Other failures are thrown. */
-  async waitForDatabase(signal: AbortSignal, say: (line: string) => void): Promise<void> {
-    for (let said = false; !signal.aborted; said = true) {
-      try {
-        await unlessAborted(signal, this.#pool.query('select'));
-        return;
-      } catch (error) {
-        if (signal.aborted) return;
-        if (!isAway(error)) throw error;
-        if (!said)
-          say(
-            `${describeConnectionFailure(error, this.#options.connectionString)} Waiting for the database.`,
-          );
-        await delay(POLL_MS * 5);
-      }
-    }
+  waitForDatabase(signal: AbortSignal, say: (line: string) => void): Promise<void> {
+    return waitForDatabase(this.#pool, this.#options.connectionString, signal, say);
   }
 
   /** Brings the database up to date; says which migrations were new. Others may do so at the same moment. */
@@ -114,35 +98,10 @@ export class Engine implements AsyncDisposable {
    * Registers all workflows or none; a changed one becomes a new version. Throws a DefinitionError with all problems of all,
    * or a SchemaError when the database is newer than this checkout.
    */
-  async register(): Promise<{ workflow: string; version: number; isNew: boolean }[]> {
+  async register(): Promise<Registered[]> {
+    const { workflows = [], connectors } = this.#options;
     await refuseForeign(this.#pool);
-    // In one order, so that two who register the same do not wait for one another in a circle.
-    const workflows = (this.#options.workflows ?? []).toSorted((a, b) => (a.name < b.name ? -1 : 1));
-    const problems: string[] = [];
-    for (const [index, workflow] of workflows.entries()) {
-      const found = [
-        ...(workflows[index - 1]?.name === workflow.name ? ['there is another one of this name'] : []),
-        ...connectorProblems(workflow, this.#options.connectors),
-        // What cannot be sent to the database has been found by now.
-        ...(jsonProblem(workflow.tasks) ? [] : await workflowProblems(this.#pool, workflow)),
-      ];
-      problems.push(...found.map((problem) => `workflow "${workflow.name}": ${problem}`));
-    }
-    if (problems.length > 0) throw new DefinitionError(problems);
-    const registered = [];
-    const client = await this.#pool.connect();
-    try {
-      await client.query('begin');
-      for (const workflow of workflows)
-        registered.push({ workflow: workflow.name, ...(await registerWorkflow(client, workflow)) });
-      await client.query('commit');
-    } catch (error) {
-      // What was begun ends with its connection.
-      client.release(true);
-      throw error;
-    }
-    client.release();
-    return registered;
+    return register(this.#pool, workflows, connectors);
   }
 
   /** Starts a run of the newest version; gives its id. Throws a UsageError when the input is not what is declared. */
@@ -271,22 +230,8 @@ export class Engine implements AsyncDisposable {
    * Resolves when the run has ended. Short runs are looked at often, long ones twenty times a second; restarts of the
    * database are waited out.
    */
-  async waitForRun(id: string, signal?: AbortSignal): Promise<RunDetails> {
-    for (let pause = 2; ; pause = Math.min(pause * 1.5, POLL_MS)) {
-      try {
-        const run = await (signal ? unlessAborted(signal, this.#endedRun(id)) : this.#endedRun(id));
-        if (run) return run;
-        if (run === undefined) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
-      } catch (error) {
-        if (!isAway(error)) throw error;
-      }
-      await delay(pause, undefined, signal && { signal });
-    }
-  }
-
-  /** False as long as it is under way, undefined when there is no such run. */
-  async #endedRun(id: string): Promise<RunDetails | undefined | false> {
-    return (await readStatus(this.#pool, id)) !== 'RUNNING' && (await readRun(this.#pool, id));
+  waitForRun(id: string, signal?: AbortSignal): Promise<RunDetails> {
+    return waitForRun(this.#pool, id, signal);
   }
 
   /** Stops a run: what has not begun will not, what runs is told. False when it had ended before. */

@@ -1,13 +1,55 @@
-import type { JsonObject } from './json.ts';
+import type { Pool } from 'pg';
+import { DefinitionError } from './errors.ts';
+import { type JsonObject, jsonProblem } from './json.ts';
 import type { Connection } from './store.ts';
-import type { Workflow } from './workflow.ts';
+import { type Connectors, connectorProblems, type Workflow } from './workflow.ts';
 
 /*
- * The statements behind registering workflows, and what the registered ones ask of inputs.
+ * Registering workflows, and what the registered ones ask of inputs.
  */
 
+export interface Registered {
+  readonly workflow: string;
+  readonly version: number;
+  readonly isNew: boolean;
+}
+
+/** All or none, in one transaction. Throws a DefinitionError with all problems of all. */
+export async function register(
+  pool: Pool,
+  given: readonly Workflow[],
+  connectors: Connectors,
+): Promise<Registered[]> {
+  // In one order, so that two who register the same do not wait for one another in a circle.
+  const workflows = given.toSorted((a, b) => (a.name < b.name ? -1 : 1));
+  const problems: string[] = [];
+  for (const [index, workflow] of workflows.entries()) {
+    const found = [
+      ...(workflows[index - 1]?.name === workflow.name ? ['there is another one of this name'] : []),
+      ...connectorProblems(workflow, connectors),
+      // What cannot be sent to the database has been found by now.
+      ...(jsonProblem(workflow.tasks) ? [] : await workflowProblems(pool, workflow)),
+    ];
+    problems.push(...found.map((problem) => `workflow "${workflow.name}": ${problem}`));
+  }
+  if (problems.length > 0) throw new DefinitionError(problems);
+  const registered = [];
+  const client = await pool.connect();
+  try {
+    await client.query('begin');
+    for (const workflow of workflows) registered.push(await registerWorkflow(client, workflow));
+    await client.query('commit');
+  } catch (error) {
+    // What was begun ends with its connection.
+    client.release(true);
+    throw error;
+  }
+  client.release();
+  return registered;
+}
+
 /** All that the database finds to be wrong with a definition, in the words of who wrote it in TypeScript. */
-export async function workflowProblems(db: Connection, workflow: Workflow): Promise<string[]> {
+async function workflowProblems(db: Connection, workflow: Workflow): Promise<string[]> {
   const { rows } = await db.query(
     'select problem from sluice.workflow_problems($1, $2, $3, $4) as problem',
     definitionOf(workflow),
@@ -15,15 +57,12 @@ export async function workflowProblems(db: Connection, workflow: Workflow): Prom
   return rows.map(({ problem }) => problem.replace(/(: |, )timeout_ms( is |$)/, '$1timeoutMs$2'));
 }
 
-export async function registerWorkflow(
-  db: Connection,
-  workflow: Workflow,
-): Promise<{ version: number; isNew: boolean }> {
+async function registerWorkflow(db: Connection, workflow: Workflow): Promise<Registered> {
   const { rows } = await db.query(
     'select version, is_new from sluice.register_workflow($1, $2, $3, $4)',
     definitionOf(workflow),
   );
-  return { version: rows[0].version, isNew: rows[0].is_new };
+  return { workflow: workflow.name, version: rows[0].version, isNew: rows[0].is_new };
 }
 
 function definitionOf({ name, tasks, input, subject = [] }: Workflow): string[] {

@@ -3,6 +3,13 @@ import { unlessAborted } from './abort.ts';
 import { describeConnectionFailure, isAway } from './database/connect.ts';
 import { Doorbell } from './doorbell.ts';
 import { listen } from './ear.ts';
+import { UsageError } from './errors.ts';
+import { type RunDetails, readRun, readStatus } from './inspect.ts';
+import type { Connection } from './store.ts';
+
+/*
+ * Waiting: for whatever changes, for the end of a run, for the database.
+ */
 
 interface FollowSettings {
   readonly url: string;
@@ -12,6 +19,9 @@ interface FollowSettings {
   readonly onTrouble?: (line: string | undefined) => void;
 }
 
+/** Of who waits for the end of a run: short runs are looked at often, long ones twenty times a second. */
+const [SHORTEST_MS, LONGEST_MS] = [2, 50];
+/** Of who follows. */
 const QUICK_MS = 40;
 const SLOW_MS = 250;
 /** A look may take this part of our time; what is large is looked at less often. */
@@ -57,5 +67,44 @@ export async function* follow<T>(
     }
   } finally {
     await listening?.[Symbol.asyncDispose]();
+  }
+}
+
+/** Resolves when the run has ended. Outages are waited out. */
+export async function waitForRun(db: Connection, id: string, signal?: AbortSignal): Promise<RunDetails> {
+  for (let pause = SHORTEST_MS; ; pause = Math.min(pause * 1.5, LONGEST_MS)) {
+    try {
+      const run = await (signal ? unlessAborted(signal, readEnded(db, id)) : readEnded(db, id));
+      if (run) return run;
+      if (run === undefined) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
+    } catch (error) {
+      if (!isAway(error)) throw error;
+    }
+    await delay(pause, undefined, signal && { signal });
+  }
+}
+
+/** False as long as it is under way, undefined when there is no such run. */
+async function readEnded(db: Connection, id: string): Promise<RunDetails | undefined | false> {
+  return (await readStatus(db, id)) !== 'RUNNING' && (await readRun(db, id));
+}
+
+/** Resolves when the database answers, or the signal aborts; says once that it waits. Other failures are thrown. */
+export async function waitForDatabase(
+  db: Connection,
+  url: string,
+  signal: AbortSignal,
+  say: (line: string) => void,
+): Promise<void> {
+  for (let said = false; !signal.aborted; said = true) {
+    try {
+      await unlessAborted(signal, db.query('select'));
+      return;
+    } catch (error) {
+      if (signal.aborted) return;
+      if (!isAway(error)) throw error;
+      if (!said) say(`${describeConnectionFailure(error, url)} Waiting for the database.`);
+      await delay(SLOW_MS, undefined, { signal }).catch(() => {});
+    }
   }
 }

@@ -28,6 +28,11 @@ import { catchStrayErrors } from './stray.ts';
 import { Trouble } from './trouble.ts';
 import type { Connectors } from './workflow.ts';
 
+/*
+ * The loop: a hop takes results to the database and brings tasks, which are executed in slots; what they come to waits for
+ * the next hop. Whatever may be a reason for a hop rings the bell, and then a turn looks what there is to do.
+ */
+
 export interface RunnerOptions {
   readonly url: string;
   readonly connectors: Connectors;
@@ -155,11 +160,10 @@ export class Runner {
     input: JsonObject,
     checkedFor: string | undefined,
   ): Promise<string | undefined> {
-    const { session, mustReconcile } = this.#presence;
+    const { session } = this.#presence;
     const room = Math.ceil(this.#room / LANES);
-    // While we give back what we do not hold, a look is due as well, or there is no room.
-    if (!session?.hasIdleLane || mustReconcile || this.#starting || this.#search.isDue || room === 0)
-      return undefined;
+    // While something has to be given back, a look is due as well.
+    if (!session?.hasIdleLane || this.#starting || this.#search.isDue || room === 0) return undefined;
     this.#starting = true;
     let runId: string | undefined;
     let failed: { readonly error: unknown } | undefined;

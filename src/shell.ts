@@ -116,6 +116,7 @@ export class Shell implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#opened.map((engine) => engine[Symbol.asyncDispose]()));
+    if (stopping?.signal.aborted) setInterval(exitWhenWritten, LINGER_MS).unref();
   }
 }
 
@@ -145,6 +146,13 @@ let stopping: AbortController | undefined;
 export function loseOutput(): boolean {
   stopping?.abort();
   return stopping !== undefined;
+}
+
+const LINGER_MS = 1_000;
+
+/** A task that does not heed its signal, and was given back long since, must not keep the process; a slow reader may. */
+function exitWhenWritten(): void {
+  if (process.stdout.writableLength === 0) process.exit();
 }
 
 /** As a shell says it of a program that Ctrl-C ended. */

@@ -386,6 +386,22 @@ test('a runner whose output nobody reads any more signs off, with exit code 141'
   assert.deepEqual(rows, [{ ending: 'stopped' }]);
 });
 
+test('a runner that is stopped ends its process, whatever a task has left behind that does not heed its signal', async () => {
+  const behind = 'data:text/javascript,setInterval(() => {}, 1000)';
+  const env = { NODE_OPTIONS: `--import "${behind}"` };
+  const going = startCommand(['runner'], { url: db.url, folder: folder.path, env });
+  await until(() => /is ready/.test(going.said), 'the runner');
+  let hasEnded = false;
+  const ended = going.ended.finally(() => {
+    hasEnded = true;
+  });
+
+  going.interrupt();
+  await until(() => hasEnded, 'the process to end').finally(() => going.interrupt());
+
+  assert.equal(await ended, 0);
+});
+
 test('a command that only shows something ends with exit code 0 when nobody reads it any more', async () => {
   const going = startCommand(['workflows', '--json'], { url: db.url });
   going.closeOutput();

@@ -96,6 +96,18 @@ test('an idle connection that breaks is reported and replaced', async () => {
   await pool.end();
 });
 
+test('who waits for a connection when a pool is ended is told', async () => {
+  const pool = createPool(db.url, { max: 1 });
+  const client = await pool.connect();
+  const waiting = assert.rejects(pool.query('select 1'), /the pool has ended/);
+
+  const ended = pool.end();
+  await waiting;
+  client.release();
+
+  await ended;
+});
+
 test('broken connections are told from errors of a statement, wherever they are wrapped', () => {
   const lost = [
     withCode('08006'),

@@ -80,6 +80,7 @@ class Client extends pg.Client {
 }
 
 class Pool extends pg.Pool {
+  declare private readonly _pendingQueue: { readonly callback: (error: Error) => void }[];
   readonly #clients = new Set<pg.PoolClient & Client>();
   #ended: Promise<void> | undefined;
 
@@ -91,6 +92,8 @@ class Pool extends pg.Pool {
 
   /** What is under way has a while. May be called again. */
   override end(): Promise<void> {
+    // Whoever waits for a connection would wait for ever.
+    for (const { callback } of this._pendingQueue.splice(0)) callback(new Error('the pool has ended'));
     setTimeout(() => {
       for (const client of this.#clients) void client.end();
     }, PATIENCE_MS).unref();

@@ -265,16 +265,16 @@ export class Engine implements AsyncDisposable {
     return (await readDeclaration(this.#pool, workflow))?.input;
   }
 
+  /** Throws a UsageError unless all are what the workflow declares; gives the version that it looked at. */
+  checkInputs(workflow: string, inputs: readonly JsonObject[]): Promise<string | undefined> {
+    return this.#declarations.check(workflow, inputs);
+  }
+
   /** Stops what runs here, as its signal would. Other calls under way have five seconds. */
   async [Symbol.asyncDispose](): Promise<void> {
     this.#disposal.abort();
     await Promise.allSettled(this.#runners.values());
     await this.#pool.end();
-  }
-
-  /** Throws a UsageError unless all are what the workflow declares; gives the version that it looked at. */
-  checkInputs(workflow: string, inputs: readonly JsonObject[]): Promise<string | undefined> {
-    return this.#declarations.check(workflow, inputs);
   }
 }
 

@@ -68,7 +68,10 @@ export class Presence {
     try {
       const { url, slots, onChange } = this.#options;
       const session = await Session.open(url, slots, this.#runnerId);
-      if (this.#left) return await session[Symbol.asyncDispose]();
+      if (this.#left) {
+        await session.signOff().catch(() => {});
+        return await session[Symbol.asyncDispose]();
+      }
       if (session.isNew && this.#runnerId !== undefined) this.#forget(this.#runnerId);
       this.#session = session;
       this.#runnerId = session.runnerId;

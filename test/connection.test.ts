@@ -435,11 +435,12 @@ test('a disk that is full is one line, and the runner goes on when there is room
   );
 });
 
-test('who leaves does not wait for the database any more, whatever becomes of his last beat', async () => {
+/** Who is present to the database, and what he says of it. */
+function present(url: string): { readonly presence: Presence; readonly said: string[] } {
   const said: string[] = [];
   const say = (_: unknown, phrase: string) => void said.push(phrase);
   const presence = new Presence({
-    url: fleet.url,
+    url,
     log: { debug: () => {}, info: say, warn: say, error: say },
     slots: 1,
     runs: () => [],
@@ -448,6 +449,25 @@ test('who leaves does not wait for the database any more, whatever becomes of hi
     onTakenOver: () => 0,
     onFailure: (error) => say({}, String(error)),
   });
+  return { presence, said };
+}
+
+test('who leaves while he connects signs off when that has come about', async () => {
+  await using proxy = await TcpProxy.open(fleet.url);
+  const { presence } = present(proxy.url);
+  proxy.stall();
+  const connecting = presence.connect();
+
+  await presence.leave();
+  proxy.flow();
+  await connecting;
+
+  const { rows } = await fleet.pool.query('select ending from sluice.runners order by id desc limit 1');
+  assert.deepEqual(rows, [{ ending: 'stopped' }]);
+});
+
+test('who leaves does not wait for the database any more, whatever becomes of his last beat', async () => {
+  const { presence, said } = present(fleet.url);
   await presence.connect();
   const { runnerId: id = 0 } = presence;
   const holder = await openClient(fleet.url);

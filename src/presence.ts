@@ -12,8 +12,10 @@ interface PresenceOptions {
   readonly slots: number;
   /** Of which runs we hold tasks. */
   readonly runs: () => readonly string[];
-  /** There is a session, or none any more, or something to reconcile. */
+  /** There is a session, or none any more. */
   readonly onChange: () => void;
+  /** The database may hold us to tasks that we do not know of: a call failed, or its answer was lost. */
+  readonly onDoubt: () => void;
   readonly onPulse: (pulse: Pulse) => void;
   /** Others have taken over what we run: nothing of it is worth reporting. Says how many tasks it lets go of. */
   readonly onTakenOver: (why: string) => number;
@@ -31,8 +33,6 @@ const RECONNECT_MS = 250;
 export class Presence {
   readonly #options: PresenceOptions;
   readonly #trouble: Trouble;
-  /** The database may hold us to tasks that we do not know of: a call failed, or its answer was lost. */
-  mustReconcile = false;
   #session: Session | undefined;
   #runnerId: number | undefined;
   #heart: NodeJS.Timeout | undefined;
@@ -66,7 +66,7 @@ export class Presence {
     this.#pauseMs = 0;
     this.#heart ??= setInterval(() => this.beat(), BEAT_MS);
     try {
-      const { url, slots, onChange } = this.#options;
+      const { url, slots, onChange, onDoubt } = this.#options;
       const session = await Session.open(url, slots, this.#runnerId);
       if (this.#left) {
         await session.signOff().catch(() => {});
@@ -75,10 +75,10 @@ export class Presence {
       if (session.isNew && this.#runnerId !== undefined) this.#forget(this.#runnerId);
       this.#session = session;
       this.#runnerId = session.runnerId;
-      this.mustReconcile = !session.isNew;
+      if (!session.isNew) return onDoubt();
       onChange();
       // Somebody who comes anew has not been cut off: he may look at once who is dead.
-      if (session.isNew) void this.beat();
+      void this.beat();
     } catch (error) {
       if (!isPassing(error)) throw error;
       this.#trouble.say(error);
@@ -111,7 +111,6 @@ export class Presence {
   /** After a call that failed. Beat and hops may all find that a session is broken; the second one finds it replaced. */
   recover(session: Session, error: unknown): void {
     if (this.#session !== session) return;
-    this.mustReconcile = true;
     if (codeOf(error) === 'WF006') {
       this.#loseIdentity(session);
     } else if (isAway(error)) {
@@ -122,7 +121,7 @@ export class Presence {
     } else if (!isPassing(error)) {
       this.#options.onFailure(error);
     }
-    this.#options.onChange();
+    this.#options.onDoubt();
   }
 
   /** Signs off, and gives back what is left. */

@@ -84,7 +84,9 @@ export class Runner {
   #isHeldDue = false;
   #tryingHeld = false;
   #stopping = false;
-  /** Of what we had to give back, somebody holds some: each beat tries again. */
+  /** The database may hold us to tasks that we do not know of, or no longer: no hop begins before they are given back. */
+  #mustReconcile = false;
+  /** Of these, somebody holds some: each beat tries again. */
   #isLeftToGiveBack = false;
   #left = false;
   /** Resolves when waiting has an end: the grace is over. Rejects when something failed that should not. */
@@ -114,6 +116,7 @@ export class Runner {
       slots,
       runs: () => this.#slots.runs,
       onChange: () => this.#lookForWork(),
+      onDoubt: () => this.#reconcileSoon(),
       onPulse: (pulse) => this.#heed(pulse),
       onTakenOver: (why) => this.#abandonAll(new ConnectorError('LOST', why)),
       onFailure: (error) => this.#fail(error),
@@ -207,10 +210,10 @@ export class Runner {
 
   /** Begins a hop, or waits for a reason to begin one. Results gather while all lanes are under way. */
   async #turn(): Promise<void> {
-    const { session, mustReconcile } = this.#presence;
+    const { session } = this.#presence;
     if (!session) return this.#presence.connect();
     this.#bell.answer();
-    if (mustReconcile) {
+    if (this.#mustReconcile) {
       if (this.#hops === 0) return this.#reconcile(session);
     } else if (session.hasIdleLane && this.#isHeldDue) {
       this.#tryHeld(session).catch(this.#fail);
@@ -374,7 +377,7 @@ export class Runner {
 
   /** Gives back what the database thinks we run and we do not: the answer to a claim may have been lost. */
   async #reconcile(session: Session): Promise<void> {
-    this.#presence.mustReconcile = false;
+    this.#mustReconcile = false;
     const giveBack = async (lane: Connection) => {
       const { given_back: tasks, held } = await giveBackOthers(lane, session.runnerId, this.#claims);
       this.#isLeftToGiveBack = held > 0;
@@ -387,7 +390,7 @@ export class Runner {
 
   /** Nobody starts runs for us meanwhile: a look is due. */
   #reconcileSoon(): void {
-    this.#presence.mustReconcile = true;
+    this.#mustReconcile = true;
     this.#lookForWork();
   }
 

@@ -445,6 +445,7 @@ function present(url: string): { readonly presence: Presence; readonly said: str
     slots: 1,
     runs: () => [],
     onChange: () => {},
+    onDoubt: () => {},
     onPulse: () => {},
     onTakenOver: () => 0,
     onFailure: (error) => say({}, String(error)),

@@ -80,6 +80,7 @@ class Client extends pg.Client {
 }
 
 class Pool extends pg.Pool {
+  /** pg's own: who waits for a connection. */
   declare private readonly _pendingQueue: { readonly callback: (error: Error) => void }[];
   readonly #clients = new Set<pg.PoolClient & Client>();
   #ended: Promise<void> | undefined;

@@ -61,6 +61,7 @@ export interface RunnerSettings {
   readonly signal: AbortSignal;
   /** How long running tasks may take to end once it stops, in milliseconds; what is left is given back. 10000. */
   readonly graceMs?: number;
+  /** Told once, when it listens and may claim. */
   readonly onReady?: (runnerId: number) => void;
 }
 

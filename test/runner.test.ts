@@ -1074,6 +1074,40 @@ test('a runner that stops while a hop of its own waits gives back what it runs a
   );
 });
 
+test('what a hop brings after its runner has left is given back, and not executed', async () => {
+  const gate = event();
+  let executions = 0;
+  await using play = await stage(
+    { quick: () => gate.happened.then(() => null), next: () => ++executions },
+    { quick: {}, next: { after: ['quick'] } },
+    { graceMs: 20 },
+  );
+  const id = await play.start();
+  await until(async () => (await stateOf(id, 'quick')) === 'RUNNING', 'the task to run');
+  const session = await openClient((await fileDatabase()).url);
+  await session.query('begin');
+  await session.query('select from sluice.runs where id = $1 for no key update', [id]);
+  gate.happens();
+  await someoneWaitsForALock();
+
+  const stopped = play.stop();
+  await someoneWaitsForALock(2);
+  await session.query('rollback');
+  await session.end();
+  await stopped;
+
+  const { tasks, attempts } = (await play.engine.readRun(id)) ?? {};
+  assert.deepEqual(
+    tasks?.map(({ state, runner_id }) => `${state} ${runner_id !== null}`),
+    ['SUCCESS true', 'RUNNING false'],
+  );
+  assert.deepEqual(
+    attempts?.map(({ task, outcome }) => `${task} ${outcome}`),
+    ['next GIVEN BACK'],
+  );
+  assert.equal(executions, 0);
+});
+
 test('a runner that stops signs off', async () => {
   await using play = await stage({ fine }, { fine: {} });
   const id = await play.run();

@@ -336,9 +336,9 @@ declare
   v_follows   constant boolean     := v_written = pg_trigger_depth()::text;
   -- The runner in whose hop this happens, and how many tasks it has room for.
   v_hop       constant integer[]   := nullif(current_setting('sluice.hop', true), '');
-  -- Marks have to be of this very moment.
+  -- Marks have to be of this very moment. The clock may go back meanwhile.
   v_since     constant timestamptz := least(transaction_timestamp(), statement_timestamp());
-  v_until     constant timestamptz := clock_timestamp();
+  v_until     constant timestamptz := greatest(statement_timestamp(), clock_timestamp());
   -- What follows is later than its cause, which may have been written while this statement waited for the run.
   v_now       timestamptz;
   v_news      integer;
@@ -409,7 +409,7 @@ begin
 
   if v_news & (c_parent | c_failed | c_ownerless) > 0 then
     perform from sluice.runs where runs.id in (select after.run_id from after) order by runs.id for no key update;
-    v_now := clock_timestamp();
+    v_now := greatest(statement_timestamp(), clock_timestamp());
   end if;
 
   -- One statement may complete several parents of one child: counted per child, not per row. While we hold their runs,
@@ -449,7 +449,7 @@ begin
     with ended as (
       update sluice.runs
          set status         = 'FAILED',
-             finished_at    = clock_timestamp(),
+             finished_at    = greatest(statement_timestamp(), clock_timestamp(), runs.created_at),
              failed_task_no = first.task_no,
              reason         = first.error ->> 'message'
         from (select distinct on (after.run_id) after.run_id, after.task_no, after.error
@@ -468,7 +468,7 @@ begin
       update sluice.runs
          set waiting_for = runs.waiting_for - sinks.succeeded,
              status      = case when runs.waiting_for = sinks.succeeded then 'COMPLETED' else runs.status end,
-             finished_at = case when runs.waiting_for = sinks.succeeded then clock_timestamp() end
+             finished_at = case when runs.waiting_for = sinks.succeeded then greatest(statement_timestamp(), clock_timestamp(), runs.created_at) end
         from (select after.run_id, count(*)::integer as succeeded
                 from after
                where after.state = 'SUCCESS'
@@ -518,7 +518,7 @@ AS $function$
 begin
   update tasks
      set state       = 'FAILED',
-         finished_at = clock_timestamp(),
+         finished_at = greatest(statement_timestamp(), clock_timestamp(), tasks.started_at),
          error       = jsonb_build_object('code', 'RUN_STOPPED', 'message', 'the run stopped before the task could be taken on again')
    where tasks.run_id = any (p_run_ids)
      and tasks.state = 'RUNNING'
@@ -1039,7 +1039,7 @@ begin
   -- It ends after all that has happened while we waited for it.
   perform from runs where runs.id = p_run_id and runs.status = 'RUNNING' for no key update;
   update runs
-     set status = 'CANCELLED', finished_at = clock_timestamp(), reason = 'cancelled by ' || p_by
+     set status = 'CANCELLED', finished_at = greatest(statement_timestamp(), clock_timestamp(), runs.created_at), reason = 'cancelled by ' || p_by
    where runs.id = p_run_id
      and runs.status = 'RUNNING';
   if not found and not exists (select from runs where runs.id = p_run_id) then
@@ -1592,7 +1592,7 @@ declare
   v_written constant text        := coalesce(current_setting('sluice.follows', true), '');
   v_follows constant boolean     := v_written = pg_trigger_depth()::text;
   -- Marks have to be of this very moment. The clock may go back meanwhile.
-  v_since   constant timestamptz := least(transaction_timestamp(), statement_timestamp(), clock_timestamp());
+  v_since   constant timestamptz := least(transaction_timestamp(), statement_timestamp());
   v_until   constant timestamptz := greatest(statement_timestamp(), clock_timestamp());
   v_stopped boolean;
   v_setting text;
@@ -1610,8 +1610,10 @@ begin
                  and (v_follows or after.waiting_for = before.waiting_for and after.status in ('RUNNING', 'CANCELLED'))
                  and after.workflow_id = before.workflow_id and after.workflow = before.workflow
                  and after.input = before.input and after.key is not distinct from before.key and after.created_at = before.created_at
+                 -- After it began, unless that is still to come by the clock.
                  and (after.finished_at is null
-                      or after.finished_at between greatest(v_since, least(before.created_at, v_until)) and v_until) as legal,
+                      or after.finished_at between case when before.created_at <= v_until then greatest(v_since, before.created_at) else v_since end
+                                               and greatest(v_until, before.created_at)) as legal,
                  sluice.broken_run_rule(after.status, after.waiting_for, after.key, after.finished_at, after.failed_task_no, after.reason) as broken
             from before
             full join after on after.id = before.id

@@ -503,6 +503,49 @@ test('a run ends at the time at which it does, also by hand', async () => {
   );
 });
 
+for (const [status, end] of [
+  ['COMPLETED', (scene: Scene) => scene.succeed('a')],
+  ['FAILED', (scene: Scene) => scene.fail('a')],
+  ['CANCELLED', (scene: Scene) => scene.sql('select sluice.cancel_run($run)')],
+] as const)
+  test(`a run that began at a moment to come can be ${status}, as of that moment: the clock went back`, async () => {
+    await using scene = await running({ a: [] });
+    await using session = await scene.transaction();
+    await session.sql('alter table sluice.runs disable trigger advance_runs');
+    await session.sql(`update sluice.runs set created_at = now() + interval '1 hour' where id = $run`);
+    await session.sql('alter table sluice.runs enable trigger advance_runs');
+    await session.commit();
+
+    await end(scene);
+
+    assert.deepEqual(
+      await scene.sql('select status, finished_at = created_at as at_once from sluice.runs where id = $run'),
+      [{ status, at_once: true }],
+    );
+  });
+
+test('a clock that goes back in the middle of a statement makes none of its moves illegal', async () => {
+  await using scene = await running({ a: [], b: ['a'], c: [] });
+  await using session = await scene.transaction();
+  await session.take('a', 'c');
+  await session.sql(`
+    create schema late;
+    create function late.clock_timestamp() returns timestamptz language sql as $$ select pg_catalog.clock_timestamp() - interval '1 hour' $$;
+    set local search_path = late, pg_catalog`);
+
+  for (const end of [
+    `state = 'SUCCESS', output = '1'`,
+    `state = 'FAILED', error = '{"message": "it broke"}'`,
+  ])
+    await session.sql(
+      `update sluice.tasks set ${end}, finished_at = statement_timestamp()
+        where (run_id, task_no) in (select run_id, task_no from sluice.tasks where run_id = $run and state = 'RUNNING' order by task_no limit 1)`,
+    );
+
+  assert.equal(await session.states(), 'a SUCCESS, b READY, c FAILED');
+  assert.equal(await session.status(), 'FAILED');
+});
+
 test('a run begins at the time at which it does', async () => {
   await using scene = await running({ a: [] });
 

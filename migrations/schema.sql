@@ -441,7 +441,7 @@ begin
     )
     select array_agg(moved.ctid) into v_taken from moved where moved.taken;
     if v_taken is not null then
-      v_setting := set_config('sluice.taken_tasks', v_taken::text, true);
+      v_setting := set_config('sluice.taken_tasks', (nullif(current_setting('sluice.taken_tasks', true), '')::tid[] || v_taken)::text, true);
     end if;
   end if;
 
@@ -482,7 +482,7 @@ begin
     select v_ended || array_agg(counted.ctid) into v_ended from counted where counted.finished_at is not null;
   end if;
 
-  -- A hop may have both: successes are written first, the others by a second statement.
+  -- A hop may have several: successes are written first, the others by a second statement, and somebody's own triggers may write.
   if v_ended is not null and v_hop is not null then
     v_setting := set_config('sluice.ended_runs', (nullif(current_setting('sluice.ended_runs', true), '')::tid[] || v_ended)::text, true);
   end if;
@@ -1642,34 +1642,6 @@ begin
 end;
 $function$;
 
--- Starts a run whose first tasks are claimed by a runner, in one commit. Raises what start_runs and report_and_claim raise.
-CREATE OR REPLACE FUNCTION sluice.start_and_claim(p_runner_id integer, p_slots integer, p_workflow text, p_input jsonb, p_checked_for bigint DEFAULT NULL::bigint)
- RETURNS TABLE(answer text, run_id bigint, task_no integer, token integer, attempt integer, workflow_id bigint, started_at timestamp with time zone, input jsonb, outputs jsonb, took_ms double precision, failure jsonb)
- LANGUAGE plpgsql
- SET search_path TO 'sluice', 'pg_temp'
- SET enable_seqscan TO 'off'
- SET enable_bitmapscan TO 'off'
-AS $function$
-#variable_conflict use_column
-declare
-  v_run_id bigint;
-begin
-  select started.run_id into v_run_id
-    from start_runs(p_workflow, array[p_input], null, p_checked_for, p_runner_id, p_slots) as started;
-
-  return query
-    select 'STARTED', v_run_id, null::integer, null::integer, null::integer, null::bigint,
-           null::timestamptz, null::jsonb, null::jsonb, null::double precision, null::jsonb
-     union all
-    select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
-           null, null, null
-      from runs
-      join tasks as task on task.run_id = runs.id
-     where runs.id = v_run_id
-       and task.state = 'RUNNING';
-end;
-$function$;
-
 -- Starts a run per input, of the newest version, and gives their ids in the same order; a key that was used before gives that run. For a runner, their first tasks begin as claimed by it, p_slots of each at the most. Raises WF003, WF004, WF005, and WF010 when inputs were checked for another version.
 CREATE OR REPLACE FUNCTION sluice.start_runs(p_workflow text, p_inputs jsonb[], p_keys text[] DEFAULT NULL::text[], p_checked_for bigint DEFAULT NULL::bigint, p_runner_id integer DEFAULT NULL::integer, p_slots integer DEFAULT 0)
  RETURNS TABLE(run_id bigint, is_new boolean)
@@ -1820,210 +1792,6 @@ BEGIN ATOMIC
          END) start_runs(run_id, is_new);
 END;
 
--- One hop of a runner: results in, tasks out, in one transaction. Without a runner it only reports. Raises WF006 when the runner was given up.
-CREATE OR REPLACE FUNCTION sluice.report_and_claim(p_runner_id integer, p_results jsonb, p_slots integer, p_from bigint DEFAULT 0)
- RETURNS TABLE(answer text, run_id bigint, task_no integer, token integer, attempt integer, workflow_id bigint, started_at timestamp with time zone, input jsonb, outputs jsonb, took_ms double precision, failure jsonb)
- LANGUAGE plpgsql
- SET search_path TO 'sluice', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
- SET enable_bitmapscan TO 'off'
- SET enable_hashjoin TO 'off'
- SET enable_mergejoin TO 'off'
-AS $function$
-#variable_conflict use_column
-declare
-  v_results   constant integer := jsonb_array_length(p_results);
-  v_failures  constant boolean := p_results @? '$[*].error';
-  -- What is to be tried again may be of any run.
-  v_from      constant bigint  := case when v_failures then 0 else p_from end;
-  v_setting   text;
-  v_rows      tid[];
-  v_succeeded integer;
-  v_taken     integer          := 0;
-  v_claimed   integer          := 0;
-begin
-  -- A runner that was given up must not claim. Taking over locks its row "for update", so one waits for the other.
-  if p_slots > 0 then
-    perform from runners where runners.id = p_runner_id and runners.ended_at is null for key share;
-    if not found then
-      raise exception using
-        errcode = 'WF006',
-        message = format('runner %s is not registered any more: it was stopped, or thought dead and its tasks taken over', p_runner_id),
-        hint    = 'Register again and go on under the new identity.';
-    end if;
-  end if;
-
-  if v_results > 0 then
-    -- For advance. Nothing is taken of a run that these results may stop.
-    v_setting := set_config('sluice.hop', array[p_runner_id, case when v_failures then 0 else p_slots end]::text, true);
-
-    -- Successes are written before the others. Where there are both, all tasks are locked first that the results are still of,
-    -- and then all runs, in the order of everybody.
-    if v_failures then
-      perform from tasks
-         join jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer)
-           on result.run_id = tasks.run_id and result.task_no = tasks.task_no and result.token = tasks.token
-        where tasks.runner_id is not null and tasks.finished_at is null
-        order by tasks.run_id, tasks.task_no
-          for no key update of tasks;
-      perform from runs
-        where runs.id in (select tasks.run_id
-                            from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer)
-                            join tasks on tasks.run_id = result.run_id and tasks.task_no = result.task_no and tasks.token = result.token
-                           where tasks.runner_id is not null and tasks.finished_at is null)
-        order by runs.id
-          for no key update;
-    end if;
-
-    update tasks
-       set state       = 'SUCCESS',
-           finished_at = greatest(statement_timestamp(), tasks.started_at),
-           output      = coalesce(result.output, 'null')
-      from (select *
-              from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer, output jsonb, error jsonb)
-             where result.error is null
-             order by result.run_id, result.task_no) as result
-     where tasks.run_id = result.run_id
-       and tasks.task_no = result.task_no
-       and tasks.token = result.token
-       and tasks.runner_id is not null
-       and tasks.finished_at is null;
-    get diagnostics v_succeeded = row_count;
-
-    -- The others: failures, what had been reported before, and what was taken over meanwhile.
-    if v_succeeded < v_results then
-      return query
-        with result as (
-          select distinct on (result.run_id, result.task_no, result.token) result.*
-            from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer, error jsonb)
-           order by result.run_id, result.task_no, result.token, result.error
-        ), held as (
-          select tasks.run_id, tasks.task_no, tasks.token, result.token as named, result.error,
-                 result.error is not null and tasks.token = result.token and tasks.runner_id is not null and tasks.finished_at is null as open,
-                 tasks.attempt <= definition.retries and runs.status = 'RUNNING' as again,
-                 tasks.attempt, tasks.runner_id, tasks.started_at,
-                 tasks.token = result.token and tasks.state = 'SUCCESS' and tasks.finished_at >= statement_timestamp() as succeeded
-            from result
-            join tasks on tasks.run_id = result.run_id and tasks.task_no = result.task_no
-            join runs on runs.id = tasks.run_id
-            join workflow_tasks as definition on definition.workflow_id = tasks.workflow_id and definition.task_no = tasks.task_no
-           order by tasks.run_id, tasks.task_no
-        ), failed_attempts as (
-          insert into attempts (run_id, task_no, token, attempt, outcome, runner_id, started_at, ended_at, error)
-          select held.run_id, held.task_no, held.token, held.attempt, 'FAILED', held.runner_id, held.started_at, greatest(statement_timestamp(), held.started_at), held.error
-            from held
-           where held.open
-              on conflict do nothing
-        ), failed as (
-          update tasks
-             set state       = (case when held.again then 'RUNNING' else 'FAILED' end)::task_state,
-                 finished_at = case when not held.again then greatest(statement_timestamp(), held.started_at) end,
-                 error       = case when not held.again then held.error end,
-                 attempt     = tasks.attempt + held.again::integer,
-                 token       = tasks.token + held.again::integer,
-                 runner_id   = case when not held.again then tasks.runner_id end
-            from held
-           where held.open
-             and tasks.run_id = held.run_id
-             and tasks.task_no = held.task_no
-        )
-        -- What is to be tried again ends with its run, when another result stops that.
-        select case when held.open and held.again
-                     and not bool_or(held.open and not held.again) over (partition by held.run_id) then 'RETRY'
-                    when held.open then 'FAILED'
-                    when held.token = held.named then 'ALREADY'
-                    when exists (select from attempts
-                                  where attempts.run_id = held.run_id and attempts.task_no = held.task_no
-                                    and attempts.token = held.named and attempts.outcome = 'FAILED') then 'ALREADY'
-                    else 'LOST'
-               end,
-               held.run_id, held.task_no, held.named,
-               null::integer, null::bigint, null::timestamptz, null::jsonb, null::jsonb, null::double precision, null::jsonb
-          from held
-         where not held.succeeded
-        union all
-        select 'LOST', result.run_id, result.task_no, result.token, null, null, null, null, null, null, null
-          from result
-         where not exists (select from tasks where tasks.run_id = result.run_id and tasks.task_no = result.task_no);
-    end if;
-
-    -- What advance has left here. It names rows by their place: nobody else moves them before we commit.
-    v_setting := set_config('sluice.hop', '', true);
-    v_rows := nullif(current_setting('sluice.ended_runs', true), '');
-    if v_rows is not null then
-      v_setting := set_config('sluice.ended_runs', '', true);
-      return query
-        select runs.status::text, runs.id, null::integer, null::integer, null::integer, runs.workflow_id,
-               null::timestamptz, null::jsonb, null::jsonb,
-               round(1000 * date_part('epoch', runs.finished_at - runs.created_at)),
-               case when runs.status = 'FAILED' then
-                 jsonb_build_object('task', (select failed.name from workflow_tasks as failed
-                                              where failed.workflow_id = runs.workflow_id and failed.task_no = runs.failed_task_no),
-                                    'reason', runs.reason)
-               end
-          from runs
-         where runs.ctid = any (v_rows);
-    end if;
-    v_rows := nullif(current_setting('sluice.taken_tasks', true), '');
-    if v_rows is not null then
-      v_setting := set_config('sluice.taken_tasks', '', true);
-      return query
-        select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
-               case when definition.reads <> '{}' then outputs_of(task.run_id, task.workflow_id, definition.reads) end,
-               null::double precision, null::jsonb
-          from tasks as task
-          join runs on runs.id = task.run_id
-          join workflow_tasks as definition on definition.workflow_id = task.workflow_id and definition.task_no = task.task_no
-         where task.ctid = any (v_rows);
-      get diagnostics v_taken = row_count;
-    end if;
-  end if;
-
-  if p_slots > v_taken and v_from is not null then
-    return query
-      with task as (
-        update tasks
-           set state      = 'RUNNING',
-               runner_id  = p_runner_id,
-               started_at = greatest(statement_timestamp(), tasks.ready_at),
-               token      = greatest(tasks.token, 1),
-               attempt    = greatest(tasks.attempt, 1)
-         where tasks.ctid = any (array(
-                 select claimable.ctid
-                   from tasks as claimable
-                  where claimable.run_id >= v_from
-                    and claimable.waiting_for = 0
-                    and claimable.finished_at is null
-                    and not claimable.stopped
-                    and claimable.runner_id is null
-                  order by claimable.run_id, claimable.task_no
-                  limit p_slots - v_taken
-                    for no key update skip locked))
-        returning tasks.run_id, tasks.task_no, tasks.token, tasks.attempt, tasks.workflow_id
-      )
-      select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
-             case when definition.reads <> '{}' then outputs_of(task.run_id, task.workflow_id, definition.reads) end,
-             null::double precision, null::jsonb
-        from task
-        join runs on runs.id = task.run_id
-        join workflow_tasks as definition on definition.workflow_id = task.workflow_id and definition.task_no = task.task_no;
-    get diagnostics v_claimed = row_count;
-  end if;
-
-  -- What became claimable by these results was claimed just now, if there was room. Others are rung only for the rest.
-  if v_taken + v_claimed = p_slots and v_results > 0 and p_runner_id is not null then
-    if exists (select from runners where runners.ended_at is null and runners.id <> p_runner_id)
-       and exists (select from open_tasks
-                    where open_tasks.run_id >= case when v_claimed > 0 then v_from else 0 end
-                      and open_tasks.runner_id is null)
-    then
-      notify task_ready;
-    end if;
-  end if;
-end;
-$function$;
-
 -- A runner's sign of life, once a second; takes over from a dead runner meanwhile, one a beat. Says which of these runs have stopped, and which runs have failed because a task lost its runner too often.
 CREATE OR REPLACE FUNCTION sluice.beat(p_runner_id integer, p_runs bigint[] DEFAULT '{}'::bigint[])
  RETURNS TABLE(alive boolean, claimable boolean, stopped_runs bigint[], lost_runners integer[], failed_runs jsonb)
@@ -2038,6 +1806,7 @@ declare
   v_setting       text;
   v_dead          integer;
   v_until         constant timestamptz := clock_timestamp() + interval '1 s';
+  v_outer         constant text        := coalesce(current_setting('sluice.hop', true), '');
   v_patience      constant text        := current_setting('lock_timeout');
 begin
   -- Who was cut off or stopped himself gives the others a beat to come back: they may have been so with him.
@@ -2068,7 +1837,7 @@ begin
     exit when lost_runners <> '{}' or clock_timestamp() > v_until;
   end loop;
   v_setting := set_config('lock_timeout', v_patience, true);
-  v_setting := set_config('sluice.hop', '', true);
+  v_setting := set_config('sluice.hop', v_outer, true);
   failed_runs := (select coalesce(jsonb_agg(jsonb_build_object(
                            'run_id', runs.id::text,
                            'workflow', runs.workflow,
@@ -2077,8 +1846,11 @@ begin
                            'failure', jsonb_build_object('task', failed.name, 'reason', runs.reason))), '[]')
                     from runs
                     join workflow_tasks as failed on failed.workflow_id = runs.workflow_id and failed.task_no = runs.failed_task_no
-                   where runs.ctid = any (nullif(current_setting('sluice.ended_runs', true), '')::tid[]));
-  v_setting := set_config('sluice.ended_runs', '', true);
+                   where runs.ctid = any (nullif(current_setting('sluice.ended_runs', true), '')::tid[])
+                     and v_outer = '');
+  if v_outer = '' then
+    v_setting := set_config('sluice.ended_runs', '', true);
+  end if;
 
   claimable := exists (select from open_tasks where open_tasks.runner_id is null);
   stopped_runs := array(select runs.id from runs where runs.id = any (p_runs) and runs.status <> 'RUNNING');
@@ -2259,6 +2031,241 @@ BEGIN ATOMIC
     FROM ( VALUES ('type'::text,'strict $."type"?(@ != "object")'::jsonpath,'"object"'::text), ('properties'::text,'strict $."properties"?(@.type() != "object" || exists (@.*?(@.type() != "object" && @.type() != "boolean")))'::jsonpath,'an object of schemas'::text), ('required'::text,'strict $."required"?(@.type() != "array" || exists (@[*]?(@.type() != "string")))'::jsonpath,'a list of names'::text)) field(name, broken, rule)
    WHERE ((jsonb_typeof(input_problems.p_input_schema) = 'object'::text) AND jsonb_path_exists(input_problems.p_input_schema, field.broken, '{}'::jsonb, true));
 END;
+
+-- One hop of a runner: results in, tasks out, in one transaction. Without a runner it only reports. Raises WF006 when the runner was given up.
+CREATE OR REPLACE FUNCTION sluice.report_and_claim(p_runner_id integer, p_results jsonb, p_slots integer, p_from bigint DEFAULT 0)
+ RETURNS TABLE(answer text, run_id bigint, task_no integer, token integer, attempt integer, workflow_id bigint, run_created_at timestamp with time zone, input jsonb, outputs jsonb, took_ms double precision, failure jsonb)
+ LANGUAGE plpgsql
+ SET search_path TO 'sluice', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+ SET enable_hashjoin TO 'off'
+ SET enable_mergejoin TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  v_results   constant integer := jsonb_array_length(p_results);
+  v_failures  constant boolean := p_results @? '$[*].error';
+  -- What is to be tried again may be of any run.
+  v_from      constant bigint  := case when v_failures then 0 else p_from end;
+  v_setting   text;
+  v_outer     text;
+  v_rows      tid[];
+  v_succeeded integer;
+  v_taken     integer          := 0;
+  v_claimed   integer          := 0;
+begin
+  -- A runner that was given up must not claim. Taking over locks its row "for update", so one waits for the other.
+  if p_slots > 0 then
+    perform from runners where runners.id = p_runner_id and runners.ended_at is null for key share;
+    if not found then
+      raise exception using
+        errcode = 'WF006',
+        message = format('runner %s is not registered any more: it was stopped, or thought dead and its tasks taken over', p_runner_id),
+        hint    = 'Register again and go on under the new identity.';
+    end if;
+  end if;
+
+  if v_results > 0 then
+    -- For advance. Nothing is taken of a run that these results may stop. Within another hop, by somebody's own trigger, results are
+    -- as what is done by hand, and that hop says what comes of them.
+    v_outer := coalesce(current_setting('sluice.hop', true), '');
+    v_setting := set_config('sluice.hop', case when v_outer = '' then array[p_runner_id, case when v_failures then 0 else p_slots end]::text
+                                               else '{NULL,0}' end, true);
+
+    -- Successes are written before the others. Where there are both, all tasks are locked first that the results are still of,
+    -- and then all runs, in the order of everybody.
+    if v_failures then
+      perform from tasks
+         join jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer)
+           on result.run_id = tasks.run_id and result.task_no = tasks.task_no and result.token = tasks.token
+        where tasks.runner_id is not null and tasks.finished_at is null
+        order by tasks.run_id, tasks.task_no
+          for no key update of tasks;
+      perform from runs
+        where runs.id in (select tasks.run_id
+                            from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer)
+                            join tasks on tasks.run_id = result.run_id and tasks.task_no = result.task_no and tasks.token = result.token
+                           where tasks.runner_id is not null and tasks.finished_at is null)
+        order by runs.id
+          for no key update;
+    end if;
+
+    update tasks
+       set state       = 'SUCCESS',
+           finished_at = greatest(statement_timestamp(), tasks.started_at),
+           output      = coalesce(result.output, 'null')
+      from (select *
+              from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer, output jsonb, error jsonb)
+             where result.error is null
+             order by result.run_id, result.task_no) as result
+     where tasks.run_id = result.run_id
+       and tasks.task_no = result.task_no
+       and tasks.token = result.token
+       and tasks.runner_id is not null
+       and tasks.finished_at is null;
+    get diagnostics v_succeeded = row_count;
+
+    -- The others: failures, what had been reported before, and what was taken over meanwhile.
+    if v_succeeded < v_results then
+      return query
+        with result as (
+          select distinct on (result.run_id, result.task_no, result.token) result.*
+            from jsonb_to_recordset(p_results) as result(run_id bigint, task_no integer, token integer, error jsonb)
+           order by result.run_id, result.task_no, result.token, result.error
+        ), held as (
+          select tasks.run_id, tasks.task_no, tasks.token, result.token as named, result.error,
+                 result.error is not null and tasks.token = result.token and tasks.runner_id is not null and tasks.finished_at is null as open,
+                 tasks.attempt <= definition.retries and runs.status = 'RUNNING' as again,
+                 tasks.attempt, tasks.runner_id, tasks.started_at,
+                 tasks.token = result.token and tasks.state = 'SUCCESS' and tasks.finished_at >= statement_timestamp() as succeeded
+            from result
+            join tasks on tasks.run_id = result.run_id and tasks.task_no = result.task_no
+            join runs on runs.id = tasks.run_id
+            join workflow_tasks as definition on definition.workflow_id = tasks.workflow_id and definition.task_no = tasks.task_no
+           order by tasks.run_id, tasks.task_no
+        ), failed_attempts as (
+          insert into attempts (run_id, task_no, token, attempt, outcome, runner_id, started_at, ended_at, error)
+          select held.run_id, held.task_no, held.token, held.attempt, 'FAILED', held.runner_id, held.started_at, greatest(statement_timestamp(), held.started_at), held.error
+            from held
+           where held.open
+              on conflict do nothing
+        ), failed as (
+          update tasks
+             set state       = (case when held.again then 'RUNNING' else 'FAILED' end)::task_state,
+                 finished_at = case when not held.again then greatest(statement_timestamp(), held.started_at) end,
+                 error       = case when not held.again then held.error end,
+                 attempt     = tasks.attempt + held.again::integer,
+                 token       = tasks.token + held.again::integer,
+                 runner_id   = case when not held.again then tasks.runner_id end
+            from held
+           where held.open
+             and tasks.run_id = held.run_id
+             and tasks.task_no = held.task_no
+        )
+        -- What is to be tried again ends with its run, when another result stops that.
+        select case when held.open and held.again
+                     and not bool_or(held.open and not held.again) over (partition by held.run_id) then 'RETRY'
+                    when held.open then 'FAILED'
+                    when held.token = held.named then 'ALREADY'
+                    when exists (select from attempts
+                                  where attempts.run_id = held.run_id and attempts.task_no = held.task_no
+                                    and attempts.token = held.named and attempts.outcome = 'FAILED') then 'ALREADY'
+                    else 'LOST'
+               end,
+               held.run_id, held.task_no, held.named,
+               null::integer, null::bigint, null::timestamptz, null::jsonb, null::jsonb, null::double precision, null::jsonb
+          from held
+         where not held.succeeded
+        union all
+        select 'LOST', result.run_id, result.task_no, result.token, null, null, null, null, null, null, null
+          from result
+         where not exists (select from tasks where tasks.run_id = result.run_id and tasks.task_no = result.task_no);
+    end if;
+
+    -- What advance has left here. It names rows by their place: nobody else moves them before we commit.
+    v_rows := case when set_config('sluice.hop', v_outer, true) = '' then nullif(current_setting('sluice.ended_runs', true), '') end;
+    if v_rows is not null then
+      v_setting := set_config('sluice.ended_runs', '', true);
+      return query
+        select runs.status::text, runs.id, null::integer, null::integer, null::integer, runs.workflow_id,
+               null::timestamptz, null::jsonb, null::jsonb,
+               round(1000 * date_part('epoch', runs.finished_at - runs.created_at)),
+               case when runs.status = 'FAILED' then
+                 jsonb_build_object('task', (select failed.name from workflow_tasks as failed
+                                              where failed.workflow_id = runs.workflow_id and failed.task_no = runs.failed_task_no),
+                                    'reason', runs.reason)
+               end
+          from runs
+         where runs.ctid = any (v_rows);
+    end if;
+    v_rows := case when v_outer = '' then nullif(current_setting('sluice.taken_tasks', true), '') end;
+    if v_rows is not null then
+      v_setting := set_config('sluice.taken_tasks', '', true);
+      return query
+        select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
+               case when definition.reads <> '{}' then outputs_of(task.run_id, task.workflow_id, definition.reads) end,
+               null::double precision, null::jsonb
+          from tasks as task
+          join runs on runs.id = task.run_id
+          join workflow_tasks as definition on definition.workflow_id = task.workflow_id and definition.task_no = task.task_no
+         where task.ctid = any (v_rows);
+      get diagnostics v_taken = row_count;
+    end if;
+  end if;
+
+  if p_slots > v_taken and v_from is not null then
+    return query
+      with task as (
+        update tasks
+           set state      = 'RUNNING',
+               runner_id  = p_runner_id,
+               started_at = greatest(statement_timestamp(), tasks.ready_at),
+               token      = greatest(tasks.token, 1),
+               attempt    = greatest(tasks.attempt, 1)
+         where tasks.ctid = any (array(
+                 select claimable.ctid
+                   from tasks as claimable
+                  where claimable.run_id >= v_from
+                    and claimable.waiting_for = 0
+                    and claimable.finished_at is null
+                    and not claimable.stopped
+                    and claimable.runner_id is null
+                  order by claimable.run_id, claimable.task_no
+                  limit p_slots - v_taken
+                    for no key update skip locked))
+        returning tasks.run_id, tasks.task_no, tasks.token, tasks.attempt, tasks.workflow_id
+      )
+      select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
+             case when definition.reads <> '{}' then outputs_of(task.run_id, task.workflow_id, definition.reads) end,
+             null::double precision, null::jsonb
+        from task
+        join runs on runs.id = task.run_id
+        join workflow_tasks as definition on definition.workflow_id = task.workflow_id and definition.task_no = task.task_no;
+    get diagnostics v_claimed = row_count;
+  end if;
+
+  -- What became claimable by these results was claimed just now, if there was room. Others are rung only for the rest.
+  if v_taken + v_claimed >= p_slots and v_results > 0 and p_runner_id is not null then
+    if exists (select from runners where runners.ended_at is null and runners.id <> p_runner_id)
+       and exists (select from open_tasks
+                    where open_tasks.run_id >= case when v_claimed > 0 then v_from else 0 end
+                      and open_tasks.runner_id is null)
+    then
+      notify task_ready;
+    end if;
+  end if;
+end;
+$function$;
+
+-- Starts a run whose first tasks are claimed by a runner, in one commit. Raises what start_runs and report_and_claim raise.
+CREATE OR REPLACE FUNCTION sluice.start_and_claim(p_runner_id integer, p_slots integer, p_workflow text, p_input jsonb, p_checked_for bigint DEFAULT NULL::bigint)
+ RETURNS TABLE(answer text, run_id bigint, task_no integer, token integer, attempt integer, workflow_id bigint, run_created_at timestamp with time zone, input jsonb, outputs jsonb, took_ms double precision, failure jsonb)
+ LANGUAGE plpgsql
+ SET search_path TO 'sluice', 'pg_temp'
+ SET enable_seqscan TO 'off'
+ SET enable_bitmapscan TO 'off'
+AS $function$
+#variable_conflict use_column
+declare
+  v_run_id bigint;
+begin
+  select started.run_id into v_run_id
+    from start_runs(p_workflow, array[p_input], null, p_checked_for, p_runner_id, p_slots) as started;
+
+  return query
+    select 'STARTED', v_run_id, null::integer, null::integer, null::integer, null::bigint,
+           null::timestamptz, null::jsonb, null::jsonb, null::double precision, null::jsonb
+     union all
+    select 'CLAIMED', task.run_id, task.task_no, task.token, task.attempt, task.workflow_id, runs.created_at, runs.input,
+           null, null, null
+      from runs
+      join tasks as task on task.run_id = runs.id
+     where runs.id = v_run_id
+       and task.state = 'RUNNING';
+end;
+$function$;
 
 -- Runs under way, newest first.
 --   run: The run.

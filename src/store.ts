@@ -118,7 +118,7 @@ export async function loadWorkflow(db: Connection, workflowId: string): Promise<
 }
 
 const HOP =
-  'answer, run_id, task_no, token, attempt, workflow_id, started_at::text as run_created_at, input, outputs, took_ms, failure';
+  'answer, run_id, task_no, token, attempt, workflow_id, run_created_at::text, input, outputs, took_ms, failure';
 
 /** All runs come after it. */
 export const FIRST_RUN = '0';

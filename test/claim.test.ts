@@ -126,7 +126,7 @@ test('a claim says which execution it is, by token and attempt', async () => {
   await using scene = await running({ a: [] });
 
   const [claimed] = await scene.sql(
-    `select task_no, token, attempt, workflow_id, started_at from sluice.report_and_claim($runner, '[]', 1)`,
+    `select task_no, token, attempt, workflow_id, run_created_at from sluice.report_and_claim($runner, '[]', 1)`,
   );
 
   const [run] = await scene.sql('select workflow_id, created_at from sluice.runs where id = $run');
@@ -135,7 +135,7 @@ test('a claim says which execution it is, by token and attempt', async () => {
     token: 1,
     attempt: 1,
     workflow_id: run.workflow_id,
-    started_at: run.created_at,
+    run_created_at: run.created_at,
   });
 });
 

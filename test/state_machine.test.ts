@@ -638,3 +638,59 @@ test('what somebody’s own trigger on runs and tasks does in a hop is judged, a
   assert.equal(await scene.status(), 'COMPLETED');
   assert.equal(await other.states(), 'a SUCCESS, b READY');
 });
+
+/** What a hop says that carries the success of `a` while somebody's own trigger makes a statement of its own. */
+async function hopWithOwnTrigger(scene: Scene, statement: string): Promise<string[]> {
+  await using session = await scene.transaction();
+  await session.sql(`
+    create function own_trigger() returns trigger language plpgsql as $$
+      begin
+        if exists (select from after where run_id = $run and state = 'SUCCESS') then ${statement}; end if;
+        return null;
+      end $$;
+    create trigger own_trigger after update on sluice.tasks referencing new table as after
+      for each statement execute function own_trigger()`);
+  const rows = await session.sql(
+    'select answer, run_id, task_no from sluice.report_and_claim($1, $2, $3, null)',
+    [scene.runner, JSON.stringify([{ ...(await session.claimOf('a')), output: 1 }]), 5],
+  );
+  await session.sql('drop trigger own_trigger on sluice.tasks; drop function own_trigger');
+  await session.commit();
+  return rows.map(
+    ({ answer, run_id, task_no }) => `${answer} ${run_id}${task_no ? ` ${scene.nameOf(task_no)}` : ''}`,
+  );
+}
+
+for (const [call, statement] of [
+  ['report', (result: string) => `perform from sluice.report_and_claim(null, '${result}', 0)`],
+  [
+    'beat',
+    // Of one who was cut off, so that it takes over from nobody here.
+    (_: string, runner: number) =>
+      `update sluice.runners set beat_at = now() - interval '1 h' where id = ${runner}; perform from sluice.beat(${runner})`,
+  ],
+] as const)
+  test(`a hop says what it took and ended, though somebody’s own trigger makes a ${call} within it`, async () => {
+    await using scene = await running({ a: [], b: ['a'] });
+    await using single = await running({ a: [] });
+    await using other = await running({ a: [], b: ['a'] });
+    for (const one of [scene, single, other]) await one.take('a');
+    const within = statement(JSON.stringify([{ ...(await other.claimOf('a')), output: 1 }]), other.runner);
+
+    assert.deepEqual(await hopWithOwnTrigger(scene, within), [`CLAIMED ${scene.run} b`]);
+    assert.deepEqual(await hopWithOwnTrigger(single, within), [`COMPLETED ${single.run}`]);
+  });
+
+test('a hop says what became READY by somebody’s own trigger, and so went to its runner', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await using other = await running({ a: [], b: ['a'] });
+  await scene.take('a');
+  await other.take('a');
+
+  const said = await hopWithOwnTrigger(
+    scene,
+    `update sluice.tasks set state = 'SUCCESS', output = '1', finished_at = clock_timestamp() where run_id = ${other.run} and state = 'RUNNING'`,
+  );
+
+  assert.deepEqual(said.toSorted(), [`CLAIMED ${scene.run} b`, `CLAIMED ${other.run} b`].toSorted());
+});

@@ -216,6 +216,20 @@ test('a runner that says nothing for too long is dead even though it holds its l
   assert.deepEqual(rows, [{ id: scene.runner }]);
 });
 
+test('while the server was away nobody can have given a sign of life', async () => {
+  await using scene = await running({ a: [] });
+  const lock = await openClient(scene.db.url);
+  await lock.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [scene.runner]);
+  await scene.sql(`update sluice.runners set beat_at = now() - interval '100 years' where id = $runner`);
+
+  // Longer than the server has been up.
+  await lock.query(`set sluice.silence = '50 years'`);
+  const { rows } = await lock.query('select sluice.dead_runners()');
+  await lock.end();
+
+  assert.deepEqual(rows, []);
+});
+
 test('why a task of a dead runner does not run: its runner is dead, and maybe there is no other', async () => {
   await using scene = await running({ a: [] });
   await scene.take('a');
@@ -319,6 +333,54 @@ test('a beat does not wait for a run that somebody holds: a later one takes over
 
   assert.deepEqual(during, { alive: true, lost_runners: [] });
   assert.deepEqual(afterwards, { alive: true, lost_runners: [scene.runner] });
+});
+
+/** So many dead runners, each with a task of a run of its own, the eldest first. */
+async function deadRunners(scene: Scene, count: number): Promise<number[]> {
+  const dead: number[] = [];
+  for (let one = 0; one < count; one++) {
+    await scene.sql('select sluice.start_run($1)', [scene.workflow]);
+    const runner = await registerRunner();
+    await scene.claim(1, runner);
+    dead.push(runner);
+  }
+  await scene.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = any ($1)`, [dead]);
+  return dead;
+}
+
+test('a beat gives up after a second, however many dead runners cannot be taken over from', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  await deadRunners(scene, 10);
+  const heir = await registerRunner();
+  await using reader = await scene.transaction();
+  await reader.sql('select from sluice.runs for update');
+
+  const [{ took }] = await scene.sql(
+    `select extract(epoch from clock_timestamp() - statement_timestamp())::float8 as took from sluice.beat(${heir})`,
+  );
+
+  // It waits for half a second for each.
+  assert.ok(took < 4, `it took ${took} s`);
+});
+
+test('dead runners that cannot be taken over from do not keep beats from others for ever', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  const dead = await deadRunners(scene, 4);
+  const free = dead.pop();
+  const heir = await registerRunner();
+  await using reader = await scene.transaction();
+  await reader.sql(
+    'select from sluice.runs join sluice.open_tasks on run_id = id where runner_id = any ($1) for update of runs',
+    [dead],
+  );
+
+  const lost: number[] = [];
+  for (let beat = 1; beat <= 20 && lost.length === 0; beat++)
+    lost.push(...(await scene.sql(`select lost_runners from sluice.beat(${heir})`))[0].lost_runners);
+
+  assert.deepEqual(lost, [free]);
 });
 
 test('a beat does not wait for a task that somebody holds and that is to stop with what it takes over', async () => {

@@ -137,7 +137,7 @@ create table sluice.tasks (
   state sluice.task_state not null,
   -- It was READY when its run stopped, and will not run.
   stopped boolean not null default false,
-  -- Fences off whoever lost the task: counts claims, retries and take-overs; a result must name it.
+  -- Fences off whoever lost the task: counts its executions; a result must name it.
   token integer not null default 0,
   -- Which attempt this is, or was; at most retries + 1. Crashes do not count.
   attempt integer not null default 0,
@@ -145,7 +145,7 @@ create table sluice.tasks (
   crashes integer not null default 0,
   -- Who runs it, or ran it last. A RUNNING task without runner waits to be taken on again.
   runner_id integer,
-  -- When the present attempt began. When an earlier one did is in attempts.
+  -- When it was last claimed. When it was before is in attempts.
   started_at timestamp with time zone,
   -- When it reached SUCCESS or FAILED.
   finished_at timestamp with time zone,
@@ -180,7 +180,7 @@ create table sluice.attempts (
   runner_id integer not null,
   -- When it began.
   started_at timestamp with time zone not null,
-  -- When it failed, or was found to be lost.
+  -- When it failed, was found to be lost, or was given back.
   ended_at timestamp with time zone not null,
   -- Why: {"code", "message"}.
   error jsonb not null,
@@ -1077,7 +1077,7 @@ begin
 end;
 $function$;
 
--- Deletes up to p_limit runs that ended longer ago than p_older_than, oldest first, with all they left; says how many.
+-- Deletes up to p_limit runs that ended longer ago than p_older_than, oldest first, with their tasks and attempts; says how many.
 CREATE OR REPLACE FUNCTION sluice.prune(p_older_than interval, p_limit integer DEFAULT 1000)
  RETURNS bigint
  LANGUAGE plpgsql
@@ -1250,7 +1250,7 @@ BEGIN ATOMIC
    ORDER BY task.task_no;
 END;
 
--- What a task of a run waits for in the end, upstream of its parents.
+-- What a task of a run waits for in the end: what has not succeeded upstream of it and is not PENDING itself.
 CREATE OR REPLACE FUNCTION sluice.blockers(p_run_id bigint, p_task_no integer)
  RETURNS TABLE(task_no integer, task text, state sluice.task_state, code text, reason text)
  LANGUAGE sql
@@ -2349,7 +2349,7 @@ create view sluice.prunable_runs as
 --   token: Counts its executions.
 --   runner_id: Who runs it, or ran it last.
 --   ready_at: When it became READY.
---   started_at: When its present attempt began.
+--   started_at: When it was last claimed.
 --   finished_at: When it reached SUCCESS or FAILED.
 --   error: Why it failed: {"code", "message"}.
 --   skipped: Why it was skipped: its condition did not hold.
@@ -2441,8 +2441,8 @@ create view v_timeline as
            FROM sluice.attempts
           WHERE attempts.run_id = task.run_id AND attempts.task_no = task.task_no) first
      CROSS JOIN LATERAL ( SELECT NULLIF(EXTRACT(epoch FROM COALESCE(runs.finished_at, clock_timestamp()) - runs.created_at), 0::numeric) AS seconds) run
-     CROSS JOIN LATERAL ( SELECT LEAST(39::numeric, floor(40::numeric * EXTRACT(epoch FROM first.started_at - runs.created_at) / run.seconds))::integer AS start,
-            LEAST(40::numeric, ceil(40::numeric * EXTRACT(epoch FROM COALESCE(task.finished_at, clock_timestamp()) - runs.created_at) / run.seconds))::integer AS stop) bar
+     CROSS JOIN LATERAL ( SELECT GREATEST(0::numeric, LEAST(39::numeric, floor(40::numeric * EXTRACT(epoch FROM first.started_at - runs.created_at) / run.seconds)))::integer AS start,
+            GREATEST(0::numeric, LEAST(40::numeric, ceil(40::numeric * EXTRACT(epoch FROM COALESCE(task.finished_at, clock_timestamp()) - runs.created_at) / run.seconds)))::integer AS stop) bar
   WHERE task.started_at IS NOT NULL AND task.reused_from IS NULL
   ORDER BY task.run_id DESC, first.started_at, task.task_no;
 
@@ -2572,7 +2572,7 @@ create view v_throughput as
                   WHERE runs_1.finished_at >= (date_trunc('minute'::text, now()) - '00:59:00'::interval)) runs
              CROSS JOIN LATERAL ( SELECT moved.at, moved.from_state, moved.to_state
                    FROM sluice.transitions moved
-                  WHERE moved.run_id = runs.id
+                  WHERE moved.run_id = runs.id AND moved.to_state <> 'READY'::sluice.task_state
                  OFFSET 0) transitions
           WHERE transitions.at >= (date_trunc('minute'::text, now()) - '00:59:00'::interval) AND transitions.from_state IS NOT NULL
         UNION ALL
@@ -2669,8 +2669,8 @@ create view v_workflows as
 --   slots: How many tasks they can run at once.
 --   free: How many more they could run now.
 create view sluice.capacity as
- SELECT count(*)::integer AS runners, COALESCE(sum(slots), 0::bigint)::integer AS slots,
-    COALESCE(sum(GREATEST(0, slots - running)), 0::bigint)::integer AS free
+ SELECT count(*)::integer AS runners, LEAST(COALESCE(sum(slots), 0::bigint), 2147483647::bigint)::integer AS slots,
+    LEAST(COALESCE(sum(GREATEST(0, slots - running)), 0::bigint), 2147483647::bigint)::integer AS free
    FROM v_runners
   WHERE state = 'alive'::text;
 
@@ -2731,11 +2731,11 @@ UNION ALL
 --   is_sink: Nobody waits for it: its success counts towards the end of the run.
 --   state: Where it stands.
 --   stopped: It was READY when its run stopped, and will not run.
---   token: Fences off whoever lost the task: counts claims, retries and take-overs; a result must name it.
+--   token: Fences off whoever lost the task: counts its executions; a result must name it.
 --   attempt: Which attempt this is, or was; at most retries + 1. Crashes do not count.
 --   crashes: How often its runner was lost while it ran; the fifth time fails it as poison.
 --   runner_id: Who runs it, or ran it last. A RUNNING task without runner waits to be taken on again.
---   started_at: When the present attempt began. When an earlier one did is in attempts.
+--   started_at: When it was last claimed. When it was before is in attempts.
 --   finished_at: When it reached SUCCESS or FAILED.
 --   output: What it hands to its children; a skipped task says {"skipped": why}.
 --   error: Why it failed: {"code", "message"}.

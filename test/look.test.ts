@@ -57,6 +57,17 @@ test('a READY task says that all slots are taken, or that it is about to be clai
   );
 });
 
+test('slots are added up as far as a number goes', async () => {
+  await using scene = await running({ a: [] }, { slots: 2_000_000_000 });
+  const other = await registerRunner(2_000_000_000);
+  await using control = await scene.transaction();
+  await control.sql(
+    `select pg_advisory_xact_lock(sluice.runner_lock(), id) from unnest(array[$runner, ${other}]) as id`,
+  );
+
+  assert.equal(await codeOf(scene.run, 'a'), 'TO_BE_CLAIMED');
+});
+
 test('a task of a run that has stopped says which failure stopped it, or who', async () => {
   await using failed = await running({ a: [], b: ['a'] });
   await failed.fail('a');

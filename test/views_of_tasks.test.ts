@@ -289,6 +289,17 @@ test('v_timeline shows a run that took no time', async () => {
   assert.deepEqual(await says('v_timeline', 'took, trim(timeline)', scene, marks), ['0 ms | #']);
 });
 
+test('v_timeline keeps to its 40 characters, though a task ran long before its run began: the clock went back', async () => {
+  await using scene = await running({ a: [] });
+  await scene.succeed('a');
+  const marks = [
+    markRun(scene, `created_at = ${noon(0)}, finished_at = ${noon(0.000001)}`),
+    markTask(scene, 'a', `started_at = ${noon(-3600)}, finished_at = ${noon(0)}`),
+  ];
+
+  assert.deepEqual(await says('v_timeline', 'timeline', scene, marks), ['#']);
+});
+
 test('v_throughput counts what happened in each minute of the last hour, newest first', async () => {
   await using db = await createDatabase();
   const first = `date_trunc('minute', now()) - interval '59 min'`;
@@ -309,6 +320,7 @@ test('v_throughput counts what happened in each minute of the last hour, newest 
                     (1, 10, 'FAILED',  ${before}, ${before}, ${last}),
                     (2, 1,  'SUCCESS', ${before}, ${before}, ${last}),
                     (2, 2,  'RUNNING', ${before}, ${last},   null),
+                    (2, 3,  'READY',   ${last} - interval '1 min', null, null),
                     (3, 1,  'SUCCESS', null,      ${before}, ${before}),
                     (4, 1,  'SUCCESS', ${before}, ${before}, ${first})) as task(run, no, state, ready, started, finished)`,
   ];

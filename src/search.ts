@@ -36,7 +36,7 @@ export class Search {
     if (room === 0) {
       // Nobody has looked, and what the results made READY is left.
       this.#isRung = true;
-    } else if (claimed.length === room) {
+    } else if (claimed.length >= room) {
       this.#isMore = true;
       this.#lookOn(look, claimed, ended);
     } else if (look === this.#next) {

@@ -32,6 +32,13 @@ test('a look that got all that it asked for is gone on with, at the first run in
   assert.deepEqual(search.begin(), { from: '5' });
 });
 
+test('a look that got more than it asked for, by somebody’s own trigger, is gone on with', () => {
+  const search = new Search();
+  search.end(search.begin(), 1, claimed('5', '6'), []);
+
+  assert.deepEqual(search.begin(), { from: '5' });
+});
+
 test('a look that comes back with less ends the search, unless another one has gone on meanwhile', () => {
   const search = new Search();
   const first = search.begin();

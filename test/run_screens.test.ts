@@ -131,6 +131,20 @@ test('a run that was taken up from where it failed shows what it reused, skipped
   );
 });
 
+test('what ran before its run began is shown at the beginning: the clock went back', () => {
+  const done = run(
+    [
+      task('a', [], 'SUCCESS', [0, 0, 1_000]),
+      task('b', ['a'], 'SUCCESS', [-3_600_000, -3_600_000, -3_590_000]),
+    ],
+    { status: 'COMPLETED', finished_at: at(1_000) },
+  );
+
+  const bar = runScreen(done, terminal).match(/^b +(\S.*?) +10\.0 s$/m)?.[1];
+
+  assert.equal(bar, '█');
+});
+
 test('into a pipe a run is its tasks, tab-separated, without titles', () => {
   assert.equal(
     runScreen(underWay, pipe),

@@ -31,7 +31,8 @@ export function timelineScreen(run: RunOverview, display: Display, lines = LINES
   const room = Math.max(4, Math.min(24, display.width - SHORTEST - 14));
   const names = Math.min(room, Math.max(...shown.map(({ task }) => width(task.name))));
   const columns = Math.max(SHORTEST, display.width - names - 14);
-  const place = (time: number) => Math.round((columns * (time - begin)) / (end - begin));
+  // What ran before the run began (the clock went back) is shown at its beginning.
+  const place = (time: number) => Math.max(0, Math.round((columns * (time - begin)) / (end - begin)));
   const rows = shown.map((bar) => {
     const name = pad(brief(bar.task.name, names, display), names);
     const took = pad(duration(bar.ended - bar.began), 10, 'right');

@@ -255,9 +255,10 @@ export class Engine implements AsyncDisposable {
 
   /** Deletes them with all they left, so many at a time: nobody waits for it. Yields how many each time. */
   async *prune(age: string, batch = 1000): AsyncGenerator<number> {
-    for (let deleted = batch; deleted === batch; ) {
-      deleted = await pruneSome(this.#pool, age, batch);
-      if (deleted > 0) yield deleted;
+    for (;;) {
+      const deleted = await pruneSome(this.#pool, age, batch);
+      if (deleted === 0) return;
+      yield deleted;
     }
   }
 

@@ -224,6 +224,16 @@ test('a cancelled run can be repeated from where it stopped', async () => {
   assert.equal(await statesOf(again), 'a SUCCESS, b READY');
 });
 
+test('pruning none at a time ends', async () => {
+  const workflow = await draw({ a: [] });
+  const [run = ''] = await engine.startRuns(workflow, [{}]);
+  await finish(pool, run, await registerRunner());
+
+  for await (const _ of engine.prune('0 seconds', 0)) assert.fail();
+
+  assert.equal(await engine.readStatus(run), 'COMPLETED');
+});
+
 test('pruning deletes what ended long ago, so many at a time, and leaves what still runs', async () => {
   const workflow = await draw({ a: [] });
   const runner = await registerRunner();

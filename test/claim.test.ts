@@ -6,6 +6,9 @@ import { fileDatabase, lacksPostgres, registerRunner, running } from './support/
 
 const FAILURE = { error: { code: 'BROKEN', message: 'it broke' } };
 
+// An older one writes the end of a run into an index, a BRIN.
+const skip = await lacksPostgres(16);
+
 test('a claim takes no more tasks than there are slots', async () => {
   await using scene = await running({ a: [], b: [], c: [] });
 
@@ -29,9 +32,6 @@ test('two sessions that claim at the same moment never get the same task, and ne
   assert.deepEqual(await first.claim(2), ['a', 'b']);
   assert.deepEqual(await second.claim(9), ['c', 'd']);
 });
-
-// An older one writes the end of a run into an index, a BRIN.
-const skip = await lacksPostgres(16);
 
 test('neither a claim nor the end of a run changes anything that an index is about', { skip }, async () => {
   await using scene = await running({ a: [] });

@@ -12,6 +12,8 @@ import { describeSchema, SCHEMA_FILE } from './support/schema.ts';
  */
 
 const { pool } = await fileDatabase();
+// Each version has words of its own for what it prints.
+const printsAlike = { skip: await lacksPostgres(18) };
 
 const files = readdirSync(join(CHECKOUT, 'src'), { recursive: true, encoding: 'utf8' })
   .filter((path) => /\.[jt]s$/.test(path))
@@ -76,9 +78,6 @@ test('every function and type has a comment', async () => {
 
   assert.deepEqual(bare, []);
 });
-
-// Each version has words of its own for what it prints.
-const printsAlike = { skip: await lacksPostgres(18) };
 
 test('migrations/schema.sql is what the migrations amount to', printsAlike, async () => {
   const written = readFileSync(SCHEMA_FILE, 'utf8');

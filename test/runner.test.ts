@@ -17,6 +17,8 @@ import { until } from './support/until.ts';
 const echo: Act = (given) => given;
 const fine: Act = () => 'fine';
 
+const lacksTransactionTimeout = await lacksPostgres(17);
+
 /** Never ends by itself; ends as the signal says. */
 const obedient: Act = async (_, { signal }) => {
   if (!signal.aborted) await once(signal, 'abort');
@@ -904,7 +906,7 @@ for (const [what, statements, code, skip] of [
     'takes longer than transaction_timeout allows',
     `set local transaction_timeout = '1 ms'; select pg_sleep(60)`,
     'TRANSACTION_TOO_LONG',
-    await lacksPostgres(17),
+    lacksTransactionTimeout,
   ],
 ] as const) {
   test(`a task that ${what} has failed, each time`, { skip }, async () => {

@@ -25,7 +25,7 @@ export function fileDatabase(): Promise<TestDatabase> {
 
 after(async () => (await database)?.[Symbol.asyncDispose]());
 
-/** Why a test is skipped that needs so new a Postgres; false where it is. */
+/** Why a test is skipped that needs so new a Postgres; false where it is. Asked before all tests: `after` does not wait for later ones. */
 export async function lacksPostgres(major: number): Promise<string | false> {
   const { pool } = await fileDatabase();
   const { rows } = await pool.query(`select current_setting('server_version_num')::integer as version`);

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { extractOrder } from '../src/purchase_order/extract.ts';
+import type { OrderFields } from '../src/purchase_order/order.ts';
 import { check, EMPTY, mail, pdf } from './support/order_mail.ts';
 
 test('an order needs attention from the first cent over the limit and the last day within it', async () => {
@@ -29,6 +30,17 @@ test('the reference day is the one that is given, else the day the mail was sent
   assert.equal((await check({})).as_of, '2025-06-30');
 });
 
+test('an order of which no item could be read needs attention, whatever else it says', async () => {
+  const fields = { ...EMPTY, po_number: '1', vendor: 'Foo', due_date: '2025-12-01', total: '5.00' };
+  const rod = { item: null, description: 'Rod', quantity: 1, unit_price: '5.00', total: '5.00' };
+
+  const reasons = async (line_items: OrderFields['line_items']) =>
+    (await check({ fields: { ...fields, line_items } })).reasons;
+
+  assert.deepEqual(await reasons([]), ['no line item could be read']);
+  assert.deepEqual(await reasons([rod]), []);
+});
+
 test('the reasons keep their order, and nothing is said twice', async () => {
   const attachments = [{ ...pdf(''), text: null, error: { code: 'PDF_DAMAGED', message: 'it is damaged' } }];
   const { warnings } = extractOrder({ ...mail('PO Number: 1\nTotal: $20,000.00'), attachments });
@@ -43,6 +55,7 @@ test('the reasons keep their order, and nothing is said twice', async () => {
   assert.deepEqual(reasons, [
     'the subject says "urgent"',
     'required fields are missing: vendor',
+    'no line item could be read',
     'the total 20000.00 is over 10000.00',
     'the due date 2025-06-29 was 1 day before 2025-06-30',
     'attachment "order.pdf" could not be read: it is damaged',

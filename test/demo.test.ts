@@ -192,7 +192,7 @@ test('a mail without an order number is stored and flagged, and overwrites nobod
     ],
   );
   assert.equal(alertAt('first.json').po_number, null);
-  assert.deepEqual(alertAt('first.json').reasons, ['required fields are missing: po_number']);
+  assert.equal(alertAt('first.json').reasons[0], 'required fields are missing: po_number');
 });
 
 test('the same order number from another buyer is another order', async () => {

@@ -51,6 +51,7 @@ export function checkOrder({
   const reasons = new Set<string>();
   if (triggers.urgent_subject) reasons.add('the subject says "urgent"');
   if (triggers.missing_required_fields) reasons.add(`required fields are missing: ${missing.join(', ')}`);
+  if (fields.line_items.length === 0) reasons.add('no line item could be read');
   if (triggers.amount_over) {
     reasons.add(
       `the total ${[fields.total, fields.currency].filter(Boolean).join(' ')} is over ${amount_over}`,

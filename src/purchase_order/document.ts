@@ -2,12 +2,10 @@ import { beginningOf } from '../json.ts';
 import { dateOrder, type ReadDay, readDate } from './dates.ts';
 import { withAlignedCells, withPlainColumns, withSeparatedColumns } from './drawn_columns.ts';
 import { readDueColumn } from './due_column.ts';
-import { looksLikeHeading } from './headings.ts';
 import { cellOf, type Found, findLabels, isDateField, isMoneyField, type LabelField } from './labels.ts';
 import { type Labelled, valueText } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Region } from './regions.ts';
-import { hasMoney } from './rows.ts';
 import { withColons, withSumsApart } from './run_together.ts';
 import { withWholeHeadings } from './split_headings.ts';
 import { readTables, type Tables } from './tables.ts';
@@ -36,8 +34,6 @@ export interface Document {
   readonly text: string;
   readonly statements: readonly Statement[];
   readonly tables: Tables;
-  /** It names columns of items, or has several lines without a label that end with an amount, as those of items do. */
-  readonly seemsToHaveItems: boolean;
   /** Days that are none of the calendar, and amounts that are none. */
   readonly unreadable: readonly Unreadable[];
   readonly mark: Mark;
@@ -112,9 +108,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   const inTables = { rank: ASIDE, strong: true, qualified: false, outdated: false };
   if (due) statements.push({ ...inTables, ...due, field: 'due_date' });
 
-  const priced = outside.filter(({ text }) => labelsOf(text).length === 0 && isPriced(text, mark));
-  const seemsToHaveItems = priced.length > 1 || outside.some((line) => looksLikeHeading(line.text));
-  return { source, text, statements, tables, seemsToHaveItems, unreadable, mark, markUncertain: !certain };
+  return { source, text, statements, tables, unreadable, mark, markUncertain: !certain };
 }
 
 /** How a value plainly begins. */
@@ -133,12 +127,6 @@ const SIGNED =
 function isOfSignature(lines: readonly Labelled[], index: number, { field, label }: Found): boolean {
   if (field !== 'order_date' || !/^dated?$/i.test(label)) return false;
   return lines.slice(Math.max(0, index - 2), index + 1).some(({ line }) => SIGNED.test(line.text));
-}
-
-/** Whether a line says how much of something costs what: two numbers, the last one an amount. */
-function isPriced(text: string, mark: Mark): boolean {
-  const numbers = text.match(/(?<![\p{L}\d.,-])\d[\d.,]*(?![\d.,]|\s?%)/gu) ?? [];
-  return numbers.length > 1 && /\p{L}.*\d\D{0,8}$/u.test(text) && hasMoney(text, mark);
 }
 
 /** "4711 / 12.06.2025", "4711 dated 12 June 2025" */

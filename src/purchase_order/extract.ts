@@ -203,7 +203,7 @@ function leftOut(mail: Mail, fields: OrderFields): OrderWarning[] {
 /** What is there but could not be read, and a mail that is no order. */
 function findGaps(documents: readonly Document[], fields: OrderFields): OrderWarning[] {
   const hasItems = fields.line_items.length > 0;
-  const gaps = documents.flatMap(({ source, unreadable, tables, seemsToHaveItems }) => [
+  const gaps = documents.flatMap(({ source, unreadable, tables }) => [
     ...unreadable
       .filter(({ field }) => field !== 'discount' && fields[field] === null)
       .map(({ field, raw }) => ({
@@ -211,8 +211,7 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
         field,
         message: `${field} ${shown(raw)} ${isDateField(field) ? 'is no day of the calendar' : 'cannot be read'}`,
       })),
-    ...((tables.used.size > 0 || (seemsToHaveItems && !hasItems)) &&
-    tables.rows.length + tables.unread.length === 0
+    ...(tables.used.size > 0 && tables.rows.length + tables.unread.length === 0
       ? [
           {
             code: 'ROWS_UNREAD',

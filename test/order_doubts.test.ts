@@ -59,6 +59,16 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { total: '500.00' },
     warnings: ['ROWS_WITHOUT_PRICES line_items'],
   },
+  'a row without a total counts as quantity × price, as one piece if it says no quantity, and as nothing without a price':
+    {
+      text: `${HEAD}\nDescription  Qty  Price\nRod  10  $5.00\nNut  3  free\nSetup  –  $4.00\nTotal: $54.00`,
+      fields: { total: '54.00' },
+    },
+  'so a row that is lost is noticed, also where the rows have no totals': {
+    text: `${HEAD}\nDescription  Qty  Price\nRod  10  $5.00\n\nand the usual caps\nTotal: $65.00`,
+    fields: { total: '65.00' },
+    warnings: ['TOTAL_MISMATCH total'],
+  },
   'a row without its number is told, and no more of the description above': {
     text: 'PO Number: 1\nItem  Description  Qty\n1     Bracket      10\n2     Bolt\n3     Nut          30',
     fields: { total: null },

@@ -13,7 +13,7 @@ import {
   REQUIRED,
 } from './order.ts';
 import { expectedTotal, findMismatches, type Sums, same, sumOfRows } from './reconcile.ts';
-import type { Row } from './rows.ts';
+import { isPriced, type Row } from './rows.ts';
 import { orderNumberInSubject } from './values.ts';
 
 const TEXT_FIELDS = [
@@ -67,7 +67,6 @@ export function extractOrder(mail: Mail): Extraction {
   };
 
   // A list without prices counts only where nothing else has items.
-  const isPriced = ({ unit_price, total }: Row) => unit_price !== null || total !== null;
   const tablesIn =
     documents.find(({ tables }) => tables.rows.some(isPriced)) ??
     documents.find(({ tables }) => tables.rows.length > 0);
@@ -232,9 +231,7 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
     })),
   ]);
   const { po_number, vendor, total } = fields;
-  const isBare =
-    hasItems && fields.line_items.every((item) => item.unit_price === null && item.total === null);
-  if (isBare && total !== null)
+  if (hasItems && total !== null && !fields.line_items.some(isPriced))
     gaps.push({
       code: 'ROWS_WITHOUT_PRICES',
       field: 'line_items',

@@ -1,6 +1,6 @@
 import { fromUnits, multiply, sameToTheCent, toUnits } from './decimal.ts';
 import type { OrderFields, OrderWarning } from './order.ts';
-import { productHolds, type Row } from './rows.ts';
+import { isPriced, productHolds, type Row } from './rows.ts';
 
 /** The printed figures that have to add up. */
 export type Sums = Pick<OrderFields, 'subtotal' | 'tax' | 'shipping' | 'total'> & {
@@ -10,15 +10,12 @@ export type Sums = Pick<OrderFields, 'subtotal' | 'tax' | 'shipping' | 'total'> 
   readonly taxIncluded: boolean;
 };
 
-/** The sum of the line totals; null when there are none, or one is not stated. */
+/** The sum of the rows, those without a total by quantity × price; null when none of them has a price. */
 export function sumOfRows(rows: readonly Row[]): string | null {
-  if (rows.length === 0) return null;
-  let sum = 0n;
-  for (const { total } of rows) {
-    if (total === null) return null;
-    sum += toUnits(total);
-  }
-  return fromUnits(sum);
+  if (!rows.some(isPriced)) return null;
+  const units = ({ quantity, unit_price, total }: Row) =>
+    total === null ? multiply(toUnits(quantity ?? '1'), toUnits(unit_price ?? '0')) : toUnits(total);
+  return fromUnits(rows.reduce((sum, row) => sum + units(row), 0n));
 }
 
 /** Subtotal plus tax and shipping less discount; null when there is neither a subtotal nor rows to sum up. */

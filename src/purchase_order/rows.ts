@@ -237,6 +237,11 @@ export function hasMoney(line: string, mark: Mark): boolean {
   return tokensOf(line, mark).some(({ amount }) => amount?.isMoney);
 }
 
+/** Whether a row says what it costs. */
+export function isPriced({ unit_price, total }: Pick<Row, 'unit_price' | 'total'>): boolean {
+  return unit_price !== null || total !== null;
+}
+
 /** Whether a row is one beyond doubt: it has all three numbers, and their product is right. */
 export function isProven(row: Row): boolean {
   return row.quantity !== null && row.unit_price !== null && row.total !== null && productHolds(row);

@@ -180,6 +180,15 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { po_number: '77120' },
     warnings: ['VALUE_AMBIGUOUS po_number'],
   },
+  'and another number below, whatever it is called': {
+    text: 'PO Number: 77120\nTotal: $5.00\n\nPurchase Order: 77121\nTotal: $5.00',
+    fields: { po_number: '77120' },
+    warnings: ['SEVERAL_VALUES po_number'],
+  },
+  'but not the same with PO in front': {
+    text: 'PO Number: 77120\nPurchase Order: PO-77120',
+    fields: { po_number: '77120' },
+  },
   'also in the subject': {
     text: 'Vendor: Foo',
     subject: 'Re: PO 4711 and PO 4712',

@@ -147,6 +147,28 @@ test('a PDF about another order is left out', () => {
   );
 });
 
+test('another order below is told if it was forwarded, and passed by in silence if it was quoted', () => {
+  const warned = (mark: string, ...orders: readonly string[]) => {
+    const text = orders.map((number) => `PO Number: ${number}\nTotal: $5.00`).join(`\n\n${mark}\n\n`);
+    const { fields, warnings } = extractOrder(mail(text));
+    return [fields.po_number, ...warnings.map(({ message }) => message)];
+  };
+  const other = (number: string) =>
+    `the forwarded message is about order "${number}", not "A-1", and was left out`;
+
+  assert.deepEqual(warned('---- Forwarded message ----', 'A-1', 'A-2'), ['A-1', other('A-2')]);
+  assert.deepEqual(warned('---- Forwarded message ----', 'A-1', 'PO A-1'), ['A-1']);
+  assert.deepEqual(warned('-- Original message --', 'A-1', 'A-2'), ['A-1']);
+  assert.deepEqual(
+    extractOrder(
+      mail(
+        '---- Forwarded message ----\nPO Number: A-1\n---- Forwarded message ----\nPO Number: A-2\nTotal: $5.00',
+      ),
+    ).warnings.map(({ message }) => message),
+    [other('A-2')],
+  );
+});
+
 test('what a PDF says that names no order is doubted', () => {
   const attachments = [pdf('Quotation No: Q-77\nDate: 2025-05-01\nTotal: $750.00')];
 
@@ -205,7 +227,7 @@ test('the header of a forwarded message says nothing about the order', () => {
   const { fields, found } = extractOrder(mail(text));
 
   assert.equal(fields.order_date, null);
-  assert.deepEqual([found.po_number?.source, found.po_number?.line], ['forwarded', 8]);
+  assert.deepEqual([found.po_number?.source, found.po_number?.line], ['forwarded message', 8]);
 });
 
 test('of several totals the one that adds up counts; if none does, a person is asked', () => {

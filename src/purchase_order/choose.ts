@@ -29,27 +29,35 @@ export function chooseDocuments(mail: Mail, warn: Warn): Document[] {
       `attachment ${attachment.name ?? attachment.index + 1}`,
       mail.sent_on,
     );
-    const number = numberOf(document);
-    const known = [...body, ...attached].map(numberOf).find((other) => other !== undefined);
-    if (number && known && !isSameNumber(number, known)) {
-      const message = `${shown(document.source)} is about order ${shown(number)}, not ${shown(known)}, and was left out`;
-      warn('OTHER_ORDER', 'po_number', message);
-    } else if (document.tables.rows.length > 0 || hasOrder(document)) attached.push(document);
+    const isRead = document.tables.rows.length > 0 || hasOrder(document);
+    if (!isAnother(document, [...body, ...attached], warn) && isRead) attached.push(document);
   }
   // Terms and quotations speak of amounts, too.
   const isUnnamed = (document: Document) => Number(numberOf(document) === undefined);
   const documents = [...body, ...attached.sort((a, b) => isUnnamed(a) - isUnnamed(b))];
-  if (documents.some(hasOrder)) return documents;
 
-  const forwarded = below
-    .map((region) => ({ kind: region.kind, document: readDocument(region, 'forwarded', null) }))
-    .find(({ document }) => hasOrder(document));
-  if (!forwarded) return documents;
-  if (forwarded.kind === 'quoted') {
+  const isWanted = !documents.some(hasOrder);
+  const older = below
+    .filter(({ kind }) => isWanted || kind === 'forwarded')
+    .map((region) => ({ kind: region.kind, document: readDocument(region, 'forwarded message', null) }));
+  const forwarded = isWanted ? older.find(({ document }) => hasOrder(document)) : undefined;
+  if (forwarded) documents.push(forwarded.document);
+  if (forwarded?.kind === 'quoted') {
     const message = 'the order was read from a quoted message: the sender may not be placing it again';
     warn('ORDER_IS_QUOTED', null, message);
   }
-  return [...documents, forwarded.document];
+  for (const { kind, document } of older) if (kind === 'forwarded') isAnother(document, documents, warn);
+  return documents;
+}
+
+/** Whether a document is about another order than those before it. If so, that is said. */
+function isAnother(document: Document, others: readonly Document[], warn: Warn): boolean {
+  const number = numberOf(document);
+  const known = others.map(numberOf).find((other) => other !== undefined);
+  if (!number || !known || isSameNumber(number, known)) return false;
+  const message = `the ${document.source} is about order ${shown(number)}, not ${shown(known)}, and was left out`;
+  warn('OTHER_ORDER', 'po_number', message);
+  return true;
 }
 
 function hasOrder(document: Document): boolean {
@@ -91,9 +99,12 @@ export function pick(
   const fitting = expected === null ? undefined : stated.findLast(({ value }) => same(value, expected));
   if (fitting) return fitting;
   const all = candidates(document, field);
-  const values = new Set(all.map(({ value }) => value));
-  if (values.size > 1 && isExact(field)) {
-    const listed = [...values].slice(0, 5).join(', ');
+  const first = all[0]?.value ?? '';
+  // Another number is another order, whatever it is called.
+  const rivals = field === 'po_number' ? [...all, ...stated] : all;
+  const others = rivals.map(({ value }) => value).filter((value) => contradict(field, first, value));
+  if (others.length > 0) {
+    const listed = [...new Set([first, ...others])].slice(0, 5).join(', ');
     warn('SEVERAL_VALUES', field, `the ${document.source} states several values for ${field}: ${listed}`);
   }
   return isMoneyField(field) ? all.at(-1) : all[0];

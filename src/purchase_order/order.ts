@@ -42,7 +42,7 @@ export type OrderWarning = z.output<typeof orderWarning>;
 
 /** Where a value was read. */
 export type Origin = {
-  /** `body`, `html`, `subject`, `forwarded`, or `attachment` and its name. */
+  /** `body`, `html`, `subject`, `forwarded message`, or `attachment` and its name. */
   readonly source: string;
   readonly line: number | null;
   readonly label: string | null;

@@ -35,8 +35,8 @@ export function withAlignedCells(lines: readonly Line[]): Line[] {
   for (let at = 0; at < lines.length; ) {
     const head = cellsBetween(lines[at]?.text ?? '');
     const isFull = head.length > 1 && head.length <= MOST_CELLS && !head.includes('');
-    const end = lines.findIndex(({ text }, index) => index > at && cellsBetween(text).length < 2);
-    const block = lines.slice(at, !isFull ? at + 1 : end < 0 ? undefined : end);
+    const length = isFull ? lines.slice(at).findIndex(({ text }) => cellsBetween(text).length < 2) : 1;
+    const block = lines.slice(at, length < 0 ? undefined : at + length);
     aligned.push(...(isFull ? align(block, head.length) : block));
     at += block.length;
   }

@@ -142,7 +142,12 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nPrevious Due Date: 2025-07-01\nNew Due Date: 2025-07-15\nOrder date (original): 2025-05-01\nOrder date (revised): 2025-06-01',
     fields: { due_date: '2025-07-15', order_date: '2025-06-01' },
   },
-  'else it is doubted': {
+  'what holds since then counts before what names no change, and both are told if they differ': {
+    text: 'PO Number: A-1\nDue Date: 2025-07-01\nRevised Due Date: 2025-07-15\nSubtotal: $942.00\nTotal: $942.00\nNew Total: $632.00',
+    fields: { due_date: '2025-07-15', total: '632.00' },
+    warnings: ['SEVERAL_VALUES due_date', 'SEVERAL_VALUES total', 'TOTAL_MISMATCH total'],
+  },
+  'what held before it is doubted if nothing else is said': {
     text: 'PO Number: A-1\nOrder date (original): 2025-05-01',
     fields: { order_date: '2025-05-01' },
     warnings: ['VALUE_AMBIGUOUS order_date'],

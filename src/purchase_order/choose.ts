@@ -1,6 +1,6 @@
 import { type Attachment, type EmailMessage, shown } from '../mail/message.ts';
 import { type Document, readDocument, type Statement } from './document.ts';
-import { isDateField, isMoneyField, type LabelField } from './labels.ts';
+import { isDateField, isMoneyField, type LabelField, type Revision } from './labels.ts';
 import { same } from './reconcile.ts';
 import { cutRegions, wholeText } from './regions.ts';
 
@@ -75,11 +75,14 @@ export function numberOf(document: Document): string | undefined {
   return candidates(document, 'po_number')[0]?.value;
 }
 
-/** What a document states for a field under its best label; within sentences, or as it was before, only if nowhere else. */
+/**
+ * What a document states for a field under its best label: as it was changed, if it says so; within sentences, or as it was
+ * before, only if nowhere else.
+ */
 function candidates(document: Document, field: LabelField): readonly Statement[] {
   const stated = document.statements.filter((statement) => statement.field === field);
-  const current = stated.filter((statement) => !statement.outdated);
-  const all = current.length > 0 ? current : stated;
+  const of = (revision: Revision) => stated.filter((statement) => statement.revision === revision);
+  const all = [of('new'), of(null), of('old')].find(({ length }) => length > 0) ?? [];
   const strong = all.filter((statement) => statement.strong);
   const best = strong.length > 0 ? strong : all;
   const rank = Math.min(...best.map((statement) => statement.rank));
@@ -94,14 +97,15 @@ export function pick(
   warn: Warn,
 ): Statement | undefined {
   const stated = document.statements.filter(
-    (statement) => statement.field === field && statement.strong && !statement.outdated,
+    (statement) => statement.field === field && statement.strong && statement.revision !== 'old',
   );
-  const fitting = expected === null ? undefined : stated.findLast(({ value }) => same(value, expected));
-  if (fitting) return fitting;
   const all = candidates(document, field);
+  const isRevised = all[0]?.revision === 'new';
+  const fitting = expected === null ? undefined : stated.findLast(({ value }) => same(value, expected));
+  if (fitting && !isRevised) return fitting;
   const first = all[0]?.value ?? '';
   // Another number is another order, whatever it is called.
-  const rivals = field === 'po_number' ? [...all, ...stated] : all;
+  const rivals = isRevised || field === 'po_number' ? [...all, ...stated] : all;
   const others = rivals.map(({ value }) => value).filter((value) => contradict(field, first, value));
   if (others.length > 0) {
     const listed = [...new Set([first, ...others])].slice(0, 5).join(', ');

@@ -2,7 +2,15 @@ import { beginningOf } from '../json.ts';
 import { dateOrder, type ReadDay, readDate } from './dates.ts';
 import { withAlignedCells, withPlainColumns, withSeparatedColumns } from './drawn_columns.ts';
 import { readDueColumn } from './due_column.ts';
-import { cellOf, type Found, findLabels, isDateField, isMoneyField, type LabelField } from './labels.ts';
+import {
+  cellOf,
+  type Found,
+  findLabels,
+  isDateField,
+  isMoneyField,
+  type LabelField,
+  type Revision,
+} from './labels.ts';
 import { type Labelled, valueText } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Region } from './regions.ts';
@@ -17,7 +25,7 @@ export interface Statement extends Value {
   readonly rank: number;
   readonly strong: boolean;
   readonly qualified: boolean;
-  readonly outdated: boolean;
+  readonly revision: Revision;
   readonly line: number;
   readonly label: string;
   readonly raw: string;
@@ -79,7 +87,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
       if (isOfSignature(labelled, index, found)) continue;
-      const { strong, qualified, outdated, label, addendum } = found;
+      const { strong, qualified, revision, label, addendum } = found;
       for (const [field, raw, rank] of partsOf(found, valueText(labelled, index, found, readDay), readDay)) {
         const value = readValue(field, raw, style, label);
         if (value)
@@ -90,7 +98,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
             rank,
             strong,
             qualified,
-            outdated,
+            revision,
             line: line.number,
             label,
             raw: beginningOf(raw, 200),
@@ -105,7 +113,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
     tables.rows.length,
     readDay,
   );
-  const inTables = { rank: ASIDE, strong: true, qualified: false, outdated: false };
+  const inTables = { rank: ASIDE, strong: true, qualified: false, revision: null };
   if (due) statements.push({ ...inTables, ...due, field: 'due_date' });
 
   return { source, text, statements, tables, unreadable, mark, markUncertain: !certain };

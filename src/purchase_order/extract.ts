@@ -127,7 +127,7 @@ export function extractOrder(mail: Mail): Extraction {
 
 /** Taxes on several lines, as "GST" and "PST", are one if with all of them, the total is one that is printed. */
 function allTaxes({ statements }: Document, others: Sums): Statement | undefined {
-  const stated = statements.filter(({ strong, outdated }) => strong && !outdated);
+  const stated = statements.filter(({ strong, revision }) => strong && revision !== 'old');
   const taxes = stated.filter(({ field }) => field === 'tax');
   const [first] = taxes;
   if (!first || taxes.length < 2) return undefined;

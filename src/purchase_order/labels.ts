@@ -69,12 +69,15 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
                     'notes?|comments?|remarks?|(?:special )?instructions|department|cost cent(?:er|re)|subject|from|to|cc|sent|line items|items'],
 ];
 
+/** In front of a label: what holds now that the order was changed. */
+const REVISED = '(?<new>new|revised|updated|amended|corrected)';
+
 const LABELS: readonly Label[] = TABLE.flatMap(([field, ...patterns]) =>
   patterns.map((words, rank) => ({
     field,
     rank,
     pattern: new RegExp(
-      String.raw`(?<![\p{L}\p{N}.#/_-])(?:${words})(?:(?<=\.)(?=\S*\d)|(?![\p{L}\p{N}_]))`,
+      String.raw`(?<![\p{L}\p{N}.#/_-])(?:${REVISED}\s)?(?<label>${words})(?:(?<=\.)(?=\S*\d)|(?![\p{L}\p{N}_]))`,
       'giu',
     ),
   })),
@@ -86,6 +89,8 @@ export function wordsOf(isMeant: (field: LabelField | null) => boolean): string 
     .map((words) => `(?:${words})`)
     .join('|');
 }
+
+export type Revision = 'old' | 'new' | null;
 
 /** A label in a line, with the value that follows it there. */
 export interface Found {
@@ -102,21 +107,21 @@ export interface Found {
   readonly strong: boolean;
   /** Stands behind a word, as in "invoice due date": perhaps it is about something else. */
   readonly qualified: boolean;
-  /** Says what held before the order was changed. */
-  readonly outdated: boolean;
+  /** Says what held before the order was changed, or what holds since. */
+  readonly revision: Revision;
   /** What stands between the label and its colon: "(USD)", "19 %". */
   readonly addendum: string;
   readonly colon: boolean;
 }
 
 /** Words of a label, wherever they stand. */
-type Candidate = Pick<Found, 'field' | 'rank' | 'label' | 'start'> & { readonly end: number };
+type Candidate = Pick<Found, 'field' | 'rank' | 'label' | 'start' | 'revision'> & { readonly end: number };
 
 /** "Fournisseur / Vendor:" */
 const TRANSLATED = /^\W*\p{L}[\p{L}.'’ -]{0,30} \/ $/u;
 /** Words that say nothing of the label behind them. */
 const ARTICLE =
-  /(?<![\p{L}\p{N}])(?<!\b(?:for|of|to)\s)(?:the|our|your|this|my|its|which|new|revised|updated|final|correct|and|with|under|see|is|please|note|as|a|est\.?)\s$/iu;
+  /(?<![\p{L}\p{N}])(?<!\b(?:for|of|to)\s)(?:the|our|your|this|my|its|which|final|correct|and|with|under|see|is|please|note|as|a|est\.?)\s$/iu;
 const CODE = String.raw`\s{1,3}(?:in\s)?[A-Z]{3}(?=\s*:|\s{2})`;
 const behindLabel = (addendum: string) =>
   new RegExp(
@@ -185,9 +190,9 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
     if (!colon && !(placed && bare)) continue;
     const strong = placed || lineIsLabelled;
     const before = line.slice(0, candidate.start);
-    const outdated = OUTDATED.test(before) || OUTDATED.test(addendum);
+    const revision = OUTDATED.test(before) || OUTDATED.test(addendum) ? 'old' : candidate.revision;
     const isTail = !strong && found.length === 0 && BEHIND_WORD.test(before) && !ARTICLE.test(before);
-    const qualified = isTail || outdated;
+    const qualified = isTail || revision === 'old';
     lineIsLabelled ||= atStart;
     from = valueStart;
     found.push({
@@ -195,7 +200,7 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
       valueStart,
       strong,
       qualified,
-      outdated,
+      revision,
       addendum,
       colon,
       end: line.length,
@@ -220,7 +225,8 @@ export function candidates(line: string): Candidate[] {
     Array.from(line.matchAll(pattern), (match) => ({
       field,
       rank,
-      label: match[0],
+      label: match.groups?.label ?? match[0],
+      revision: match.groups?.new === undefined ? null : ('new' as const),
       start: match.index,
       end: match.index + match[0].length,
     })),

@@ -152,6 +152,21 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { order_date: '2025-05-01' },
     warnings: ['VALUE_AMBIGUOUS order_date'],
   },
+  'what is cancelled is told, in whatever words': {
+    text: `${HEAD}\nItem  Description  Qty  Price  Total  Status\n1  Rod  10  $5.00  $50.00  CANCELLED`,
+    subject: 'Cancellation of order A-100',
+    fields: { po_number: 'A-100' },
+    warnings: ['CANCELLED null', 'CANCELLED null'],
+  },
+  'a request to cancel, too': {
+    text: `${HEAD}\nPlease cancel the second line.`,
+    fields: {},
+    warnings: ['CANCELLED null'],
+  },
+  'but not what may be': {
+    text: `${HEAD}\nOrders that are late may be cancelled.\nWe may cancel at any time; a cancelled order is not paid for.`,
+    fields: {},
+  },
   'labels within a sentence, and those that follow on its line, are not': {
     text: 'Hi, PO Number: A-1 Vendor: Foo Ltd Due Date: 2025-07-01 and the total: $5.00',
     fields: { po_number: 'A-1', due_date: '2025-07-01', total: '5.00' },

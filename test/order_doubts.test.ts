@@ -519,6 +519,20 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nPayment terms:\nNet 30: due in July`,
     fields: { payment_terms: 'Net 30: due in July' },
   },
+  'two places with other postal codes are told': {
+    text: `${HEAD}\nShip To: Acme, Leeds LS10 1AB\n\nShip To: Acme, York YO1 7HH\n\nShip To: Acme, Leeds, LS10 1AB`,
+    fields: { ship_to: 'Acme, Leeds LS10 1AB' },
+    warnings: ['SEVERAL_VALUES ship_to'],
+  },
+  'so are terms with other numbers, and vendors that share no word': {
+    text: 'PO Number: A-1\nVendor: Foo Ltd\nVendor: Bar Inc\nPayment Terms: Net 30\nPayment Terms: 60 days net',
+    fields: { vendor: 'Foo Ltd', payment_terms: 'Net 30' },
+    warnings: ['SEVERAL_VALUES vendor', 'SEVERAL_VALUES payment_terms'],
+  },
+  'but not the same in other words': {
+    text: 'PO Number: A-1\nVendor: Foo Ltd\nVendor: FOO LIMITED\nPayment Terms: Net 30\nPayment Terms: 30 days net\nShip To: Acme, Leeds\n\nShip To: Acme, Hall 4, Leeds LS10 1AB',
+    fields: { vendor: 'Foo Ltd', payment_terms: 'Net 30', ship_to: 'Acme, Leeds' },
+  },
   'an address ends where something else is named': {
     text: `${HEAD}\nShip to: Acme\nAttn: Jo\n1 Road, Leeds\nPriority: high`,
     fields: { ship_to: 'Acme, Attn: Jo, 1 Road, Leeds' },

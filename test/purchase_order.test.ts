@@ -207,6 +207,19 @@ test('a list without prices in the message does not hide the priced one in its P
   assert.equal(extractOrder(mail(`PO Number: A-1\n\n${list}`)).fields.line_items.length, 2);
 });
 
+test('items in two places that do not add up to the same are told', () => {
+  const heading = 'Description      Qty   Price    Total';
+  const [rod, nut] = ['Rod              10    $5.00    $50.00', 'Nut              10    $1.00    $10.00'];
+  const codes = (row: string) =>
+    extractOrder({
+      ...mail(`PO Number: A-1\n${heading}\n${rod}\n\nTotal: $50.00`),
+      attachments: [pdf(`${heading}\n${row}`)],
+    }).warnings.map(({ code, field }) => `${code} ${field}`);
+
+  assert.deepEqual(codes(nut), ['VALUES_DIFFER line_items']);
+  assert.deepEqual(codes(rod), []);
+});
+
 test('an order that is only quoted is read, and a person is asked', () => {
   const text =
     'Thanks, received.\n\nOn Wed, Jun 4, 2025 at 9:00 AM Bob <bob@x.example>\nwrote:\n> PO Number: 5521\n> Total: $9.00';

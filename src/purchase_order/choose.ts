@@ -1,6 +1,7 @@
 import { type Attachment, type EmailMessage, shown } from '../mail/message.ts';
 import { type Document, readDocument, type Statement } from './document.ts';
 import { isDateField, isMoneyField, type LabelField, type Revision } from './labels.ts';
+import { postalCodesIn } from './layout.ts';
 import { same } from './reconcile.ts';
 import { cutRegions, wholeText } from './regions.ts';
 
@@ -116,13 +117,18 @@ export function pick(
 
 /** Whether two values of a field cannot both be right. */
 export function contradict(field: LabelField, a: string, b: string): boolean {
-  return field === 'po_number' ? !isSameNumber(a, b) : a !== b && isExact(field);
+  if (field === 'po_number') return !isSameNumber(a, b);
+  if (isDateField(field) || isMoneyField(field)) return a !== b;
+  // Two texts may say the same in other words, unless they have nothing in common that matters.
+  const [these = [], those = []] = [a, b].map((text) => WHAT_MATTERS[field]?.(text) ?? []);
+  return these.length > 0 && those.length > 0 && !these.some((each) => those.includes(each));
 }
 
-/** Two texts may say the same in other words; two numbers, days or amounts cannot. */
-function isExact(field: LabelField): boolean {
-  return field === 'po_number' || isDateField(field) || isMoneyField(field);
-}
+const WHAT_MATTERS: Partial<Record<LabelField, (text: string) => readonly string[]>> = {
+  vendor: (name) => name.toLowerCase().match(/\p{L}{2,}/gu) ?? [],
+  ship_to: postalCodesIn,
+  payment_terms: (terms) => terms.match(/\d+/g) ?? [],
+};
 
 /** Why an attachment was not read, in one sentence. */
 export function attachmentProblem({ index, name, error }: Attachment): string {

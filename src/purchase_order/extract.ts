@@ -74,6 +74,12 @@ export function extractOrder(mail: Mail): Extraction {
   if (tablesIn) {
     const line = Math.min(...tablesIn.tables.used);
     found.line_items = { source: tablesIn.source, line, label: null, raw: `${rows.length} rows` };
+    for (const { source, tables } of documents) {
+      const [sum, other] = [sumOfRows(rows), sumOfRows(tables.rows)];
+      if (sum === null || other === null || same(sum, other)) continue;
+      const message = `the line items add up to ${sum} in the ${tablesIn.source}, but to ${other} in the ${source}`;
+      warn('VALUES_DIFFER', 'line_items', message);
+    }
   }
   const value = (field: LabelField) => values.get(field) ?? null;
   const sums = (): Sums => ({

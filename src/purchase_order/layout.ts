@@ -34,8 +34,8 @@ const OF_ADDRESS =
   /^(?:attn|att|attention|for the attention|c\/o|fao|(?:company |contact )?name|company|street|address|addr|city|town|state|county|zip|post(?:al)? ?code|country|dock|gate|building|floor|suite|unit)\b/i;
 /** How to reach somebody, which may stand within an address. */
 const CONTACT = /^(?:contact|phone|tel(?:ephone)?|fax|mobile|cell|e-?mail)\b[^:]{0,20}:/i;
-const POSTAL_CODE =
-  /(?<![\p{L}\p{N}])(?<!\b[Bb][Oo][Xx] )(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d)$/u;
+const POSTAL_CODE = String.raw`(?<![\p{L}\p{N}])(?<!\b[Bb][Oo][Xx] )(?:\d{5}(?:-\d{4})?|[A-Z]{1,2}\d[A-Z\d]? ?\d[A-Z]{2}|[A-Z]\d[A-Z] ?\d[A-Z]\d)`;
+const ENDS_WITH_CODE = new RegExp(`${POSTAL_CODE}$`, 'u');
 /** Of countries whose addresses end with a postal code. */
 const COUNTRY =
   /^(?:u\.?s\.?(?:a\.?)?|united states(?: of america)?|u\.?k\.?|united kingdom|great britain|england|scotland|wales|northern ireland|canada|mexico)$/i;
@@ -257,5 +257,12 @@ function isFinished(address: readonly string[], next: string): boolean {
 }
 
 function hasPostalCode(address: readonly string[]): boolean {
-  return address.some((part) => POSTAL_CODE.test(part));
+  return address.some((part) => ENDS_WITH_CODE.test(part));
+}
+
+const POSTAL_CODES = new RegExp(String.raw`${POSTAL_CODE}(?![\p{L}\p{N}])`, 'gu');
+
+/** The postal codes of an address. */
+export function postalCodesIn(address: string): readonly string[] {
+  return address.match(POSTAL_CODES) ?? [];
 }

@@ -243,14 +243,20 @@ test('the header of a forwarded message says nothing about the order', () => {
   assert.deepEqual([found.po_number?.source, found.po_number?.line], ['forwarded message', 8]);
 });
 
-test('of several totals the one that adds up counts; if none does, a person is asked', () => {
+test('of several totals the one that adds up counts; if none does, or another is larger, a person is asked', () => {
   const sums = 'PO Number: 1\nSubtotal: $10.00\nTax: $1.00\n';
 
   const clear = extractOrder(mail(`${sums}Total: $11.00\nTotal: $10.00`));
   const unclear = extractOrder(mail(`${sums}Total: $12.00\nTotal: $13.00`));
 
+  const ofParts = extractOrder(mail(`${sums}Order Total: $11.00\nTotal: $4.00\nTotal: $15.00`));
+
   assert.equal(clear.fields.total, '11.00');
   assert.deepEqual(clear.warnings, []);
+  assert.deepEqual(
+    ofParts.warnings.map(({ code }) => code),
+    ['SEVERAL_VALUES'],
+  );
   assert.deepEqual(
     unclear.warnings.map(({ code }) => code),
     ['SEVERAL_VALUES', 'TOTAL_MISMATCH'],

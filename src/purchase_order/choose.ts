@@ -1,4 +1,5 @@
 import { type Attachment, type EmailMessage, shown } from '../mail/message.ts';
+import { toUnits } from './decimal.ts';
 import { type Document, readDocument, type Statement } from './document.ts';
 import { isDateField, isMoneyField, type LabelField, type Revision } from './labels.ts';
 import { postalCodesIn } from './layout.ts';
@@ -90,7 +91,7 @@ function candidates(document: Document, field: LabelField): readonly Statement[]
   return best.filter((statement) => statement.rank === rank);
 }
 
-/** Of several statements, the one that adds up to what is expected, else the last amount, else the first text. */
+/** Of several statements, the one that adds up to what is expected unless another is larger, else the last amount, else the first text. */
 export function pick(
   document: Document,
   field: LabelField,
@@ -103,10 +104,11 @@ export function pick(
   const all = candidates(document, field);
   const isRevised = all[0]?.revision === 'new';
   const fitting = expected === null ? undefined : stated.findLast(({ value }) => same(value, expected));
-  if (fitting && !isRevised) return fitting;
+  const isLargest = stated.every(({ value }) => !fitting || toUnits(value) <= toUnits(fitting.value));
+  if (fitting && isLargest && !isRevised) return fitting;
   const first = all[0]?.value ?? '';
-  // Another number is another order, whatever it is called.
-  const rivals = isRevised || field === 'po_number' ? [...all, ...stated] : all;
+  // Another number is another order, whatever it is called; what fits may be the sum of a part.
+  const rivals = fitting || isRevised || field === 'po_number' ? [...all, ...stated] : all;
   const others = rivals.map(({ value }) => value).filter((value) => contradict(field, first, value));
   if (others.length > 0) {
     const listed = [...new Set([first, ...others])].slice(0, 5).join(', ');

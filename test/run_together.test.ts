@@ -25,6 +25,16 @@ test('the heading of a table ends the value that it was run together with', () =
     }
 });
 
+test('a text that ends the line it was run together on is doubted, unless a label begins the next line', () => {
+  const wrapped = (next: string) => doubts(`PO Number: A-1 Vendor: Precision Label\n${next}\nTotal: $5.00`);
+
+  assert.deepEqual(wrapped('Co. Ship To: 1 Road, Leeds'), ['VALUE_AMBIGUOUS']);
+  assert.deepEqual(wrapped('Co.'), ['VALUE_AMBIGUOUS']);
+  assert.deepEqual(wrapped('Ship To: 1 Road, Leeds'), []);
+  assert.deepEqual(wrapped(''), []);
+  assert.deepEqual(doubts('PO Number: A-1   Vendor: Precision Label\n1 Road, Leeds'), []);
+});
+
 test('words that are the names of columns make no table without a row behind them', () => {
   const text = 'Notes: see Item Description Qty Unit Price Total on page 2\nVendor: Foo\nTotal: $5.00';
 

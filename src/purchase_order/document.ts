@@ -92,6 +92,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
         const value = readValue(field, raw, style, label);
         if (value)
           statements.push({
+            ...(isCut(labelled, index, found) && { doubt: 'it may go on on the next line' }),
             ...value,
             ...(value.currency === null && { currency: currencyBeside(addendum, raw) }),
             field,
@@ -135,6 +136,15 @@ const SIGNED =
 function isOfSignature(lines: readonly Labelled[], index: number, { field, label }: Found): boolean {
   if (field !== 'order_date' || !/^dated?$/i.test(label)) return false;
   return lines.slice(Math.max(0, index - 2), index + 1).some(({ line }) => SIGNED.test(line.text));
+}
+
+/** Whether the text behind the last of the labels that were run together on a line may have been wrapped. */
+function isCut(lines: readonly Labelled[], index: number, found: Found): boolean {
+  const [here, next] = lines.slice(index, index + 2);
+  const isText = found.field === 'vendor' || found.field === 'ship_to' || found.field === 'payment_terms';
+  if (!isText || !here || here.labels.length < 2 || here.labels.at(-1) !== found) return false;
+  const isRunTogether = /\S\s$/.test(here.line.text.slice(0, found.start));
+  return isRunTogether && /^\S/.test(next?.line.text ?? '') && next?.labels[0]?.start !== 0;
 }
 
 /** "4711 / 12.06.2025", "4711 dated 12 June 2025" */

@@ -173,6 +173,11 @@ for (const [what, table, read] of [
     ['null Rods Steel, 3 m 10', 'null Nuts Brass 15'],
   ],
   [
+    'a unit with a currency or a tax beside it is a price',
+    'Part Description Qty Unit (USD) Ext (USD)\nP-5 Rod 10 5.00 50.00\nItem Qty Unit ex GST Total ex GST\nNut 15 $1.00 $15.00',
+    ['null P-5 Rod 10', 'null Nut 15'],
+  ],
+  [
     'goods without a description are known by their code',
     'LN  SKU  REV  QTY  RATE  EXTENDED\n01  P-100  A  10  $5.00  $50.00\nActivity  Qty  Rate  Amount\nAssembly  3  $5.00  $15.00',
     ['01 P-100 10', 'null Assembly 3'],

@@ -20,7 +20,7 @@ const NO = String.raw`(?:no\b\.?|numbers?|nr\b\.?|#|code|id)`;
 // biome-ignore format: a table
 const NAMES: readonly (readonly [ColumnName, string])[] = [
   ['total',       String.raw`(?:line |ext(?:ended|\.)? ?|item )(?:total|amount|price|value|cost)|net (?:total|amount|value)|sub-?total|total(?! ?q'?ty| ?quant)(?: (?:price|amount|value|cost))?|amount|extension|extended|ext\b\.?|value`],
-  ['unit_price',  String.raw`(?:unit|each|list|net|gross|u\/) ?(?:price|cost|rate)|price(?: ?(?:\/|per) ?(?:unit|each|ea|pc|piece))?(?: each)?|rate|each|cost`],
+  ['unit_price',  String.raw`(?:unit|each|list|net|gross|u\/) ?(?:price|cost|rate)|price(?: ?(?:\/|per) ?(?:unit|each|ea|pc|piece))?(?: each)?|rate|each|cost|unit(?=\s(?:${WITH}|${BEFORE}) ?${TAX}|\s?\(?(?:in )?${CURRENCY})`],
   ['quantity',    String.raw`(?:order(?:ed)? |new |total |req(?:uired|\.)? )?(?:q'?ty\b\.?|quantity|quant\b\.?)(?: (?:ord(?:ered)?|req(?:uired)?)\b\.?)?|pcs\b\.?|hours`],
   ['maybe_quantity', `ordered|units(?! of)`],
   ['unit',        String.raw`u\/?o?\/?m\b|units?(?: of measure)?|measure|pack(?: size)?`],

@@ -49,7 +49,7 @@ for (const [what, table, read] of [
   ],
   [
     'an empty cell between pipes is nothing',
-    '| Item | Description | Qty | Price | Total |\n|--|--|--|--|--|\n| 1 | Setup 10 | | $5.00 | $50.00 |\n| 2 | Bolt | 5 | $1.00 | $5.00 |\n| | M8 | | | |',
+    '| Item | Description | Qty | Price | Total |\n|--|--|--|--|--|\n| 1 | Setup 10 | | $50.00 | $50.00 |\n| 2 | Bolt | 5 | $1.00 | $5.00 |\n| | M8 | | | |',
     ['1 Setup 10 null', '2 Bolt M8 5'],
   ],
   [
@@ -171,6 +171,11 @@ for (const [what, table, read] of [
     'the last row has a second line, if each one before has',
     'ACTIVITY   QTY  RATE    AMOUNT\nRods       10   $5.00   $50.00\nSteel, 3 m\nNuts       15   $1.00   $15.00\nBrass\nThanks, Jo\n',
     ['null Rods Steel, 3 m 10', 'null Nuts Brass 15'],
+  ],
+  [
+    'the discount stands between the price and the total, also where blanks do not keep columns apart',
+    'Pos. Description Qty Price Disc. % Total\n1 Rod 0-16 bar 10 6.50 10 58.50\n2 Nut 2 3.25 6.50',
+    ['1 Rod 0-16 bar 10', '2 Nut 2'],
   ],
   [
     'a unit with a currency or a tax beside it is a price',

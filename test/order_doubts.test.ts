@@ -466,9 +466,19 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nSubtotal: $119.00\nIncl. VAT: $19.00\nTotal: $119.00`,
     fields: { tax: '19.00', total: '119.00' },
   },
-  'a row with a discount may cost less than quantity times price': {
-    text: `${HEAD}\nItem  Description  Qty  Price  Disc %  Total\n1  Rod  10  $5.00  10  $45.00\nTotal: $45.00`,
+  'a row costs as much less than quantity × price as its discount says': {
+    text: `${HEAD}\nItem  Description  Qty  Price  Disc.  Total\n1  Rod  10  $5.00  10%  $45.00\n2  Nut  10  $5.00  -$3.00  $47.00\n3  Cap  1  $5.00  –  $5.00\nTotal: $97.00`,
+    fields: { total: '97.00' },
+  },
+  'else it is told': {
+    text: `${HEAD}\nItem  Description  Qty  Price  Disc.  Total\n1  Rod  10  $5.00  20%  $45.00\nTotal: $45.00`,
     fields: { total: '45.00' },
+    warnings: ['ROW_MISMATCH line_items'],
+  },
+  'a row without a quantity is one piece': {
+    text: `${HEAD}\nItem  Description  Price  Total\n1  Rod  $5.00  $45.00\n2  Setup  $5.00  $5.00\nTotal: $50.00`,
+    fields: { total: '50.00' },
+    warnings: ['ROW_MISMATCH line_items'],
   },
   'a total that is a cent off is told': {
     text: `${HEAD}\nSubtotal: $100.00\nTotal: $100.01`,

@@ -106,6 +106,6 @@ function rowOf({ item, quantity, description, price, total }: Listed, mark: Mark
     quantity: number(quantity),
     unit_price: number(price),
     total: number(total),
-    discounted: false,
+    discount: null,
   };
 }

@@ -31,9 +31,8 @@ export function expectedTotal(sums: Sums): string | null {
 export function findMismatches(sums: Sums): OrderWarning[] {
   const warnings: OrderWarning[] = [];
   for (const [index, row] of sums.rows.entries()) {
-    const { quantity, unit_price, total } = row;
-    if (quantity === null || unit_price === null || total === null || row.discounted || productHolds(row))
-      continue;
+    const { quantity, unit_price, total } = { ...row, quantity: row.quantity ?? '1' };
+    if (unit_price === null || total === null || productHolds({ ...row, quantity })) continue;
     const product = fromUnits(multiply(toUnits(quantity), toUnits(unit_price)));
     const message = `line item ${index + 1} says ${total}, but ${quantity} × ${unit_price} is ${product}`;
     warnings.push({ code: 'ROW_MISMATCH', field: 'line_items', message });

@@ -10,8 +10,8 @@ export interface Row {
   readonly quantity: string | null;
   readonly unit_price: string | null;
   readonly total: string | null;
-  /** The table has a column for discounts, so quantity × unit price may differ from the total. */
-  readonly discounted: boolean;
+  /** What quantity × unit price is reduced by: a percentage, or an amount. */
+  readonly discount: string | null;
 }
 
 /** How the rows of a table are written. */
@@ -91,7 +91,11 @@ export function readCells(line: string, { columns, mark }: Shape): Row | null {
   if (!hasPrices(columns) && (quantity === null || !/\p{L}/u.test(description ?? ''))) return null;
   const named =
     description === null ? { item: null, description: item ?? '' } : { item: bareItem(item), description };
-  return { ...named, quantity, unit_price, total, discounted: columns.includes('discount') };
+  return { ...named, quantity, unit_price, total, discount: discountIn(cell('discount') ?? '', mark) };
+}
+
+function discountIn(text: string, mark: Mark): string | null {
+  return readAmount(text.replace(/^-|\s?%$/g, ''), mark)?.value ?? null;
 }
 
 /** The number in a cell, without its unit or its name. */
@@ -100,7 +104,8 @@ export function numberIn(column: NumberColumn, text: string, mark: Mark): Amount
     column === 'quantity'
       ? text.replace(NAME_BEFORE, '').replace(UNIT_BEHIND, '')
       : text.replace(PER_UNIT, '');
-  return readAmount(bare, mark);
+  const amount = readAmount(bare, mark);
+  return column === 'quantity' && amount?.currency ? null : amount;
 }
 
 /**
@@ -159,7 +164,7 @@ function readRow(row: readonly Token[], { columns, mark }: Shape, exact: boolean
 
   for (const choice of choices(positions, order.length)) {
     if (!fits(row, choice, columns, order)) continue;
-    const read = toRow(row, choice, columns, order);
+    const read = toRow(row, choice, { columns, mark }, order);
     if (read && (!exact || productHolds(read))) return read;
   }
   // The last number may stand in a column behind the total.
@@ -186,6 +191,7 @@ function fits(
   columns: readonly Column[],
   order: readonly NumberColumn[],
 ): boolean {
+  if (row[choice[order.indexOf('quantity')] ?? -1]?.amount?.currency) return false;
   return order.slice(1).every((column, index) => {
     const between = row.slice((choice[index] ?? 0) + 1, choice[index + 1]);
     const inside = columns.slice(columns.indexOf(order[index] ?? column) + 1, columns.indexOf(column));
@@ -199,7 +205,7 @@ function fits(
 function toRow(
   row: readonly Token[],
   choice: readonly number[],
-  columns: readonly Column[],
+  { columns, mark }: Shape,
   order: readonly NumberColumn[],
 ): Row | null {
   const [first = 0, second] = choice;
@@ -218,13 +224,17 @@ function toRow(
   const description = words.join(' ').replace(/^[-–:|]\s|\s[-–:|]$/g, '');
   if (!/\p{L}/u.test(description)) return null;
   const number = (column: NumberColumn) => row[choice[order.indexOf(column)] ?? -1]?.amount?.value ?? null;
+  const discount = row
+    .filter((_, index) => index > first && !choice.includes(index))
+    .map(({ text }) => discountIn(text, mark))
+    .find((value) => value !== null);
   return {
     item,
     description,
     quantity: number('quantity'),
     unit_price: number('unit_price'),
     total: number('total'),
-    discounted: columns.includes('discount'),
+    discount: columns.includes('discount') ? (discount ?? null) : null,
   };
 }
 
@@ -247,8 +257,11 @@ export function isProven(row: Row): boolean {
   return row.quantity !== null && row.unit_price !== null && row.total !== null && productHolds(row);
 }
 
-/** Whether quantity × unit price = total; true when one of them is not stated. */
-export function productHolds({ quantity, unit_price, total }: Pick<Row, NumberColumn>): boolean {
+/** Whether quantity × unit price, less the discount, = total; true when one of them is not stated. */
+export function productHolds({ quantity, unit_price, total, discount }: Row): boolean {
   if (quantity === null || unit_price === null || total === null) return true;
-  return sameToTheCent(multiply(toUnits(quantity), toUnits(unit_price)), toUnits(total));
+  const product = multiply(toUnits(quantity), toUnits(unit_price));
+  const less = toUnits(discount ?? '0');
+  const reduced = [product, product - less, product - multiply(product, less) / 100n];
+  return reduced.some((price) => sameToTheCent(price, toUnits(total)));
 }

@@ -45,7 +45,7 @@ function readRow(cells: readonly string[], mark: Mark): Row | null {
     quantity: number('quantity', others[counted] ?? ''),
     unit_price: number('unit_price', price),
     total: number('total', total),
-    discounted: false,
+    discount: null,
   };
   return isProven(row) ? row : null;
 }

@@ -79,6 +79,20 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { line_items: [] },
     warnings: ['ROW_UNREAD line_items'],
   },
+  'amounts in another currency than the order’s are told': {
+    text: `${HEAD}\nCurrency: CAD\nItem  Description  Qty  Price  Total\n1  Rod  10  $5.00  $50.00\nTotal: €50.00`,
+    fields: { currency: 'CAD' },
+    warnings: ['VALUES_DIFFER currency'],
+  },
+  'so are items in another one than the total': {
+    text: `${HEAD}\nItem  Description  Qty  Price USD  Total USD\n1  Rod  10  5.00  50.00\nTotal: EUR 50.00`,
+    fields: { currency: 'EUR' },
+    warnings: ['VALUES_DIFFER currency'],
+  },
+  'a ¥ is a yen, unless another is named': {
+    text: `${HEAD}\nCurrency: CNY\nTotal: ¥50.00`,
+    fields: { currency: 'CNY' },
+  },
   'what insurance has to cover is in no currency of the order': {
     text: 'PO Number: 1\nTotal: 500.00\nSupplier shall carry insurance in minimum amounts in USD 1,000,000.',
     fields: { currency: null },

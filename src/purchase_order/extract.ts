@@ -104,6 +104,11 @@ export function extractOrder(mail: Mail): Extraction {
   }
   const currency = values.has('currency') ? null : findCurrency(documents, value('total'));
   if (currency) state('currency', currency.value, currency.origin);
+  for (const carried of documents.flatMap(carriedCurrencies)) {
+    const known = values.get('currency');
+    if (known === undefined || carried.includes(known)) continue;
+    warn('VALUES_DIFFER', 'currency', `currency is ${known}, but there are amounts in ${carried.join(', ')}`);
+  }
 
   const fields: OrderFields = {
     po_number: value('po_number'),
@@ -130,6 +135,15 @@ export function extractOrder(mail: Mail): Extraction {
       ...findMismatches(sums()),
     ],
   };
+}
+
+/** The currencies of the items and of the totals of a document, as far as they carry any. */
+function carriedCurrencies({ tables, statements, text }: Document): readonly string[][] {
+  const ofTotals = statements.flatMap(({ field, currency }) => (field === 'total' && currency) || []);
+  const named = [tables.currencies, ofTotals].map((signs) => [
+    ...new Set(signs.flatMap((sign) => currencyOf([sign], text) ?? [])),
+  ]);
+  return named.filter(({ length }) => length > 0);
 }
 
 /** Taxes on several lines, as "GST" and "PST", are one if with all of them, the total is one that is printed. */

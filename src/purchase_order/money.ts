@@ -12,7 +12,6 @@ const DOLLARS = 'US|CA|AU|NZ|HK|C|A|S';
 const SIGNS: Readonly<Record<string, string>> = {
   '€': 'EUR',
   '£': 'GBP',
-  '¥': 'JPY',
   '₹': 'INR',
   US$: 'USD',
   CA$: 'CAD',
@@ -151,12 +150,16 @@ export function currenciesOfAll(text: string): string[] {
   return Array.from(text.matchAll(ALL_IN), ({ groups }) => groups?.code ?? '');
 }
 
-/** The currency of an order: a code that is written with its amounts, then a sign; a bare `$` is a US one, `Rs` an Indian one. */
+/** The currency of an order: a code that is written with its amounts, then a sign; a bare `$` is a US one, `Rs` an Indian one, `¥` a yen, unless another is named. */
 export function currencyOf(signs: readonly string[], text: string): string | null {
   const code = signs.find((sign) => /^[A-Z]{3}$/.test(sign));
   if (code) return code;
   const sign = signs[0];
   if (sign === undefined) return null;
-  const [usual, others] = sign.startsWith('Rs') ? ['INR', OTHER_RUPEES] : ['USD', OTHER_DOLLARS];
+  const [usual, others] = sign.startsWith('Rs')
+    ? ['INR', OTHER_RUPEES]
+    : sign === '¥'
+      ? ['JPY', 'CNY']
+      : ['USD', OTHER_DOLLARS];
   return SIGNS[sign] ?? new RegExp(`(?<![A-Za-z])(?:${others})(?![A-Za-z])`).exec(text)?.[0] ?? usual;
 }

@@ -233,7 +233,7 @@ test('blanks may group the digits of an amount, also in a table without totals',
   ]);
 });
 
-test('where all rows are due on one day, so is the order', () => {
+test('where all rows are due on one day, so is the order, and another day that it names is told', () => {
   const due = (...days: readonly string[]) => {
     const rows = days.map(
       (day, index) => `${index + 1}   Shackle ${index}     ${day}    2     $2.50   $5.00`,
@@ -248,7 +248,12 @@ test('where all rows are due on one day, so is the order', () => {
   assert.deepEqual(due('2025-08-21', '2025-08-22'), [null, 2]);
   assert.deepEqual(due('2025-08-21', 'TBD       '), [null, 2]);
   const text = `PO Number: 1\nDue Date: 2025-08-01\nItem   Due          Qty   Price   Total\nRod    2025-08-21   2     $2.50   $5.00`;
-  assert.equal(extractOrder(mail(text)).fields.due_date, '2025-08-01');
+  const { fields, warnings } = extractOrder(mail(text));
+  assert.equal(fields.due_date, '2025-08-01');
+  assert.deepEqual(
+    warnings.map(({ message }) => message),
+    ['due_date is 2025-08-01, but a line item in the body is due on 2025-08-21'],
+  );
 });
 
 test('a code is known by whose it is, too', () => {

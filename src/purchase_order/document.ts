@@ -42,6 +42,8 @@ export interface Document {
   readonly text: string;
   readonly statements: readonly Statement[];
   readonly tables: Tables;
+  /** The days on which rows of its tables are due. */
+  readonly daysDue: ReadonlySet<string>;
   /** Days that are none of the calendar, and amounts that are none. */
   readonly unreadable: readonly Unreadable[];
   readonly mark: Mark;
@@ -109,15 +111,17 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
       }
     }
   }
-  const due = readDueColumn(
+  const rowsDue = readDueColumn(
     lines.filter(({ number }) => tables.used.has(number)),
-    tables.rows.length,
     readDay,
   );
+  const daysDue = new Set(rowsDue.map(({ value }) => value));
   const inTables = { rank: ASIDE, strong: true, qualified: false, revision: null };
-  if (due) statements.push({ ...inTables, ...due, field: 'due_date' });
+  // Where all rows are due on one day, so is the order.
+  if (daysDue.size === 1 && rowsDue[0] && rowsDue.length === tables.rows.length)
+    statements.push({ ...inTables, ...rowsDue[0], field: 'due_date' });
 
-  return { source, text, statements, tables, unreadable, mark, markUncertain: !certain };
+  return { source, text, statements, tables, daysDue, unreadable, mark, markUncertain: !certain };
 }
 
 /** How a value plainly begins. */

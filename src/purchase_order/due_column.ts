@@ -5,7 +5,7 @@ import type { Line } from './regions.ts';
 const DUE =
   /^(?:(?:delivery|deliver|due|need(?:ed)?|required|req(?:['’]?d|\.)?|requested)(?:[ -](?:by|on|date|delivery(?: date)?))?|date (?:due|needed|required))$/i;
 
-/** The day that every row names, and where it stands first. */
+/** The day on which a row is due, and where that stands. */
 export interface DueColumn {
   readonly value: string;
   readonly label: string;
@@ -13,8 +13,8 @@ export interface DueColumn {
   readonly line: number;
 }
 
-/** Where all rows of the item tables are due on one day, that is the order's; null if they differ, or one has none. */
-export function readDueColumn(lines: readonly Line[], rows: number, readDay: ReadDay): DueColumn | null {
+/** The days that the rows of the item tables name in a column for them. */
+export function readDueColumn(lines: readonly Line[], readDay: ReadDay): readonly DueColumn[] {
   const found: DueColumn[] = [];
   let label = '';
   let columns: readonly string[] = [];
@@ -30,6 +30,5 @@ export function readDueColumn(lines: readonly Line[], rows: number, readDay: Rea
       if (day?.rest === '' && !day.ambiguous) found.push({ value: day.day, label, raw, line: number });
     }
   }
-  const [first] = found;
-  return first && found.length === rows && found.every(({ value }) => value === first.value) ? first : null;
+  return found;
 }

@@ -242,7 +242,8 @@ function findCancelled(subject: string | null, documents: readonly Document[]): 
 /** What is there but could not be read, and a mail that is no order. */
 function findGaps(documents: readonly Document[], fields: OrderFields): OrderWarning[] {
   const hasItems = fields.line_items.length > 0;
-  const gaps = documents.flatMap(({ source, unreadable, tables }) => [
+  const { po_number, vendor, due_date, total } = fields;
+  const gaps = documents.flatMap(({ source, unreadable, tables, daysDue }) => [
     ...unreadable
       .filter(({ field }) => field !== 'discount' && fields[field] === null)
       .map(({ field, raw }) => ({
@@ -259,6 +260,14 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
           },
         ]
       : []),
+    ...[...daysDue]
+      .filter((day) => due_date !== null && day !== due_date)
+      .slice(0, 1)
+      .map((day) => ({
+        code: 'VALUES_DIFFER',
+        field: 'due_date',
+        message: `due_date is ${due_date}, but a line item in the ${source} is due on ${day}`,
+      })),
     ...tables.unknown.map(({ number }) => ({
       code: 'COLUMN_UNKNOWN',
       field: 'line_items',
@@ -270,7 +279,6 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
       message: `line ${number} of the ${source} stands among the line items, but could not be read as one`,
     })),
   ]);
-  const { po_number, vendor, total } = fields;
   if (hasItems && total !== null && !fields.line_items.some(isPriced))
     gaps.push({
       code: 'ROWS_WITHOUT_PRICES',

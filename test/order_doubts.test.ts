@@ -172,6 +172,17 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { po_number: 'A-100' },
     warnings: ['CANCELLED null', 'CANCELLED null'],
   },
+  'so is a document of another kind that names the order': {
+    text: `Sales Order Confirmation\n\n${HEAD}`,
+    subject: 'RE: Invoice 771 for order A-100',
+    fields: { po_number: 'A-100' },
+    warnings: ['NOT_A_PURCHASE_ORDER null', 'NOT_A_PURCHASE_ORDER null'],
+  },
+  'but not what only speaks of one': {
+    text: `${HEAD}\nInvoice to: Acme, York\nOrder confirmation by fax please.`,
+    subject: 'Order A-100, invoice in two copies',
+    fields: { po_number: 'A-100' },
+  },
   'a request to cancel, too': {
     text: `${HEAD}\nPlease cancel the second line.`,
     fields: {},

@@ -14,6 +14,7 @@ import {
 } from './order.ts';
 import { expectedTotal, findMismatches, type Sums, same, sumOfRows } from './reconcile.ts';
 import { isPriced, type Row } from './rows.ts';
+import { findUnwanted } from './unwanted.ts';
 import { orderNumberInSubject } from './values.ts';
 
 const TEXT_FIELDS = [
@@ -130,7 +131,7 @@ export function extractOrder(mail: Mail): Extraction {
     warnings: [
       ...leftOut(mail, fields),
       ...warnings,
-      ...findCancelled(mail.subject, documents),
+      ...findUnwanted(mail, documents),
       ...findGaps(documents, fields),
       ...findMismatches(sums()),
     ],
@@ -218,25 +219,6 @@ function leftOut(mail: Mail, fields: OrderFields): OrderWarning[] {
   return mail.warnings
     .filter(({ code }) => /_CUT$/.test(code) || (isIncomplete && code === 'ATTACHMENT_NOT_READ'))
     .map(({ code, message }) => ({ code, field: null, message }));
-}
-
-/** Something is cancelled, and not only may be. */
-const CANCELLED =
-  /(?<!\bbe\s)\bcancell?ed(?:\W*$|\s{2})|\b(?:please|kindly)\scancel\b|\b(?:is|are|was|were|been)\s(?:now\s|hereby\s)?cancell?ed\b/i;
-
-/** What is not wanted any more is read all the same. */
-function findCancelled(subject: string | null, documents: readonly Document[]): OrderWarning[] {
-  const warning = (source: string, text: string) => {
-    const message = `something may have been cancelled: the ${source} says ${shown(text.trim())}`;
-    return { code: 'CANCELLED', field: null, message };
-  };
-  return [
-    ...(subject !== null && /\bcancel/i.test(subject) ? [warning('subject', subject)] : []),
-    ...documents.flatMap(({ source, text }) => {
-      const line = text.split('\n').find((each) => CANCELLED.test(each));
-      return line === undefined ? [] : [warning(source, line)];
-    }),
-  ];
 }
 
 /** What is there but could not be read, and a mail that is no order. */

@@ -1,0 +1,42 @@
+import { shown } from '../mail/message.ts';
+import { type Mail, numberOf } from './choose.ts';
+import type { Document } from './document.ts';
+import type { OrderWarning } from './order.ts';
+
+/** Something is cancelled, and not only may be. */
+const CANCELLED =
+  /(?<!\bbe\s)\bcancell?ed(?:\W*$|\s{2})|\b(?:please|kindly)\scancel\b|\b(?:is|are|was|were|been)\s(?:now\s|hereby\s)?cancell?ed\b/i;
+/** What names an order, and is none. */
+const OTHER =
+  '(?:draft|(?:(?:pro[- ]?forma|tax|commercial|sales) )?invoice|quotation|credit (?:note|memo)|(?:sales )?order (?:confirmation|acknowledge?ment)|delivery note|packing (?:slip|list)|request for quot(?:e|ation))';
+const OTHER_TITLE = new RegExp(String.raw`^\W*${OTHER}\W*$`, 'i');
+const OTHER_SUBJECT = new RegExp(String.raw`^(?:(?:re|fwd?|aw|wg):\s*)*${OTHER}\b`, 'i');
+/** A title stands among the first lines. */
+const TITLE_LINES = 15;
+
+/** What is not wanted any more, or never was, is read all the same. */
+export function findUnwanted(mail: Mail, documents: readonly Document[]): OrderWarning[] {
+  const subject = mail.subject ?? '';
+  const warning = (code: string, what: string, source: string, text: string) => ({
+    code,
+    field: null,
+    message: `${what}: the ${source} says ${shown(text.trim())}`,
+  });
+  const cancelled = (source: string, text: string) =>
+    warning('CANCELLED', 'something may have been cancelled', source, text);
+  const other = (source: string, text: string) =>
+    warning('NOT_A_PURCHASE_ORDER', 'this may be no purchase order', source, text);
+  return [
+    ...(/\bcancel/i.test(subject) ? [cancelled('subject', subject)] : []),
+    ...(OTHER_SUBJECT.test(subject) ? [other('subject', subject)] : []),
+    ...documents.flatMap((document) => {
+      const lines = document.text.split('\n');
+      const title = lines.slice(0, TITLE_LINES).find((line) => OTHER_TITLE.test(line));
+      const line = lines.find((each) => CANCELLED.test(each));
+      return [
+        ...(line === undefined ? [] : [cancelled(document.source, line)]),
+        ...(title === undefined || !numberOf(document) ? [] : [other(document.source, title)]),
+      ];
+    }),
+  ];
+}

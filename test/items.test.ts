@@ -422,17 +422,6 @@ test('a row behind a sentence whose product is wrong is told', () => {
   );
 });
 
-test('a table of which no row can be read is told', () => {
-  const { warnings } = extractOrder(
-    mail(`PO Number: 7\n${HEADING}Rods as discussed\nand nuts\nTotal: $6.00`),
-  );
-
-  assert.deepEqual(
-    warnings.map(({ code }) => code),
-    ['ROWS_UNREAD'],
-  );
-});
-
 test('a table may have no prices, if all names of its columns are known', () => {
   const read = (table: string) => {
     const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${table}\n\nShip to: Acme, 1 Road, York`));

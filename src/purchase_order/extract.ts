@@ -233,15 +233,6 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
         field,
         message: `${field} ${shown(raw)} ${isDateField(field) ? 'is no day of the calendar' : 'cannot be read'}`,
       })),
-    ...(tables.used.size > 0 && tables.rows.length + tables.unread.length === 0
-      ? [
-          {
-            code: 'ROWS_UNREAD',
-            field: 'line_items',
-            message: `the ${source} has what looks like items, but no row that could be read`,
-          },
-        ]
-      : []),
     ...[...daysDue]
       .filter((day) => due_date !== null && day !== due_date)
       .slice(0, 1)

@@ -50,6 +50,17 @@ test('what is struck out or hidden by its style is not read, and a raised digit 
   assert.deepEqual([fields.po_number, fields.vendor, fields.total], ['A-100', 'Foo Ltd', null]);
 });
 
+test('paragraphs of Outlook have no blank line between them, but where one is empty', () => {
+  const lines = ['Ship To: Foo Ltd', '9 Quay Road', '&nbsp;', 'Total: $5.00'];
+
+  for (const set of ['class=MsoNormal', 'style="margin-top: 0px; margin-bottom: 0px"']) {
+    const { text } = htmlToText(lines.map((line) => `<p ${set}>${line}</p>`).join('\n'));
+
+    assert.equal(text.replace(/\u00a0/g, ''), 'Ship To: Foo Ltd\n9 Quay Road\n\nTotal: $5.00');
+  }
+  assert.equal(htmlToText('<p>Foo</p><p>Bar</p>').text, 'Foo\n\nBar');
+});
+
 test('a place where a long number may be broken is no blank', () => {
   assert.equal(htmlToText('PO 4500&#8203;123456, $1,\u200b250.00').text, 'PO 4500123456, $1,250.00');
 });

@@ -16,6 +16,8 @@ const BLOCKS = [
   'figcaption',
   'summary',
 ];
+/** Outlook sets its paragraphs without space between them. */
+const CLOSE = ['p[class^="Mso"]', 'p[style*="margin-bottom:0"]'];
 /** What nobody sees, and what was struck out. */
 const NOT_SHOWN = [
   '[hidden]',
@@ -47,6 +49,11 @@ const OPTIONS: HtmlToTextOptions = {
       options: { uppercaseHeaderCells: false, maxColumnWidth: 200, colSpacing: 3 },
     },
     ...[...BLOCKS, INDENTED].map((selector) => ({ selector, format: 'block' })),
+    ...CLOSE.map((selector) => ({
+      selector,
+      format: 'block',
+      options: { leadingLineBreaks: 1, trailingLineBreaks: 1 },
+    })),
     { selector: QUOTED, format: 'blockquote' },
     { selector: 'a', options: { ignoreHref: true } },
     { selector: 'img', format: 'skip' },

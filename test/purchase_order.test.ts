@@ -109,6 +109,19 @@ test('an order reads the same in every layout that it is written in', () => {
   }
 });
 
+test('blank lines between all others mean nothing', () => {
+  for (let seed = 1; seed <= 100; seed += 1) {
+    const choices = new Choices(seed);
+    const order = anyOrder(choices);
+    const text = `Hello,\n\n${writeOrder(order, anyStyle(choices))}\n\nJo`.replaceAll('\n', '\n\n');
+
+    const { fields, warnings } = extractOrder(mail(text));
+
+    assert.deepEqual(comparable(fields), comparable(order), `seed ${seed}:\n${text}`);
+    assert.deepEqual(warnings, [], `seed ${seed}:\n${text}`);
+  }
+});
+
 test('an order number is taken from the subject only if it is stated nowhere else', () => {
   const inBoth = extractOrder(mail('PO Number: A-1\nTotal: $5.00', 'Purchase Order #B-2'));
   const inSubject = extractOrder(mail('Vendor: Foo\nTotal: $5.00', 'URGENT: Purchase Order #B-2 (rush)'));

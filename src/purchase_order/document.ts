@@ -13,7 +13,7 @@ import {
 } from './labels.ts';
 import { type Labelled, valueText } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
-import type { Region } from './regions.ts';
+import type { Line, Region } from './regions.ts';
 import { withColons, withSumsApart } from './run_together.ts';
 import { withWholeHeadings } from './split_headings.ts';
 import { readTables, type Tables } from './tables.ts';
@@ -55,7 +55,10 @@ export interface Document {
 export function readDocument(region: Region, source: string, sentOn: string | null): Document {
   const lines = withWholeHeadings(
     withSeparatedColumns(
-      withAlignedCells(region.lines).map(({ number, text }) => ({ number, text: withPlainColumns(text) })),
+      withAlignedCells(withoutSpacing(region.lines)).map(({ number, text }) => ({
+        number,
+        text: withPlainColumns(text),
+      })),
     ),
   );
   const text = lines.map((line) => line.text).join('\n');
@@ -122,6 +125,18 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
     statements.push({ ...inTables, ...rowsDue[0], field: 'due_date' });
 
   return { source, text, statements, tables, daysDue, unreadable, mark, markUncertain: !certain };
+}
+
+/** So many lines, each with a blank one below it, are not so by chance. */
+const SPACED_LINES = 8;
+
+/** Where a blank line stands below every other, as some mail programs set them, it means nothing. */
+function withoutSpacing(lines: readonly Line[]): readonly Line[] {
+  const isBlank = (line?: Line) => line === undefined || line.text.trim() === '';
+  const written = lines.filter((line) => !isBlank(line)).length;
+  const isSpaced = lines.every((line, index) => isBlank(line) || isBlank(lines[index + 1]));
+  if (written < SPACED_LINES || !isSpaced) return lines;
+  return lines.filter((line, index) => !isBlank(line) || isBlank(lines[index - 1]));
 }
 
 /** How a value plainly begins. */

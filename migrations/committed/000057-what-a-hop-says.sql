@@ -1,10 +1,11 @@
---! Previous: sha1:574b77156b79aee048435b9b4dd85efe77d20093
---! Hash: sha1:de0ddd5de82c7faf3fc3be2c7ed308d9f18bfe95
+--! Previous: sha1:56874647627a2ad82b3d18d052c62e0ec9aa58e9
+--! Hash: sha1:a0996223a8cc20f264ac001fba86150283465ed5
 --! Message: what a hop says
 
 /*
  * A hop says all that came of it, whatever somebody's own triggers do within it: what they end or make READY by hand, by a hop or by a
  * beat is its news. What it says of the time at which a run was started is called so.
+ * Its marks are good though the clock goes back meanwhile (see the migration before).
  */
 drop function sluice.start_and_claim(integer, integer, text, jsonb, bigint);
 drop function sluice.report_and_claim(integer, jsonb, integer, bigint);

@@ -1,5 +1,5 @@
---! Previous: sha1:de0ddd5de82c7faf3fc3be2c7ed308d9f18bfe95
---! Hash: sha1:3333b11fa21265cb3f5bb48cedf6cabb2343025e
+--! Previous: sha1:a0996223a8cc20f264ac001fba86150283465ed5
+--! Hash: sha1:2ea97cbe90e344072ed7bfa4faf3ae381d8db73a
 --! Message: what views and comments say
 
 /*

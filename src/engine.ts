@@ -28,7 +28,7 @@ import {
   readStatus,
 } from './inspect.ts';
 import type { JsonObject } from './json.ts';
-import type { Log } from './log.ts';
+import { type Log, SILENT } from './log.ts';
 import { type Registered, readDeclaration, register } from './register.ts';
 import { Runner } from './runner.ts';
 import { cancelRun, countPrunable, pruneSome, rerun } from './steer.ts';
@@ -64,8 +64,6 @@ export interface RunnerSettings {
   /** Told once, when it listens and may claim. */
   readonly onReady?: (runnerId: number) => void;
 }
-
-const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, quiet: true };
 
 /**
  * What the commands do with workflows and runs, for programs. Dispose of it when done:

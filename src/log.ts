@@ -15,6 +15,9 @@ export interface Log {
   readonly quiet?: boolean;
 }
 
+/** Says nothing. */
+export const SILENT: Log = { debug: () => {}, info: () => {}, warn: () => {}, error: () => {}, quiet: true };
+
 interface LogOptions {
   readonly level: LogLevel;
   readonly format: LogFormat;
@@ -27,11 +30,12 @@ interface LogOptions {
 
 /** One line per thing that happened: aligned for people, or JSON. */
 export function createLog({ level, format, color, unicode = true, write }: LogOptions): Log {
+  if (level === 'silent') return SILENT;
   const log = new Logger<Record<string, unknown>>({
     type: 'hidden',
     strictConfig: true,
     stack: { capture: 'off' },
-    minLevel: level === 'silent' ? 7 : (level.toUpperCase() as Uppercase<typeof level>),
+    minLevel: level.toUpperCase() as Uppercase<typeof level>,
   });
   const paint = painter(color);
   log.attachTransport((record) => {

@@ -183,6 +183,22 @@ for (const code of [
   });
 }
 
+for (const level of ['debug', 'info', 'warn', 'error', 'silent'] as const) {
+  test(`a log at level ${level} says what is of that level or above, and nothing else`, () => {
+    const lines: string[] = [];
+    const log = createLog({ level, format: 'json', color: false, write: (line) => lines.push(line) });
+    const levels = ['debug', 'info', 'warn', 'error'] as const;
+
+    for (const one of levels) log[one]({}, 'something');
+
+    const expected = level === 'silent' ? [] : levels.slice(levels.indexOf(level));
+    assert.deepEqual(
+      lines.map((line) => JSON.parse(line).level),
+      expected,
+    );
+  });
+}
+
 test('a log as JSON holds nothing that a terminal would act on, and means the same', () => {
   const lines: string[] = [];
   const log = createLog({ level: 'info', format: 'json', color: false, write: (line) => lines.push(line) });

@@ -250,18 +250,34 @@ test('a mail is moved beside one of its name and size that cannot be read', {
   assert.match((await readdir(moveTo)).toSorted().join(' '), /^a-[0-9a-f]{8}\.txt a\.txt b\.txt$/);
 });
 
-test('what was started before it could be moved is moved by the next one, without another run', async () => {
+test('what was started before it could leave the inbox leaves it the next time, without another run', async () => {
   await using desk = await Desk.open();
   const moveTo = join(desk.root, 'done');
   await mkdir(moveTo);
   await desk.drop('a.txt', order(1));
-  await desk.once();
+  await desk.once({ moveTo });
+  await desk.drop('a.txt', order(1));
 
   const { started, known } = await desk.once({ moveTo });
 
   assert.deepEqual([started, known], [0, 1]);
   assert.deepEqual(await readdir(desk.folder), []);
   assert.deepEqual(await readdir(moveTo), ['a.txt']);
+});
+
+test('a mail that its run reads where it lies is not taken away from it', async () => {
+  await using desk = await Desk.open();
+  const moveTo = join(desk.root, 'done');
+  await mkdir(moveTo);
+  await desk.drop('a.txt', order(1));
+  await desk.once();
+  const [[, run] = []] = await desk.files();
+
+  const tally = await desk.once({ moveTo });
+
+  assert.deepEqual([tally.started, tally.known, tally.refused], [0, 1, 0]);
+  assert.deepEqual(await readdir(desk.folder), ['a.txt']);
+  assert.deepEqual(desk.said, [`info passed over: "a.txt" stays here, where run ${run} reads it`]);
 });
 
 const memory = existsSync('/dev/shm') && statSync('/dev/shm').dev !== statSync(tmpdir()).dev;

@@ -172,11 +172,16 @@ class Inbox {
     if (mostOpen !== undefined) await this.#records.room(Math.max(0, mostOpen - mails.length));
     const runs = await this.#records.take(mails);
     for (const [index, { file, path, moves }] of mails.entries()) {
-      const { runId = '', isNew = false } = runs[index] ?? {};
+      const { runId = '', isNew = false, email } = runs[index] ?? {};
       this.#settle(file);
       this.#others.delete(file.name);
       this.#tell(path, runId, isNew);
       if (!moves) continue;
+      if (email === path) {
+        const problem = `${shown(file.name)} stays here, where run ${runId} reads it`;
+        this.#refuse({ name: file.name, problem, isHarmless: true });
+        continue;
+      }
       await remove(folder, file).catch((error) =>
         this.#refuse({ name: file.name, problem: messageOf(error) }),
       );

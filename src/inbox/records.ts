@@ -14,6 +14,14 @@ export interface Mail {
   readonly input: JsonObject;
 }
 
+/** What became of a mail. */
+export interface Taken {
+  readonly runId: string;
+  readonly isNew: boolean;
+  /** Where a run that was there before reads it. */
+  readonly email: string | null;
+}
+
 const RETRY_MS = 250;
 /** A batch takes milliseconds: a connection that does not answer is given up. */
 const ANSWER_MS = 10_000;
@@ -46,9 +54,12 @@ export class Records implements AsyncDisposable {
   }
 
   /** Starts a run for each content that is new and records all files, in one transaction; in the order given. */
-  async take(mails: readonly Mail[]): Promise<{ runId: string; isNew: boolean }[]> {
+  async take(mails: readonly Mail[]): Promise<Taken[]> {
     const { rows } = await this.#ask(
-      'select run_id, is_new from sluice.take_files($1, $2, $3, $4, $5::jsonb[])',
+      `select taken.run_id as "runId", taken.is_new as "isNew", runs.input ->> 'email' as email
+         from sluice.take_files($1, $2, $3, $4, $5::jsonb[]) with ordinality as taken(run_id, is_new, position)
+         left join sluice.runs on runs.id = taken.run_id
+        order by taken.position`,
       [
         this.#workflow,
         mails.map(({ path }) => path),
@@ -57,7 +68,7 @@ export class Records implements AsyncDisposable {
         mails.map(({ input }) => JSON.stringify(input)),
       ],
     );
-    return rows.map(({ run_id, is_new }) => ({ runId: run_id, isNew: is_new }));
+    return rows;
   }
 
   /** Resolves when at most so many runs of mails are under way. */

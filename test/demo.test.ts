@@ -297,3 +297,20 @@ test('Ctrl-C ends the demo in an orderly way, and says that the run can go on', 
   assert.match(going.said, /Stopped\. Run \d+ goes on when somebody runs it: npm run runner/);
   assert.doesNotMatch(going.said, /\n\s+at /);
 });
+
+test('the demo tells what it did itself, and says what another runner of the database has done', async () => {
+  const other = startCommand(['runner'], { url: db.url, folder: folder.path });
+  await until(() => /runner \d+ is ready/.test(other.said), 'the other runner');
+
+  const { code, stdout } = await run('demo');
+  other.interrupt();
+  await other.ended;
+
+  assert.equal(code, 0);
+  const [, runner, tasks = ''] = stdout.match(/^Told elsewhere, by runner (\d+): (.*)\.$/m) ?? [];
+  if (runner !== undefined) assert.match(other.said, new RegExp(`runner ${runner} is ready`));
+  for (const task of ['read_email', 'extract_fields', 'upsert_order', 'check_attention', 'write_alert']) {
+    const isTold = new RegExp(` ${task} +RUNNING → SUCCESS`).test(stdout);
+    assert.notEqual(isTold, tasks.split(', ').includes(task), task);
+  }
+});

@@ -18,12 +18,21 @@ export function addRunCommands(shell: Shell): void {
       shell.action(async ({ input = [] }: { input?: string[] }) => {
         const engine = await shell.openDatabase({ migrate: 'always' });
         await engine.register();
-        const id = await engine.startRun('po_demo', {
-          input: parseInput(input, await engine.inputSchema('po_demo')),
-        });
+        const given = parseInput(input, await engine.inputSchema('po_demo'));
         const stop = new AbortController();
         using _ = onShutdown(stop);
-        const running = engine.run({ signal: stop.signal });
+        let onReady: (runnerId: number) => void = () => {};
+        const ready = new Promise<number>((resolve) => {
+          onReady = resolve;
+        });
+        const running = engine.run({ signal: stop.signal, onReady });
+        // Who is ready claims a run as it starts it: no other runner tells of it elsewhere.
+        const runner = await Promise.race([ready, running.then(() => undefined)]);
+        if (runner === undefined) {
+          say('Stopped before a run was started.');
+          return INTERRUPTED;
+        }
+        const id = await engine.startRun('po_demo', { input: given });
         const ended = engine.waitForRun(id, stop.signal).catch((error) => {
           if (!stop.signal.aborted) throw error;
         });
@@ -36,7 +45,7 @@ export function addRunCommands(shell: Shell): void {
           );
           return INTERRUPTED;
         }
-        show('');
+        show(`${ranElsewhere(run, runner)}\n`);
         show(runScreen(run, shell.display()));
         await showAlert(run);
         show(whatNext(run.id));
@@ -114,6 +123,14 @@ export function addRunCommands(shell: Shell): void {
         },
       ),
     );
+}
+
+/** Which tasks other runners of the database have taken, whose consoles told of them. */
+function ranElsewhere({ tasks }: RunDetails, runner: number): string {
+  const others = tasks.filter(({ runner_id }) => runner_id !== null && runner_id !== runner);
+  if (others.length === 0) return '';
+  const runners = new Set(others.map(({ runner_id }) => runner_id));
+  return `Told elsewhere, by runner ${[...runners].join(', ')}: ${others.map(({ name }) => name).join(', ')}.\n`;
 }
 
 function whatNext(id: string): string {

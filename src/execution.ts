@@ -93,10 +93,12 @@ export class Execution {
     return this.#transaction.open();
   }
 
-  /** Tells the connector to stop; what it then does is what is recorded. */
-  stop(reason: unknown): void {
+  /** Tells the connector to stop; what it then does is what is recorded. False when it was told before. */
+  stop(reason: unknown): boolean {
+    const isNews = this.#stopped === undefined;
     this.#stopped ??= { reason };
     this.#controller?.abort(reason);
+    return isNews;
   }
 
   /** The same, and waits no longer: what the connector still does is not recorded, its transaction is rolled back. */

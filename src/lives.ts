@@ -1,14 +1,24 @@
 import { DatabaseUnavailableError } from './errors.ts';
+import type { RunStatus } from './inspect.ts';
 import { type Connection, type EndedRun, LOCK_TIMEOUT_MS } from './store.ts';
 
 /*
  * The statements by which runners come to life, give signs of it, and end; and what their sessions are.
  */
 
+/** A run that has stopped while tasks of it run. */
+export interface StoppedRun {
+  readonly run_id: string;
+  readonly workflow: string;
+  readonly status: RunStatus;
+  readonly reason: string | null;
+  readonly took_ms: number;
+}
+
 export interface Pulse {
   readonly alive: boolean;
   readonly claimable: boolean;
-  readonly stopped_runs: readonly string[];
+  readonly stopped_runs: readonly StoppedRun[];
   readonly lost_runners: readonly number[];
   /** Runs that failed because a task lost its runner too often, with their workflows' names. */
   readonly failed_runs: readonly (EndedRun & { readonly workflow: string })[];
@@ -71,7 +81,16 @@ export async function isRunnerAlive(db: Connection, runnerId: number): Promise<b
 export async function beat(db: Connection, runnerId: number, runs: readonly string[]): Promise<Pulse> {
   const { rows } = await db.query({
     name: 'beat',
-    text: 'select * from sluice.beat($1, $2)',
+    text: `select beat.alive, beat.claimable, beat.lost_runners, beat.failed_runs,
+                  (select coalesce(jsonb_agg(jsonb_build_object(
+                            'run_id', runs.id::text,
+                            'workflow', runs.workflow,
+                            'status', runs.status,
+                            'reason', runs.reason,
+                            'took_ms', round(1000 * date_part('epoch', runs.finished_at - runs.created_at)))), '[]')
+                     from sluice.runs
+                    where runs.id = any (beat.stopped_runs)) as stopped_runs
+             from sluice.beat($1, $2) as beat`,
     values: [runnerId, runs],
   });
   return rows[0];

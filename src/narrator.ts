@@ -3,6 +3,7 @@ import { messageOf } from './errors.ts';
 import type { Execution } from './execution.ts';
 import { Figures } from './figures.ts';
 import type { Json } from './json.ts';
+import type { StoppedRun } from './lives.ts';
 import type { Log } from './log.ts';
 import type { Ended } from './results.ts';
 import type { Answer, Claim, ClaimedTask, EndedRun, Hop, StoredTask } from './store.ts';
@@ -81,13 +82,22 @@ export class Narrator {
         `RUNNING → SUCCESS in ${duration(took_ms)}${skipped}`,
       );
     } else if (answer === 'FAILED') {
-      this.#log.error({ ...fields, from: 'RUNNING', to: 'FAILED' }, `RUNNING → FAILED: ${error}`);
+      // Who was told to stop has done what it should.
+      const level = 'error' in result && result.error.code === 'RUN_STOPPED' ? 'info' : 'error';
+      this.#log[level]({ ...fields, from: 'RUNNING', to: 'FAILED' }, `RUNNING → FAILED: ${error}`);
     } else if (error !== undefined && answer !== 'LOST') {
       const next = answer === 'RETRY' ? ', trying again' : '';
       this.#log.warn(fields, `attempt ${task.attempt} of ${attempts} failed${next}: ${error}`);
     } else {
       this.#log.warn(fields, 'the result is refused: the task was taken over meanwhile');
     }
+  }
+
+  /** That somebody has cancelled a run of which something runs here. Of one that failed, its hop has told. */
+  tellStopped({ run_id: run, workflow, status, reason, took_ms }: StoppedRun): void {
+    if (status !== 'CANCELLED') return;
+    const line = `run ${run} of ${workflow} ${status} in ${duration(took_ms)}: ${reason}`;
+    this.#log.info({ run, workflow, status, took_ms }, line);
   }
 
   /** How a run has ended. */

@@ -359,7 +359,7 @@ export class Runner {
     if (this.#isLeftToGiveBack && !this.#tryingHeld) this.#reconcileSoon();
     this.#isHeldDue = this.#results.hasHeld && !this.#tryingHeld;
     if (this.#isHeldDue) this.#bell.ring();
-    this.#slots.stopRuns(stopped);
+    for (const run of stopped) if (this.#slots.stopRun(run.run_id)) this.#narrator.tellStopped(run);
   }
 
   /** What the database should think that we hold; that it does is certain while no hop is under way. */

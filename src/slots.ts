@@ -68,12 +68,11 @@ export class Slots {
     if (this.#executions.delete(execution)) this.#options.onEnd(execution, outcome);
   };
 
-  /** Tells the tasks of these runs to stop. */
-  stopRuns(ids: readonly string[]): void {
-    for (const execution of this.#executions) {
-      const { run_id: run } = execution.task;
-      if (ids.includes(run)) execution.stop(new ConnectorError('RUN_STOPPED', `run ${run} has stopped`));
-    }
+  /** Tells the tasks of a run to stop; false when they know. */
+  stopRun(id: string): boolean {
+    const reason = new ConnectorError('RUN_STOPPED', `run ${id} has stopped`);
+    const tasks = [...this.#executions].filter(({ task }) => task.run_id === id);
+    return tasks.map((execution) => execution.stop(reason)).includes(true);
   }
 
   /** Lets go of everything. */

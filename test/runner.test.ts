@@ -578,6 +578,37 @@ test('cancelling a run aborts the signal of what runs, and how that ends is reco
   assert.equal(taskOf(details, 'next').state, 'PENDING');
 });
 
+test('a runner tells once that a run of its tasks was cancelled, by whom, and that is no error', async () => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'info', format: 'json', color: false, write: (line) => lines.push(line) });
+  const started = [event(), event()];
+  const act: Act = (given, context) => {
+    started.pop()?.happens();
+    return obedient(given, context);
+  };
+  const both = [...started];
+  await using play = await stage({ act }, { left: { act: 'act' }, right: { act: 'act' } }, { log });
+  const id = await play.start();
+  await Promise.all(both.map(({ happened }) => happened));
+
+  await play.engine.cancelRun(id, 'Ada');
+  const ends = async () => [await stateOf(id, 'left'), await stateOf(id, 'right')].join();
+  await until(async () => (await ends()) === 'FAILED,FAILED', 'the tasks to end');
+  await play.stop();
+
+  const told = lines.map((line) => JSON.parse(line)).filter((line) => line.run === id);
+  assert.deepEqual(
+    told
+      .filter(({ status }) => status)
+      .map(({ level, status, message }) => [level, status, message.split(': ')[1]]),
+    [['info', 'CANCELLED', 'cancelled by Ada']],
+  );
+  assert.deepEqual(
+    told.filter(({ to }) => to === 'FAILED').map(({ level }) => level),
+    ['info', 'info'],
+  );
+});
+
 test('of what Node aborted for it, a stopped task says why, and not only that it was aborted', async () => {
   const started = event();
   const waiting: Act = async (_, { signal }) => {

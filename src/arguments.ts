@@ -1,6 +1,7 @@
 import { readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
-import { didYouMean, messageOf } from './errors.ts';
+import { didYouMean } from './errors.ts';
+import { whyNot } from './files.ts';
 import { RUN_STATUSES, type RunStatus } from './inspect.ts';
 import { type Json, type JsonObject, own } from './json.ts';
 import { printable } from './terminal.ts';
@@ -91,7 +92,7 @@ function parseObject(given: string): JsonObject {
     return value;
   } catch (error) {
     const where = isFile ? printable(given) : 'this input';
-    throw new InvalidArgumentError(`BAD_INPUT ${where} cannot be used: ${printable(messageOf(error))}`);
+    throw new InvalidArgumentError(`BAD_INPUT ${where} cannot be used: ${printable(whyNot(error))}`);
   }
 }
 

@@ -7,6 +7,8 @@ import type { Connection } from './store.ts';
 interface Known {
   readonly workflowId: string;
   readonly input: z.ZodType;
+  /** What an input is, in the words of the workflow. */
+  readonly described: ReadonlyMap<string, string>;
 }
 
 /** What workflows ask of their inputs, as it was last seen. */
@@ -37,9 +39,13 @@ export class Declarations {
       const { error } = declared.input.safeParse(input);
       if (!error) continue;
       const which = inputs.length > 1 ? `input ${index + 1}` : 'the input';
-      const problems = error.issues.map(({ path, message }) =>
-        path.length > 0 ? `"${path.join('.')}": ${message}` : message,
-      );
+      const problems = error.issues.map(({ code, path, message }) => {
+        if (path.length === 0) return message;
+        const name = path.join('.');
+        // Nobody reads a pattern.
+        const described = code === 'invalid_format' ? declared.described.get(name) : undefined;
+        return `"${name}": ${described ? `it has to be ${described}` : message}`;
+      });
       throw new UsageError(
         `BAD_INPUT ${which} of ${workflow} is not valid: ${problems.join('; ')}. Nothing was started.`,
       );
@@ -55,7 +61,16 @@ export class Declarations {
   async #read(workflow: string): Promise<Known | undefined> {
     const found = await readDeclaration(this.#db, workflow);
     if (!found) return undefined;
-    const declared = { workflowId: found.workflowId, input: parse(workflow, found.input) };
+    const properties = Object.entries((found.input.properties ?? {}) as Record<string, JsonObject>);
+    const declared = {
+      workflowId: found.workflowId,
+      input: parse(workflow, found.input),
+      described: new Map(
+        properties.flatMap(([name, { description }]) =>
+          typeof description === 'string' ? [[name, description]] : [],
+        ),
+      ),
+    };
     this.#known.set(workflow, declared);
     return declared;
   }

@@ -1,7 +1,8 @@
 import leven from 'leven';
 
 /**
- * The kinds of error that mean something to a caller. Everything else is a bug and keeps its stack.
+ * The kinds of error that mean something to a caller, beside those that Postgres passes on with a code of the engine's own
+ * (WF…). Everything else is a bug and keeps its stack.
  * A message says what happened, to which thing, and what to do about it, in this order.
  */
 

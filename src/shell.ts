@@ -187,7 +187,7 @@ export function noSuchRun(id: string): never {
 export async function noSuchWorkflow(engine: Engine, name: string): Promise<never> {
   const names = (await engine.listWorkflows()).map(({ workflow }) => workflow);
   throw new UsageError(
-    `WORKFLOW_NOT_FOUND there is no workflow "${printable(name)}".${didYouMean(name, names)}`,
+    `WORKFLOW_NOT_FOUND there is no workflow "${printable(name)}".${didYouMean(name, names)} One of your own has to be listed in src/workflows/index.ts.`,
   );
 }
 

@@ -141,6 +141,8 @@ function inputSchema(written: z.ZodObject): { input: JsonObject; problems: strin
  */
 export function connectorProblems({ tasks, problems = [] }: Workflow, connectors: Connectors): string[] {
   const inTasks = tasks.flatMap((task) => {
+    // Left out in JavaScript: the database says so.
+    if (typeof task.connector !== 'string' || typeof task.operation !== 'string') return [];
     const where = `task "${task.name}"`;
     const connector = own(connectors, task.connector);
     if (!connector)

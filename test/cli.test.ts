@@ -4,6 +4,10 @@ import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { age, parseInput, pointInTime, runId, wholeNumber } from '../src/arguments.ts';
 import { keptByNpm } from '../src/config.ts';
+import { connectors } from '../src/connectors/index.ts';
+import { openEngine } from '../src/index.ts';
+import { workflows } from '../src/workflows/index.ts';
+import po_demo from '../src/workflows/po_demo.ts';
 import { command, type Spoken, startCommand, workFolder } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
 import { until } from './support/until.ts';
@@ -36,6 +40,10 @@ const WRONG = [
   [['runs', '1', '--status', 'failed', '--workflow', 'nope'], /--status.* choose among runs: name no run/],
   [['runs', '1', '--limit', '5'], /--limit choose among runs/],
   [['runs', '--events'], /--events are about one run/],
+  [
+    ['runs', '1', '--task', 'a', '--outputs'],
+    /--outputs and --events show different things: give one of them/,
+  ],
   [['runs', '\x1b[31mred'], /BAD_RUN_ID "\\x1b\[31mred" is not the number of a run/],
 ] as const;
 const answers = WRONG.map(([args]) => runAlone(...args));
@@ -137,7 +145,7 @@ for (const [typed, said] of [
   ['{"email": ', /this input cannot be used: .*JSON/],
   ['{"email": "a", "deep": {"a": ":\\"", "a": 2}}', /a key stands there twice/],
   ['{}}', /this input cannot be used: .*position 2/],
-  ['@missing.json', /@missing\.json cannot be used: ENOENT/],
+  ['@missing.json', /@missing\.json cannot be used: no such file or directory$/],
   ['@/dev/zero', /@\/dev\/zero cannot be used: it is not a regular file/],
   [`@${join(import.meta.dirname, 'support')}`, /it is not a regular file/],
   ['__proto__=1', /there is no input "__proto__"/],
@@ -234,7 +242,7 @@ test('what somebody typed is repeated on one line', async () => {
 
   assert.equal(code, 2);
   // However many workflows there are.
-  assert.match(stderr, /^there is no workflow "po\\n\\x1b\[31mx"\. There are: .*\.\n$/);
+  assert.match(stderr, /^WORKFLOW_NOT_FOUND there is no workflow "po\\n\\x1b\[31mx"\. There are: .*\.\n$/);
 });
 
 test('the doctor says what is off, with exit code 1', async () => {
@@ -364,6 +372,39 @@ test('a graph of a workflow that nobody knows is exit code 2, and nothing is reg
   assert.equal(code, 2);
   assert.match(stderr, /^WORKFLOW_NOT_FOUND there is no workflow "nope"/);
   assert.equal(rowCount, 0);
+});
+
+for (const args of [['start-run'], ['runs', '--workflow']])
+  test(`a name that is no workflow's is told to ${args.join(' ')}, with the nearest and where one's own are listed`, async () => {
+    const engine = openEngine({ connectionString: db.url, connectors, workflows });
+    await engine.register();
+    await engine[Symbol.asyncDispose]();
+
+    const { code, stderr } = await run(...args, 'po_dmeo');
+
+    assert.equal(code, 2);
+    assert.match(
+      stderr,
+      /^WORKFLOW_NOT_FOUND .* Did you mean "po_demo"\? .*listed in src\/workflows\/index\.ts\.$/m,
+    );
+  });
+
+test('a graph says that the file of its workflow has changed since it was registered', async () => {
+  await using fresh = await createDatabase();
+  const tasks = po_demo.tasks.filter(({ name }) => name !== 'write_alert');
+  const engine = openEngine({ connectionString: fresh.url, connectors, workflows: [{ ...po_demo, tasks }] });
+  await engine.register();
+
+  const before = await command(['graph', 'po_demo'], { url: fresh.url, folder: folder.path });
+  await using newer = openEngine({ connectionString: fresh.url, connectors, workflows });
+  await newer.register();
+  const after = await command(['graph', 'po_demo'], { url: fresh.url, folder: folder.path });
+  await engine[Symbol.asyncDispose]();
+
+  assert.match(before.stderr, /^This is version 1, as it was registered\. Its file says otherwise/);
+  assert.doesNotMatch(before.stdout, /write_alert/);
+  assert.equal(after.stderr, '');
+  assert.match(after.stdout, /^po_demo \(version 2\)[\s\S]*write_alert/);
 });
 
 test('whoever does not listen to what went wrong still gets the exit code', async () => {

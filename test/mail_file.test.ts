@@ -28,7 +28,8 @@ test('a file outside the root is refused, by whatever way it is reached', async 
     '/etc/passwd',
     '..',
   ]) {
-    await assert.rejects(mails.read(path), { code: 'PATH_OUTSIDE_ROOT' }, path);
+    const message = new RegExp(`is outside of ${inbox}, where this runner reads emails`);
+    await assert.rejects(mails.read(path), { code: 'PATH_OUTSIDE_ROOT', message }, path);
   }
 });
 
@@ -76,9 +77,12 @@ test('what is no regular file is refused at once', async () => {
 test('a file that is not there is named, escaped and short', async () => {
   await assert.rejects(mails.read('no\u001b[31m\n.txt'), {
     code: 'EMAIL_NOT_FOUND',
-    message: 'there is no file "no\\u001b[31m\\n.txt". Check the path.',
+    message: `there is no file "no\\u001b[31m\\n.txt", seen from ${inbox}. Check the path.`,
   });
-  await assert.rejects(mails.read(`${'x'.repeat(300)}.txt`), ({ message }: Error) => message.length < 120);
+  await assert.rejects(
+    mails.read(`${'x'.repeat(300)}.txt`),
+    ({ message }: Error) => message.length < 120 + inbox.length,
+  );
   await assert.rejects(mails.read('a\0b'), { code: 'EMAIL_NOT_FOUND' });
 });
 

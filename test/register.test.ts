@@ -5,7 +5,7 @@ import { openEngine } from '../src/engine.ts';
 import { DefinitionError } from '../src/errors.ts';
 import type { JsonObject } from '../src/json.ts';
 import { input, output } from '../src/references.ts';
-import { workflowDefiner } from '../src/workflow.ts';
+import { type Workflow, workflowDefiner } from '../src/workflow.ts';
 import { acting } from './support/acting.ts';
 import { fileDatabase, type Graph, registerRunner, running, someoneWaitsForALock } from './support/scene.ts';
 
@@ -478,6 +478,18 @@ test('the engine reports what the connectors refuse and what the graph lacks, of
       'workflow "two": task "a": connector "test" has no operation "unknown". Did you mean "known"? There are: known.',
     ]);
     return true;
+  });
+});
+
+test('a task without a connector, as JavaScript lets it be written, is told like any other', async () => {
+  await using engine = openEngine({
+    connectionString: url,
+    connectors: {},
+    workflows: [{ name: 'bare', input: {}, tasks: [{ name: 'a' } as Workflow['tasks'][number]] }],
+  });
+
+  await assert.rejects(engine.register(), {
+    problems: ['workflow "bare": task "a" needs a connector and an operation'],
   });
 });
 

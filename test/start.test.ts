@@ -389,6 +389,19 @@ test('calls that share keys in another order do not wait for one another in a ci
   );
 });
 
+test('of an input that does not have its form, what the workflow says of it is told, and no pattern', async () => {
+  const rate = z
+    .string()
+    .regex(/^\d+%$/)
+    .describe('a rate such as 19%');
+  const workflow = await declared(z.toJSONSchema(z.strictObject({ rate }), { io: 'input' }));
+  await using engine = openEngine({ connectionString: url, connectors: {} });
+
+  await assert.rejects(engine.startRun(workflow, { input: { rate: '19' } }), {
+    message: `BAD_INPUT the input of ${workflow} is not valid: "rate": it has to be a rate such as 19%. Nothing was started.`,
+  });
+});
+
 test('the engine checks an input by its whole schema, and names the place', async () => {
   const schema = z.toJSONSchema(z.strictObject({ day: z.iso.date(), amounts: z.array(z.number().max(10)) }), {
     io: 'input',

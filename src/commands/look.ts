@@ -10,8 +10,9 @@ import { runsScreen } from '../screens/runs.ts';
 import { outputsScreen, taskScreen } from '../screens/task.ts';
 import { whyScreen, whyTaskScreen } from '../screens/why.ts';
 import { workflowsScreen } from '../screens/workflows.ts';
-import { noSuchRun, noSuchWorkflow, type Shell, show, showJson } from '../shell.ts';
+import { noSuchRun, noSuchWorkflow, type Shell, say, show, showJson } from '../shell.ts';
 import { printable } from '../terminal.ts';
+import type { Workflow } from '../workflow.ts';
 import { workflows } from '../workflows/index.ts';
 
 interface RunsOptions {
@@ -110,6 +111,8 @@ function refuseWhatIsIgnored(id: string | undefined, options: RunsOptions): void
   const { workflow, status, since, before, limit, task, outputs, events } = options;
   if (id === undefined && (task !== undefined || outputs || events))
     throw new UsageError('--task, --outputs and --events are about one run: npm run runs -- <run> …');
+  if ([task, outputs, events].filter((one) => one !== undefined).length > 1)
+    throw new UsageError('--task, --outputs and --events show different things: give one of them.');
   if (id !== undefined && (workflow ?? status ?? since ?? before ?? limit) !== undefined)
     throw new UsageError(
       '--workflow, --status, --since, --before and --limit choose among runs: name no run, as in npm run runs -- --limit 5',
@@ -128,6 +131,9 @@ async function showRuns(shell: Shell, engine: Engine, options: RunsOptions): Pro
     engine.listRuns('active', limit, filter),
     engine.listRuns('ended', limit, filter),
   ]);
+  const found = active.length + ended.length > 0;
+  if (!found && workflow !== undefined && !(await engine.inputSchema(workflow)))
+    await noSuchWorkflow(engine, workflow);
   if (json) return showJson([...active, ...ended]);
   const [lastActive, lastEnded] = [active, ended].map((runs) => runs[limit - 1]);
   const page = {
@@ -191,15 +197,30 @@ function noSuchTask(
   );
 }
 
+/** What is drawn of tasks, in whatever order they and their parents are named. */
+function shapeOf(tasks: Workflow['tasks'] | Graph['tasks']): string {
+  const drawn = tasks.map(({ name, connector, operation, after = [] }) =>
+    [name, connector, operation, ...after.toSorted()].join(' '),
+  );
+  return drawn.toSorted().join('\n');
+}
+
 async function graphOfRun(engine: Engine, id: string): Promise<Graph> {
   const run = (await engine.readOverview(id)) ?? noSuchRun(id);
   return { workflow: run.workflow, version: run.version, run: id, tasks: run.tasks };
 }
 
 async function graphOfWorkflow(engine: Engine, name: string): Promise<Graph> {
+  const written = workflows.find((workflow) => workflow.name === name);
   const known = await engine.readGraph(name);
-  if (known) return known;
+  if (known) {
+    if (written && shapeOf(written.tasks) !== shapeOf(known.tasks))
+      say(
+        `This is version ${known.version}, as it was registered. Its file says otherwise: runner, start-run, inbox and demo will register that.`,
+      );
+    return known;
+  }
   // Perhaps nobody has registered it yet.
-  if (workflows.some((workflow) => workflow.name === name)) await engine.register();
+  if (written) await engine.register();
   return (await engine.readGraph(name)) ?? (await noSuchWorkflow(engine, name));
 }

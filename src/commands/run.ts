@@ -4,7 +4,16 @@ import { collectInput, parseInput, runKey, wholeNumber } from '../arguments.ts';
 import { addressOf } from '../database/url.ts';
 import type { RunDetails } from '../inspect.ts';
 import { runScreen } from '../screens/run.ts';
-import { exitCodeOf, INTERRUPTED, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
+import {
+  exitCodeOf,
+  INTERRUPTED,
+  noSuchWorkflow,
+  onShutdown,
+  type Shell,
+  say,
+  show,
+  showJson,
+} from '../shell.ts';
 import { printable, printableLines } from '../terminal.ts';
 import { workflows } from '../workflows/index.ts';
 import { watchRun } from './watch.ts';
@@ -109,8 +118,9 @@ export function addRunCommands(shell: Shell): void {
         ) => {
           const engine = await shell.openDatabase();
           await engine.register();
+          const schema = (await engine.inputSchema(workflow)) ?? (await noSuchWorkflow(engine, workflow));
           const id = await engine.startRun(workflow, {
-            input: parseInput(input, await engine.inputSchema(workflow)),
+            input: parseInput(input, schema),
             ...(key !== undefined && { key }),
           });
           if (wait) return await watchRun(shell, engine, id, { json, quiet: true });

@@ -171,7 +171,9 @@ async function refuseWhileInUse(url: string): Promise<void> {
       if (looked === 10) {
         const who = [...new Set(rows.map(({ name }) => name))].join(', ');
         const count = rows.length === 1 ? '1 client is' : `${rows.length} clients are`;
-        throw new UsageError(`DB_IN_USE ${count} connected (${who}). Stop them first, or use --force.`);
+        throw new UsageError(
+          `DB_IN_USE ${count} connected (${who}). Stop them first, or cut them off: npm run db -- stop --force`,
+        );
       }
       await delay(50);
     }

@@ -1,6 +1,6 @@
 import { constants, type Stats } from 'node:fs';
 import { type FileHandle, lstat, open, realpath, stat } from 'node:fs/promises';
-import { resolve } from 'node:path';
+import { isAbsolute, resolve } from 'node:path';
 import { ConnectorError, codeOf } from '../errors.ts';
 import { isInside, whyNot } from '../files.ts';
 import { shown } from './message.ts';
@@ -13,11 +13,11 @@ import { shown } from './message.ts';
 export async function readInside(roots: readonly string[], path: string, maxBytes: number): Promise<Buffer> {
   if (path.includes('\0')) throw new ConnectorError('EMAIL_NOT_FOUND', `${shown(path)} is not a file name.`);
   const target = resolve(roots[0] ?? '.', path);
-  if (!roots.some((root) => isInside(resolve(root), target))) throw outside(path);
+  if (!roots.some((root) => isInside(resolve(root), target))) throw outside(path, roots);
 
-  const file = await realpath(target).catch((error) => refuse(path, error));
+  const file = await realpath(target).catch((error) => refuse(path, error, roots));
   const realRoots = await Promise.all(roots.map((root) => realpath(root).catch(() => resolve(root))));
-  if (!realRoots.some((root) => isInside(root, file))) throw outside(path);
+  if (!realRoots.some((root) => isInside(root, file))) throw outside(path, roots);
   assertRegular(path, await lstat(file).catch((error) => refuse(path, error)));
 
   // Should the file be swapped for a pipe in this moment: O_NONBLOCK returns at once, and fstat looks again.
@@ -69,17 +69,18 @@ function assertRegular(path: string, stats: Stats): void {
   );
 }
 
-function outside(path: string): ConnectorError {
+function outside(path: string, [root = '.']: readonly string[]): ConnectorError {
   return new ConnectorError(
     'PATH_OUTSIDE_ROOT',
-    `${shown(path)} is outside the folder that emails are read from. Put the file inside, or allow its folder.`,
+    `${shown(path)} is outside of ${resolve(root)}, where this runner reads emails. Put the file inside, or start a runner above it.`,
   );
 }
 
-function refuse(path: string, error: unknown): never {
+function refuse(path: string, error: unknown, [root = '.']: readonly string[] = []): never {
   const code = codeOf(error);
   if (code === 'ENOENT' || code === 'ENOTDIR' || code === 'ENAMETOOLONG') {
-    throw new ConnectorError('EMAIL_NOT_FOUND', `there is no file ${shown(path)}. Check the path.`, {
+    const from = isAbsolute(path) ? '' : `, seen from ${resolve(root)}`;
+    throw new ConnectorError('EMAIL_NOT_FOUND', `there is no file ${shown(path)}${from}. Check the path.`, {
       cause: error,
     });
   }

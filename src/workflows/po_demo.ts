@@ -26,7 +26,7 @@ export default defineWorkflow('po_demo', {
     /** The day on which the order is judged, yyyy-mm-dd; the day the mail was sent if not given. */
     as_of: z.iso.date().optional(),
     /** A total over this needs attention. */
-    amount_over: z.string().regex(DECIMAL).default('10000.00'),
+    amount_over: z.string().regex(DECIMAL).describe('a decimal such as 10000.00').default('10000.00'),
     /** So does a due date at most so many days away. */
     due_within_days: z.int().min(0).max(3650).default(7),
     /** Where the alert is written to; may contain `{po_number}` and `{run}`. */

@@ -340,6 +340,26 @@ test('in a real terminal, Ctrl-C ends watch, gives the screen back, and leaves t
   assert.equal(await scene.status(), 'RUNNING');
 });
 
+test('in a real terminal, watch follows all runs until Ctrl-C, however many there are', {
+  skip,
+}, async () => {
+  const { url, pool } = await fileDatabase();
+  const workflow = await draw({ only: [] });
+  const start = async (runs: number) => {
+    await pool.query('select sluice.start_run($1) from generate_series(1, $2::integer)', [workflow, runs]);
+  };
+  await start(1);
+  using terminal = new Terminal('watch', { DATABASE_URL: url });
+  await terminal.shows(new RegExp(`${workflow}.* 0/1 [\\s\\S]*Ctrl-C stops watching\\.`));
+
+  await start(30);
+  await terminal.shows(/and \d+ more under way[\s\S]*Ctrl-C stops watching\./);
+  terminal.type('\x03');
+
+  assert.equal(await terminal.ended, 0);
+  assert.doesNotMatch(afterScreen(terminal), /under way/);
+});
+
 test('in a real terminal, a runner that is at work when the terminal is closed signs off', {
   skip,
 }, async () => {

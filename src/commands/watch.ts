@@ -2,6 +2,7 @@ import { runId } from '../arguments.ts';
 import type { Engine } from '../engine.ts';
 import type { RunOverview, RunSummary } from '../inspect.ts';
 import { LiveScreen } from '../live.ts';
+import type { Display } from '../screens/display.ts';
 import { eventsScreen } from '../screens/events.ts';
 import { liveScreen, runScreen } from '../screens/run.ts';
 import { liveRunsScreen, type RunsPage, runsScreen } from '../screens/runs.ts';
@@ -39,8 +40,11 @@ export async function watchRun(
 ): Promise<number> {
   const stop = new AbortController();
   using _ = onShutdown(stop);
+  const look = () => lookAtRun(engine, id);
+  const hint = 'Ctrl-C stops watching; the run goes on.';
   let last: RunOverview | undefined;
-  if (shell.canRedraw && !options.json) last = await redrawRun(shell, engine, id, stop.signal);
+  if (shell.canRedraw && !options.json)
+    last = await redraw(shell, engine, look, liveScreen, hint, stop.signal);
   else if (options.quiet) last = await awaitRun(engine, id, stop.signal);
   else return await appendEvents(shell, engine, id, stop.signal, options.json);
 
@@ -52,41 +56,49 @@ export async function watchRun(
   return interrupted(id);
 }
 
-async function redrawRun(
+/** What was looked at, and what a watcher has to know of it. */
+interface Sight<Seen> {
+  readonly seen: Seen;
+  /** What keeps it from going on. */
+  readonly notice?: string;
+  /** There is nothing more to come. */
+  readonly isLast?: boolean;
+}
+
+/** Draws in place whatever a look finds, until the last one or Ctrl-C; gives what was seen last. */
+async function redraw<Seen>(
   shell: Shell,
   engine: Engine,
-  id: string,
+  look: () => Promise<Sight<Seen>>,
+  draw: (seen: Seen, display: Display) => string,
+  hint: string,
   signal: AbortSignal,
-): Promise<RunOverview | undefined> {
-  let { run: seen, notice } = await look(engine, id);
-  if (seen.status !== 'RUNNING') return seen;
+): Promise<Seen> {
+  let sight = await look();
+  if (sight.isLast) return sight.seen;
   let trouble: string | undefined;
-  const draw = () => {
+  const drawAll = () => {
     const display = shell.display();
-    const warning = trouble ?? notice;
-    const footer = display.paint(
-      warning ?? 'Ctrl-C stops watching; the run goes on.',
-      warning ? 'yellow' : 'dim',
-    );
-    return `${liveScreen(seen, { ...display, height: display.height - 1 })}\n${footer}`;
+    const warning = trouble ?? sight.notice;
+    const footer = display.paint(warning ?? hint, warning ? 'yellow' : 'dim');
+    return `${draw(sight.seen, { ...display, height: display.height - 1 })}\n${footer}`;
   };
-  using screen = new LiveScreen(process.stdout, draw, shell.config);
+  using screen = new LiveScreen(process.stdout, drawAll, shell.config);
   const onTrouble = (line: string | undefined) => {
     trouble = line && waitingFor(line);
     screen.redraw();
   };
   screen.redraw();
-  for await (const now of engine.follow(() => look(engine, id), signal, onTrouble)) {
-    ({ run: seen, notice } = now);
-    if (seen.status !== 'RUNNING') return seen;
+  for await (sight of engine.follow(look, signal, onTrouble)) {
+    if (sight.isLast) break;
     screen.redraw();
   }
-  return seen;
+  return sight.seen;
 }
 
 async function awaitRun(engine: Engine, id: string, signal: AbortSignal): Promise<RunOverview | undefined> {
   let told: string | undefined;
-  for await (const { run, notice } of engine.follow(() => look(engine, id), signal, sayTrouble)) {
+  for await (const { seen: run, notice } of engine.follow(() => lookAtRun(engine, id), signal, sayTrouble)) {
     if (run.status !== 'RUNNING') return run;
     if (notice && notice !== told) say(notice);
     told = notice;
@@ -95,11 +107,12 @@ async function awaitRun(engine: Engine, id: string, signal: AbortSignal): Promis
 }
 
 /** The run, and what keeps it from going on as long as it lasts. */
-async function look(engine: Engine, id: string): Promise<{ run: RunOverview; notice?: string }> {
-  const run = (await engine.readOverview(id)) ?? noSuchRun(id);
-  return run.status !== 'RUNNING' || (await engine.hasRunner())
-    ? { run }
-    : { run, notice: 'No runner is alive. Start one: npm run runner' };
+async function lookAtRun(engine: Engine, id: string): Promise<Sight<RunOverview>> {
+  const seen = (await engine.readOverview(id)) ?? noSuchRun(id);
+  if (seen.status !== 'RUNNING') return { seen, isLast: true };
+  return (await engine.hasRunner())
+    ? { seen }
+    : { seen, notice: 'No runner is alive. Start one: npm run runner' };
 }
 
 async function appendEvents(
@@ -131,35 +144,18 @@ async function appendEvents(
 async function watchAll(shell: Shell, engine: Engine, json = false): Promise<number> {
   const stop = new AbortController();
   using _ = onShutdown(stop);
-  if (shell.canRedraw && !json) await redrawRuns(shell, engine, stop.signal);
+  const look = () => lookAtRuns(shell, engine);
+  const hint = 'Ctrl-C stops watching.';
+  if (shell.canRedraw && !json) await redraw(shell, engine, look, liveRunsScreen, hint, stop.signal);
   else await appendRuns(shell, engine, stop.signal, json);
   return 0;
 }
 
-async function redrawRuns(shell: Shell, engine: Engine, signal: AbortSignal): Promise<void> {
-  const look = async (): Promise<RunsPage> => {
-    const room = shell.display().height - 8;
-    const active = await engine.listRuns('active', Math.max(3, room - 5));
-    const ended = await engine.listRuns('ended', Math.max(3, room - active.length));
-    return { active, activeTotal: await engine.countActiveRuns(), ended };
-  };
-  let page = await look();
-  let trouble: string | undefined;
-  const draw = () => {
-    const display = shell.display();
-    const footer = display.paint(trouble ?? 'Ctrl-C stops watching.', trouble ? 'yellow' : 'dim');
-    return `${liveRunsScreen(page, { ...display, height: display.height - 2 })}\n${footer}`;
-  };
-  using screen = new LiveScreen(process.stdout, draw, shell.config);
-  const onTrouble = (line: string | undefined) => {
-    trouble = line && waitingFor(line);
-    screen.redraw();
-  };
-  screen.redraw();
-  for await (const seen of engine.follow(look, signal, onTrouble)) {
-    page = seen;
-    screen.redraw();
-  }
+async function lookAtRuns(shell: Shell, engine: Engine): Promise<Sight<RunsPage>> {
+  const room = shell.display().height - 8;
+  const active = await engine.listRuns('active', Math.max(3, room - 5));
+  const ended = await engine.listRuns('ended', Math.max(3, room - active.length));
+  return { seen: { active, activeTotal: await engine.countActiveRuns(), ended } };
 }
 
 /** Of those that have ended before, only the last are told. */

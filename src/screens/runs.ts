@@ -47,11 +47,11 @@ export function runsScreen(page: RunsPage, display: Display): string {
   return parts.join('\n');
 }
 
-/** The same, and no longer than the terminal: the oldest of those that have ended go first. */
+/** The same, and shorter than the terminal: the oldest of those that have ended go first. */
 export function liveRunsScreen(page: RunsPage, display: Display): string {
   const text = runsScreen(page, display);
   const { active, ended } = page;
-  if (active.length + ended.length <= 1 || text.split('\n').length - 1 <= display.height) return text;
+  if (active.length + ended.length <= 1 || text.split('\n').length <= display.height) return text;
   const fewer = ended.length > 0 ? { ended: ended.slice(0, -1) } : { active: active.slice(0, -1) };
   return liveRunsScreen({ ...page, ...fewer }, display);
 }

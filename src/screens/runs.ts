@@ -29,7 +29,7 @@ export interface RunsPage {
 export function runsScreen(page: RunsPage, display: Display): string {
   const { active, ended } = page;
   const { isTerminal, paint } = display;
-  if (!isTerminal) return table([...active, ...ended], plainColumns(display), display);
+  if (!isTerminal) return table([...active, ...ended], [...endedColumns(display), SUBJECT], display);
   if (active.length + ended.length === 0) {
     return page.filtered
       ? 'No runs match. See all: npm run runs\n'
@@ -70,44 +70,32 @@ function activeColumns(display: Display): Column<RunSummary>[] {
   ];
 }
 
-function endedColumns({ now }: Display): Column<RunSummary>[] {
+function endedColumns({ isTerminal, now }: Display): Column<RunSummary>[] {
+  const time = (at: Date) => (isTerminal ? shortTime(at, now) : timestamp(at));
   return [
     { title: 'RUN', value: ({ id }) => id, align: 'right' },
     { title: 'WORKFLOW', value: ({ workflow }) => workflow, shrinks: true },
     { title: 'STATUS', value: ({ status }) => status, colour: ({ status }) => colourOf(status) },
     { title: 'TASKS', value: ({ succeeded, total }) => `${succeeded}/${total}`, align: 'right' },
-    { title: 'STARTED', value: ({ created_at }) => shortTime(created_at, now) },
+    { title: 'STARTED', value: ({ created_at }) => time(created_at) },
     { title: 'TOOK', value: (run) => took(run, now), align: 'right' },
     { title: 'NOTE', value: noteOfRun, shrinks: true },
   ];
 }
 
-function plainColumns({ now }: Display): Column<RunSummary>[] {
-  return [
-    { title: 'RUN', value: ({ id }) => id },
-    { title: 'WORKFLOW', value: ({ workflow }) => workflow },
-    { title: 'STATUS', value: ({ status }) => status },
-    { title: 'TASKS', value: ({ succeeded, total }) => `${succeeded}/${total}` },
-    { title: 'STARTED', value: ({ created_at }) => timestamp(created_at) },
-    { title: 'TOOK', value: (run) => took(run, now) },
-    { title: 'NOTE', value: noteOfRun },
-    { title: 'SUBJECT', value: subjectOf },
-  ];
-}
+const SUBJECT: Column<RunSummary> = {
+  title: 'SUBJECT',
+  value: ({ subject }) => subject ?? '',
+  shrinks: true,
+};
 
 /** What runs are about stands before the note, unless none of these says so. */
 function withSubject(
   runs: readonly RunSummary[],
   columns: readonly Column<RunSummary>[],
 ): Column<RunSummary>[] {
-  const subject = runs.some((run) => run.subject !== null)
-    ? [{ title: 'SUBJECT', value: subjectOf, shrinks: true }]
-    : [];
+  const subject = runs.some((run) => run.subject !== null) ? [SUBJECT] : [];
   return [...columns.slice(0, -1), ...subject, ...columns.slice(-1)];
-}
-
-function subjectOf({ subject }: RunSummary): string {
-  return subject ?? '';
 }
 
 function took({ created_at, finished_at }: RunSummary, now: Date): string {

@@ -284,6 +284,27 @@ test('attached HTML is read like a PDF, and keeps none from being read', async (
   );
 });
 
+test('what is a PDF is read as one whatever it is called, and no more than five of them', async () => {
+  const { attachments, warnings } = await mails.given(
+    'pdfs.eml',
+    writeEml({}, [
+      { type: 'text/plain', content: 'see attached' },
+      { type: 'text/plain', content: PDF, name: 'order.txt' },
+      { type: 'text/html', content: PDF, name: 'order.html' },
+      { type: 'image/png', content: PDF, name: 'order.png' },
+      ...[4, 5, 6].map((n) => ({ type: 'application/pdf', content: PDF, name: `${n}.pdf` })),
+      { type: 'text/html', content: 'PO Number: 8', name: 'note.html' },
+    ]),
+  );
+
+  const order = 'PO Number: 7';
+  assert.deepEqual(
+    attachments.map(({ text, error }) => error?.code ?? text?.trim().split('\n')[0]),
+    [order, order, order, order, order, 'PDF_TOO_MANY', 'PO Number: 8'],
+  );
+  assert.deepEqual(warnings, []);
+});
+
 test('a message that is attached as a mere file is read as one', async () => {
   const inner = writeEml({}, [{ type: 'text/plain', content: 'PO Number: 7' }]);
 

@@ -200,13 +200,17 @@ async function readAttachments(
       attachments.push({ ...listed, text: null, error: part.error });
     } else if (part.text !== null) {
       attachments.push({ ...listed, text: readable(part.text, what, warnings), error: null });
-    } else if (!claimsToBePdf(part) && (part.type === 'text/plain' || /\.txt$/i.test(name ?? ''))) {
+    } else if (claimsToBePdf(part) && pdfs >= PARSED_COUNT) {
+      const error = { code: 'PDF_TOO_MANY', message: `only ${PARSED_COUNT} PDFs of an email are read` };
+      attachments.push({ ...listed, text: null, error });
+    } else if (claimsToBePdf(part)) {
+      pdfs += 1;
+      const { text, error, note } = await readPdf(part.bytes, signal);
+      if (note !== null) warnings.push({ code: 'TEXT_CUT', message: `${note} of ${what}` });
+      attachments.push({ ...listed, text: text === null ? null : readable(text, what, warnings), error });
+    } else if (part.type === 'text/plain' || /\.txt$/i.test(name ?? '')) {
       attachments.push({ ...listed, ...readText(part.bytes, what, warnings) });
-    } else if (!claimsToBePdf(part) && !(isHtml(part) && pages < PARSED_COUNT)) {
-      attachments.push({ ...listed, text: null, error: null });
-      if (!DECORATION.test(part.type))
-        warnings.push({ code: 'ATTACHMENT_NOT_READ', message: `${what} is not read: ${whyNotRead(part)}` });
-    } else if (!claimsToBePdf(part)) {
+    } else if (isHtml(part) && pages < PARSED_COUNT) {
       pages += 1;
       const { htmlToText } = await import('./html.ts');
       const asText = (html: string) => {
@@ -219,14 +223,10 @@ async function readAttachments(
         return text;
       };
       attachments.push({ ...listed, ...readText(part.bytes, what, warnings, asText) });
-    } else if (pdfs >= PARSED_COUNT) {
-      const error = { code: 'PDF_TOO_MANY', message: `only ${PARSED_COUNT} PDFs of an email are read` };
-      attachments.push({ ...listed, text: null, error });
     } else {
-      pdfs += 1;
-      const { text, error, note } = await readPdf(part.bytes, signal);
-      if (note !== null) warnings.push({ code: 'TEXT_CUT', message: `${note} of ${what}` });
-      attachments.push({ ...listed, text: text === null ? null : readable(text, what, warnings), error });
+      attachments.push({ ...listed, text: null, error: null });
+      if (!DECORATION.test(part.type))
+        warnings.push({ code: 'ATTACHMENT_NOT_READ', message: `${what} is not read: ${whyNotRead(part)}` });
     }
   }
   return attachments;

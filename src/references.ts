@@ -111,9 +111,9 @@ function asReference(value: JsonObject): Reference | undefined {
 }
 
 function lookUp(reference: Reference, scope: Scope): Json {
-  const [name, ...path] = pathOf(reference);
-  const root = '$input' in reference ? scope.input : '$output' in reference ? scope.outputs : scope.run();
-  if ('$input' in reference && !Object.hasOwn(root, String(name))) return null;
+  const [kind, [name, ...path]] = partsOf(reference);
+  const root = kind === 'input' ? scope.input : kind === 'output' ? scope.outputs : scope.run();
+  if (kind === 'input' && !Object.hasOwn(root, String(name))) return null;
   let value: Json | undefined = at(root, name);
   for (const step of path) value = at(value, step);
   if (value === undefined) {
@@ -130,17 +130,14 @@ function at(value: Json | undefined, step: string | number | undefined): Json | 
   return own(value as Record<string | number, Json>, step);
 }
 
-function pathOf(reference: Reference): readonly (string | number)[] {
-  return '$input' in reference
-    ? reference.$input
-    : '$output' in reference
-      ? reference.$output
-      : reference.$run;
+function partsOf(reference: Reference): readonly ['input' | 'output' | 'run', readonly (string | number)[]] {
+  if ('$input' in reference) return ['input', reference.$input];
+  return '$output' in reference ? ['output', reference.$output] : ['run', reference.$run];
 }
 
 function nameOf(reference: Reference): string {
-  const kind = '$input' in reference ? 'input' : '$output' in reference ? 'output' : 'run';
-  return `${kind} ${pathOf(reference).join('.')}`;
+  const [kind, path] = partsOf(reference);
+  return `${kind} ${path.join('.')}`;
 }
 
 function short(value: Json): string {

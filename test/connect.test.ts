@@ -84,7 +84,8 @@ test('a connection that breaks while it is checked out fails its query and not t
 
 test('an idle connection that breaks is reported and replaced', async () => {
   const seen: Error[] = [];
-  const pool = createPool(db.url, { max: 1, onError: (error) => seen.push(error) });
+  const pool = createPool(db.url, { max: 1 });
+  pool.on('error', (error) => seen.push(error));
   const { rows } = await pool.query('select pg_backend_pid() as pid');
 
   const reported = once(pool, 'error');

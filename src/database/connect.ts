@@ -11,8 +11,6 @@ interface ConnectOptions {
   readonly max?: number;
   /** Of a pool: idle connections do not keep the process alive. */
   readonly allowExitOnIdle?: boolean;
-  /** Told when a connection breaks. Whoever was using it is told by its query as well. */
-  readonly onError?: (error: Error) => void;
 }
 
 const CONNECT_TIMEOUT = 10_000;
@@ -104,24 +102,21 @@ class Pool extends pg.Pool {
 }
 
 /** A pool whose connections may break without ending the process, also while they are checked out. */
-export function createPool(url: string, { onError = () => {}, ...options }: ConnectOptions = {}): pg.Pool {
+export function createPool(url: string, options: ConnectOptions = {}): pg.Pool {
   const pool = new Pool({
     ...clientConfig(url, options),
     max: options.max ?? 10,
     allowExitOnIdle: options.allowExitOnIdle ?? false,
   });
-  // Idle ones report to the pool. A second report of the same break, to the client, would be one too many.
-  pool.on('error', onError);
+  // Idle ones report to the pool as well. Whoever was using one is told by his query.
+  pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
-/** Not connected yet. */
-export function createClient(
-  url: string,
-  { onError = () => {}, ...options }: ConnectOptions = {},
-): pg.Client {
-  return new Client(clientConfig(url, options)).on('error', onError);
+/** Not connected yet. It may break without ending the process. */
+export function createClient(url: string, options: ConnectOptions = {}): pg.Client {
+  return new Client(clientConfig(url, options)).on('error', () => {});
 }
 
 /** Connected, or a DatabaseUnavailableError that says in one line why not. */

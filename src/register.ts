@@ -70,7 +70,7 @@ function definitionOf({ name, tasks, input, subject = [] }: Workflow): string[] 
 }
 
 /** What the newest version of a workflow asks of inputs. */
-export interface Declaration {
+interface Declaration {
   readonly workflowId: string;
   /** A JSON Schema. */
   readonly input: JsonObject;

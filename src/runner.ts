@@ -33,7 +33,7 @@ import type { Connectors } from './workflow.ts';
  * the next hop. Whatever may be a reason for a hop rings the bell, and then a turn looks what there is to do.
  */
 
-export interface RunnerOptions {
+interface RunnerOptions {
   readonly url: string;
   readonly connectors: Connectors;
   readonly log: Log;

@@ -2,7 +2,7 @@ import { ConnectorError } from './errors.ts';
 import { Execution, type Outcome, type Surroundings } from './execution.ts';
 import type { Claim, ClaimedTask, StoredTask, StoredWorkflow } from './store.ts';
 
-export interface SlotsOptions {
+interface SlotsOptions {
   readonly count: number;
   readonly surroundings: Surroundings;
   readonly onStart: (task: ClaimedTask, workflow: string, definition: StoredTask) => void;

@@ -48,7 +48,7 @@ export interface EndedRun {
   readonly failure: { readonly task: string; readonly reason: string } | null;
 }
 
-export interface FinishedRun extends EndedRun {
+interface FinishedRun extends EndedRun {
   readonly workflow_id: string;
 }
 

@@ -7,7 +7,7 @@ import { createClient, isConnectionFailure } from './connect.ts';
 import { isAlive } from './process.ts';
 
 /** Busy: a server that is starting, recovering, stopping or hanging. */
-export type Seen =
+type Seen =
   | { readonly state: 'stopped' }
   | { readonly state: 'busy' | 'running'; readonly pid: number; readonly url: string };
 

@@ -3,7 +3,7 @@ import { glyphs, width } from '../terminal.ts';
 import { count, type Display } from './display.ts';
 
 /** A task as it stands in a drawing. */
-export interface Node {
+interface Node {
   readonly name: string;
   readonly after: readonly string[];
   readonly state: TaskState | null;

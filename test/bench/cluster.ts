@@ -6,7 +6,7 @@ import { openClient } from '../../src/database/connect.ts';
 import { startEmbedded, stopEmbedded } from '../../src/database/embedded.ts';
 import { migrate } from '../../src/database/migrate.ts';
 
-export interface BenchDatabase extends AsyncDisposable {
+interface BenchDatabase extends AsyncDisposable {
   readonly url: string;
   readonly superuserUrl: string;
 }

@@ -18,7 +18,7 @@ export interface Place {
   readonly size: Size;
 }
 
-export type Measurement = (place: Place) => Promise<Figures>;
+type Measurement = (place: Place) => Promise<Figures>;
 
 /** By the names of the workloads; a contestant need not take part in all. */
 export type Measurements = Readonly<Record<string, Measurement>>;

@@ -3,7 +3,7 @@ import { existsSync } from 'node:fs';
 import { join } from 'node:path';
 import type { Measurements } from './contest.ts';
 
-export interface Contestant {
+interface Contestant {
   readonly module: string;
   readonly measurements: Measurements;
   /** Needs a database with our migrations. */

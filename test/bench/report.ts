@@ -3,7 +3,7 @@ import type { Machine } from './machine.ts';
 import { type Summary, summarise } from './statistics.ts';
 
 /** Of one contestant in one workload. */
-export type Summaries = Readonly<Record<string, Summary>>;
+type Summaries = Readonly<Record<string, Summary>>;
 
 export interface WorkloadReport {
   readonly workload: string;

@@ -31,7 +31,7 @@ export async function command(args: readonly string[], options: CommandOptions):
 }
 
 /** The same, under way. */
-export interface Going {
+interface Going {
   /** So far, on both. */
   readonly said: string;
   readonly ended: Promise<number | null>;

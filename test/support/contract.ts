@@ -8,7 +8,7 @@ import { ConnectorError } from '../../src/errors.ts';
 import { type Json, jsonProblem } from '../../src/json.ts';
 
 /** What a connector has to bring to be held to the contract. */
-export interface Party {
+interface Party {
   readonly connector: Connector;
   /** Where it is written, from the top of the checkout. */
   readonly source: string;

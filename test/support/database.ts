@@ -19,10 +19,7 @@ export interface TestDatabase extends AsyncDisposable {
 }
 
 /** The cluster that all tests share, beside the demo's. What it holds may be lost, so it need not wait for disks. */
-export const TEST_FOLDER = join(
-  readConfig({ SLUICE_DATA_DIR: process.env.SLUICE_DATA_DIR }).dataFolder,
-  'test',
-);
+const TEST_FOLDER = join(readConfig({ SLUICE_DATA_DIR: process.env.SLUICE_DATA_DIR }).dataFolder, 'test');
 const SETTINGS = {
   fsync: 'off',
   synchronous_commit: 'off',

@@ -1,4 +1,4 @@
-export interface EmlPart {
+interface EmlPart {
   readonly type: string;
   readonly content: string | Buffer;
   /** Makes it an attachment. */

@@ -8,7 +8,7 @@ import { fileDatabase } from './scene.ts';
 
 export type { Act } from './acting.ts';
 
-export interface StagedTask {
+interface StagedTask {
   /** The act's name; the task's own if not given. */
   readonly act?: string;
   /** May contain references. */
@@ -19,7 +19,7 @@ export interface StagedTask {
   readonly timeoutMs?: number;
 }
 
-export interface StageOptions {
+interface StageOptions {
   readonly slots?: number;
   readonly graceMs?: number;
   readonly log?: Log;

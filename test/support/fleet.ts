@@ -11,7 +11,7 @@ import { RunnerProcess, type RunnerProcessOptions } from './runner_process.ts';
 import { until } from './until.ts';
 
 /** A task by its operation of the torture connector, and whom it comes after. */
-export type Plan = Readonly<Record<string, readonly [operation: string, ...after: string[]]>>;
+type Plan = Readonly<Record<string, readonly [operation: string, ...after: string[]]>>;
 
 /** A database, and processes that run tasks on it. In the end all stop, and what they leave has to be sound. */
 export class Fleet implements AsyncDisposable {

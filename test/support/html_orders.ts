@@ -84,7 +84,7 @@ const LAYOUTS = {
   },
 };
 
-export type HtmlLayout = keyof typeof LAYOUTS | 'lines of text' | 'typewriter';
+type HtmlLayout = keyof typeof LAYOUTS | 'lines of text' | 'typewriter';
 export const HTML_LAYOUTS = [...Object.keys(LAYOUTS), 'lines of text', 'typewriter'] as HtmlLayout[];
 
 /** An order as the HTML of an email. */

@@ -8,7 +8,7 @@ import { until } from './until.ts';
 /** Who runs after whom: `{ a: [], b: [], both: ['a', 'b'] }`. */
 export type Graph = Readonly<Record<string, readonly string[]>>;
 
-export interface SceneOptions {
+interface SceneOptions {
   /** How many further attempts follow a failed one, by task. */
   readonly retries?: Readonly<Record<string, number>>;
   readonly slots?: number;
@@ -251,7 +251,7 @@ export class Scene extends Hand implements AsyncDisposable {
 }
 
 /** A transaction that stays open until the test says otherwise. */
-export class Transaction extends Hand implements AsyncDisposable {
+class Transaction extends Hand implements AsyncDisposable {
   readonly #client: pg.PoolClient;
   #open = true;
 

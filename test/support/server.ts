@@ -3,7 +3,7 @@ import type { Folder } from './embedded.ts';
 import { until } from './until.ts';
 
 /** As `pg_ctl restart -m fast` and `-m immediate`: at once, with goodbyes; or as in a crash. */
-export type StopMode = 'fast' | 'immediate';
+type StopMode = 'fast' | 'immediate';
 
 export async function stopServer(folder: Folder, mode: StopMode): Promise<void> {
   const pid = folder.pid();

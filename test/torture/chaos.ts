@@ -24,7 +24,7 @@ const EVENTS = {
 
 export type Counts = Record<keyof typeof EVENTS, number>;
 
-export interface ChaosOptions {
+interface ChaosOptions {
   readonly random: Random;
   readonly crew: Crew;
   readonly folder: Folder;

@@ -7,7 +7,7 @@ export interface Kill {
   readonly at: number;
 }
 
-export interface CrewOptions {
+interface CrewOptions {
   readonly size: number;
   readonly slots: number;
   readonly startsUntil: number;

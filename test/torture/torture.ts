@@ -13,7 +13,7 @@ import { randomWorkflows } from './graphs.ts';
 import { Random } from './random.ts';
 import { median, missing, takeOverTimes, tally, verify } from './verify.ts';
 
-export interface TortureOptions {
+interface TortureOptions {
   readonly seed: number;
   readonly minutes: number;
   readonly runners?: number;
@@ -26,7 +26,7 @@ export interface TortureOptions {
   readonly onLine?: (line: string) => void;
 }
 
-export interface Verdict {
+interface Verdict {
   readonly problems: readonly string[];
   readonly figures: Readonly<Record<string, number>>;
 }

@@ -1,7 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
 /** How often latencies are tried before they count. */
-export const WARM_UP = 50;
+const WARM_UP = 50;
 
 /** Looks until it is so, and not so often that looking costs anything. */
 export async function until(isSo: () => Promise<boolean> | boolean): Promise<void> {

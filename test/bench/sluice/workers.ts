@@ -8,7 +8,7 @@ export interface WorkerCost {
   readonly rss_mb: number;
 }
 
-export interface Workers {
+interface Workers {
   /** Ends them all, and says what each cost. */
   stop(): Promise<WorkerCost[]>;
 }

@@ -134,7 +134,7 @@ export class DatabaseConnector extends Connector {
       try {
         return await act(db, await findTable(db, name));
       } catch (error) {
-        throw explain(name, error);
+        throw inOurWords(name, error);
       }
     };
     const { signal } = context;
@@ -148,7 +148,7 @@ export class DatabaseConnector extends Connector {
         (late) => late.release(),
         () => {},
       );
-      throw explain(name, error);
+      throw inOurWords(name, error);
     });
     try {
       signal.throwIfAborted();
@@ -246,7 +246,7 @@ function asJson(value: unknown): Json {
 }
 
 /** An error of Postgres in our words. Its details hold whole rows and stay out. */
-function explain(name: string, error: unknown): unknown {
+function inOurWords(name: string, error: unknown): unknown {
   if (error instanceof ConnectorError) return error;
   const code = codeOf(error);
   const advice = code === '42P10' ? ' Add a unique constraint on exactly the key columns.' : '';

@@ -103,7 +103,7 @@ async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits):
       const pages: Page[] = [];
       let texts = 0;
       worker.on('message', (message: FromWorker) => {
-        if ('error' in message) resolve(explain(message.error));
+        if ('error' in message) resolve(unreadable(message.error));
         else if ('done' in message) resolve(finished(pages, message.fields, null));
         else if (pages.length === limits.pages)
           resolve(finished(pages, [], `only the first ${limits.pages} pages were read`));
@@ -116,7 +116,7 @@ async function parse(bytes: Uint8Array, signal: AbortSignal, limits: PdfLimits):
       });
       worker.on('error', (error: NodeJS.ErrnoException) => {
         const outOfMemory = error.code === 'ERR_WORKER_OUT_OF_MEMORY';
-        resolve(outOfMemory ? tooMuchMemory(limits.heapMegabytes) : explain(String(error)));
+        resolve(outOfMemory ? tooMuchMemory(limits.heapMegabytes) : unreadable(String(error)));
       });
       worker.on('exit', () =>
         resolve(failed('PDF_DAMAGED', 'it is damaged: it has no pages that can be read')),
@@ -143,7 +143,7 @@ function finished(
   return { text, error: null, note };
 }
 
-function explain(problem: string): PdfResult {
+function unreadable(problem: string): PdfResult {
   if (/password/i.test(problem) || /encrypt/i.test(problem)) {
     return failed('PDF_ENCRYPTED', 'it is protected by a password or by an encryption that is not supported');
   }

@@ -4,7 +4,7 @@ import { didYouMean } from './errors.ts';
 import { whyNot } from './files.ts';
 import { RUN_STATUSES, type RunStatus } from './inspect.ts';
 import { type Json, type JsonObject, own } from './json.ts';
-import { printable } from './terminal.ts';
+import { counted, printable } from './terminal.ts';
 
 /*
  * What is typed on a command line, made into values. Each throws an InvalidArgumentError that names the value.
@@ -143,7 +143,7 @@ export function age(text: string): string {
     throw new InvalidArgumentError(
       `BAD_AGE "${printable(text)}" is no age. Write 90d, 2w, 12h, 30min or 45s.`,
     );
-  return `${found.number} ${found.unit}${found.number === 1 ? '' : 's'}`;
+  return counted(found.number, found.unit);
 }
 
 /** A point in time: an age counted back from now, or a date with or without a time (in UTC unless it says otherwise). */

@@ -1,5 +1,6 @@
 import type { Fields } from './log.ts';
 import type { Hop } from './store.ts';
+import { counted } from './terminal.ts';
 
 /** What a runner did since it was last asked. */
 export class Figures {
@@ -29,7 +30,7 @@ export class Figures {
     const rate = ((succeeded + failed) / seconds).toFixed(1);
     return {
       fields: { succeeded, failed, retried, runs, seconds },
-      line: `in ${seconds} s: ${succeeded} tasks succeeded, ${failed} failed, ${retried} attempts were tried again, ${runs} runs ended; ${rate} tasks/s`,
+      line: `in ${seconds} s: ${counted(succeeded, 'task')} succeeded, ${failed} failed, ${counted(retried, 'attempt was', 'attempts were')} tried again, ${counted(runs, 'run')} ended; ${rate} tasks/s`,
     };
   }
 }

@@ -131,6 +131,11 @@ export function duration(ms: number): string {
   return `${Math.floor(seconds / 3600)} h ${Math.floor((seconds % 3600) / 60)} min`;
 }
 
+/** `1 task`, `2 tasks` */
+export function counted(number: number, one: string, many = `${one}s`): string {
+  return `${number} ${number === 1 ? one : many}`;
+}
+
 /** Takes no column of its own: joins the character before it. */
 const NO_WIDTH = /[\p{Mn}\p{Me}]/u;
 /** Takes two columns. */

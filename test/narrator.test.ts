@@ -128,6 +128,19 @@ test('now and then it sums up what happened since it did last, and says nothing 
   narrator.sumUp();
 
   assert.deepEqual(lines, [
-    'info: in 1 s: 2 tasks succeeded, 1 failed, 1 attempts were tried again, 1 runs ended; 3.0 tasks/s',
+    'info: in 1 s: 2 tasks succeeded, 1 failed, 1 attempt was tried again, 1 run ended; 3.0 tasks/s',
+  ]);
+});
+
+test('what it sums up is counted as people do: one task, two attempts, no runs', () => {
+  const { narrator, lines } = listenTo({ quiet: true });
+  const retry = { ...CLAIM, answer: 'RETRY' } as const;
+
+  narrator.tell({ ...NOTHING, answers: [retry, retry] }, [SUCCESS, FAILURE, FAILURE]);
+  lines.length = 0;
+  narrator.sumUp();
+
+  assert.deepEqual(lines, [
+    'info: in 1 s: 1 task succeeded, 0 failed, 2 attempts were tried again, 0 runs ended; 1.0 tasks/s',
   ]);
 });

@@ -4,6 +4,7 @@ import { dirname, resolve } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { childEnvironment } from '../config.ts';
 import { DatabaseUnavailableError, UsageError } from '../errors.ts';
+import { counted } from '../terminal.ts';
 import { type Account, serverAccount } from './account.ts';
 import { findNative, program, usableBinaries } from './binaries.ts';
 import {
@@ -170,9 +171,9 @@ async function refuseWhileInUse(url: string): Promise<void> {
       if (rows.length === 0) return;
       if (looked === 10) {
         const who = [...new Set(rows.map(({ name }) => name))].join(', ');
-        const count = rows.length === 1 ? '1 client is' : `${rows.length} clients are`;
+        const clients = counted(rows.length, 'client is', 'clients are');
         throw new UsageError(
-          `DB_IN_USE ${count} connected (${who}). Stop them first, or cut them off: npm run db -- stop --force`,
+          `DB_IN_USE ${clients} connected (${who}). Stop them first, or cut them off: npm run db -- stop --force`,
         );
       }
       await delay(50);

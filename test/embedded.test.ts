@@ -200,7 +200,8 @@ test('it is not stopped while somebody is connected, unless by force', async () 
 
   await assert.rejects(stopEmbedded(home.path), {
     name: 'UsageError',
-    message: 'DB_IN_USE 1 client is connected (sluice guest). Stop them first, or cut them off: npm run db -- stop --force',
+    message:
+      'DB_IN_USE 1 client is connected (sluice guest). Stop them first, or cut them off: npm run db -- stop --force',
   });
   assert.equal(await stopEmbedded(home.path, { force: true }), true);
   assert.equal((await embeddedStatus(home.path)).state, 'stopped');

@@ -239,17 +239,15 @@ create table purchase_orders (
   -- ISO 4217 code of all its amounts.
   currency text,
   -- Amount before tax and shipping, in the currency's major unit.
-  subtotal numeric(18,2),
+  subtotal numeric,
   -- Tax, in the currency's major unit.
-  tax numeric(18,2),
+  tax numeric,
   -- Shipping, in the currency's major unit.
-  shipping numeric(18,2),
+  shipping numeric,
   -- What is to be paid, in the currency's major unit.
-  total numeric(18,2),
+  total numeric,
   -- [{"item", "description", "quantity", "unit_price", "total"}, …] as printed.
   line_items jsonb not null default '[]'::jsonb,
-  -- Number, vendor, due date and total are all there; false asks for somebody's attention.
-  is_complete boolean not null generated always as (po_number IS NOT NULL AND vendor IS NOT NULL AND due_date IS NOT NULL AND total IS NOT NULL) stored,
   -- The mail's subject.
   subject text,
   -- The file that it was read from.
@@ -258,11 +256,13 @@ create table purchase_orders (
   created_at timestamp with time zone not null default now(),
   -- When it was last written.
   updated_at timestamp with time zone not null default now(),
+  -- Number, vendor, due date and total are all there; false asks for somebody's attention.
+  is_complete boolean not null generated always as (po_number IS NOT NULL AND vendor IS NOT NULL AND due_date IS NOT NULL AND total IS NOT NULL) stored,
   constraint currencies_are_iso_codes CHECK (currency ~ '^[A-Z]{3}$'::text),
   constraint line_items_are_a_list CHECK (jsonb_typeof(line_items) = 'array'::text),
-  constraint amounts_are_numbers CHECK ('NaN'::numeric <> COALESCE(subtotal, 0::numeric) AND 'NaN'::numeric <> COALESCE(tax, 0::numeric) AND 'NaN'::numeric <> COALESCE(shipping, 0::numeric) AND 'NaN'::numeric <> COALESCE(total, 0::numeric)),
   constraint purchase_orders_pkey PRIMARY KEY (id),
-  constraint purchase_orders_order_key_key UNIQUE (order_key)
+  constraint purchase_orders_order_key_key UNIQUE (order_key),
+  constraint amounts_are_numbers CHECK (GREATEST(abs(subtotal), abs(tax), abs(shipping), abs(total)) < 'Infinity'::numeric)
 );
 CREATE TRIGGER touch_purchase_order BEFORE UPDATE ON purchase_orders FOR EACH ROW EXECUTE FUNCTION touch_purchase_order();
 
@@ -1090,6 +1090,12 @@ AS $function$
 declare
   v_runs bigint[];
 begin
+  if p_older_than < interval '0' then
+    raise exception using
+      errcode = '22023',
+      message = format('an age of %s lies in the future', p_older_than),
+      hint    = 'Nothing was deleted. What ended more than 90 days ago is deleted by: select sluice.prune(''90 days'').';
+  end if;
   perform set_config('sluice.pruning', 'on', true);
   -- Run by run, as the settings make it: otherwise all tasks are read for each batch.
   v_runs := array(select prunable_runs.id

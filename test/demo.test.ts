@@ -195,6 +195,29 @@ test('a mail without an order number is stored and flagged, and overwrites nobod
   assert.equal(alertAt('first.json').reasons[0], 'required fields are missing: po_number');
 });
 
+test('a row has the amounts of its alert, parts of a cent included', async () => {
+  const mail = save(
+    'cents.txt',
+    'Subject: Order',
+    '',
+    'PO Number: CENTS-1',
+    'Tax: $0.3715',
+    'Total: $4.8715',
+  );
+
+  await run('demo', '--input', `email=${mail}`, '--input', 'alert_path=cents.json');
+
+  const [row] = await query(`select total, tax from purchase_orders where po_number = 'CENTS-1'`);
+  assert.deepEqual(row, { total: '4.8715', tax: '0.3715' });
+  assert.equal(alertAt('cents.json').fields.total, '4.8715');
+});
+
+for (const amount of ['NaN', 'Infinity', '-Infinity'])
+  test(`no amount of an order is ${amount}`, async () => {
+    const insert = `insert into purchase_orders (order_key, source, tax) values ('x', 'x', '${amount}')`;
+    await assert.rejects(query(insert), { constraint: 'amounts_are_numbers' });
+  });
+
 test('the same order number from another buyer is another order', async () => {
   const mail = save(
     'other.txt',

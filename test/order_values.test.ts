@@ -17,7 +17,7 @@ test('an amount that can be read in two ways is never read silently', () => {
   assert.deepEqual(codes('1,000.00'), []);
 });
 
-test('an amount with parts of a cent is doubted, for a sum is stored in cents', () => {
+test('an amount with parts of a cent is doubted: nobody pays them', () => {
   const said = (total: string) =>
     extractOrder(mail(`PO Number: 1\nTotal: ${total}`)).warnings.map(({ message }) => message);
 

@@ -282,6 +282,18 @@ test('a rerun outlives the run that it repeats', async () => {
   await engine.cancelRun(again, 'me');
 });
 
+test('an age that lies in the future is refused, and nothing is deleted', async () => {
+  await using scene = await running({ a: [] });
+  await scene.fail('a');
+
+  await assert.rejects(scene.sql(`select sluice.prune('-90 days')`), {
+    code: '22023',
+    message: 'an age of -90 days lies in the future',
+  });
+
+  assert.equal(await engine.readStatus(scene.run), 'FAILED');
+});
+
 test('a run that is being repeated is not pruned', async () => {
   await using scene = await running({ a: [], b: ['a'] });
   await scene.succeed('a');

@@ -144,8 +144,10 @@ export class Engine implements AsyncDisposable {
     return runs.map(({ runId }) => runId);
   }
 
-  /** Runs tasks until the signal aborts, or the engine is disposed of. */
+  /** Runs tasks until the signal aborts, or the engine is disposed of. Throws a UsageError when there are no slots. */
   async run({ slots = 20, graceMs = 10_000, signal, ...settings }: RunnerSettings): Promise<void> {
+    if (!Number.isInteger(slots) || slots < 1)
+      throw new UsageError(`BAD_SLOTS a runner has a whole number of slots, 1 or more, not ${slots}.`);
     const { connectionString: url, connectors, log = SILENT } = this.#options;
     const end = AbortSignal.any([signal, this.#disposal.signal]);
     const runner = new Runner({ url, connectors, log, slots, graceMs, signal: end, ...settings });

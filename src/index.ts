@@ -13,7 +13,7 @@ export { DatabaseConnector } from './connectors/database.ts';
 export { EmailConnector } from './connectors/email.ts';
 export { FileConnector } from './connectors/file.ts';
 export { PurchaseOrderConnector } from './connectors/purchase_order.ts';
-export { Engine, type EngineOptions, openEngine, type RunnerSettings, type Start } from './engine.ts';
+export { type Engine, type EngineOptions, openEngine, type RunnerSettings, type Start } from './engine.ts';
 export {
   ConnectorError,
   DatabaseUnavailableError,

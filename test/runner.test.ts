@@ -1011,6 +1011,17 @@ for (const level of ['info', 'warn'] as const) {
   });
 }
 
+for (const slots of [0, -1, 1.5, Number.NaN])
+  test(`a runner with ${slots} slots is refused, and never begins`, async () => {
+    const { url } = await fileDatabase();
+    await using engine = openEngine({ connectionString: url, connectors: {} });
+
+    await assert.rejects(engine.run({ slots, signal: AbortSignal.timeout(10_000) }), {
+      name: 'UsageError',
+      message: `BAD_SLOTS a runner has a whole number of slots, 1 or more, not ${slots}.`,
+    });
+  });
+
 test('a runner that is asked to stop waits for what it runs', async () => {
   const started = event();
   const end = event<Json>();

@@ -163,6 +163,11 @@ for (const [what, table, read] of [
     ['1 Rod Compact, 1.89 kg 10', '2 Nut 15'],
   ],
   [
+    'nor is what stands there in any other column, be it below its name or below the row',
+    '#   Description      Needed by     Qty   Rate     Amount\n1   Rod, polished    Week:         10    $5.00    $50.00\n    on both ends     2025-W30            / 1 pc\n2   Nut              Week:         15      $1.00   $15.00\n    brass            2025-W31              (net)',
+    ['1 Rod, polished on both ends 10', '2 Nut brass 15'],
+  ],
+  [
     'words that stand in no column are more of a description',
     'Item   Description   Qty   Price    Total\n1      Rod           10    $5.00    $50.00\n       polished, long     zinc\n2      Nut           15    $1.00    $15.00',
     ['1 Rod polished, long zinc 10', '2 Nut 15'],
@@ -409,6 +414,18 @@ test('what could not be read in one table ends no other', () => {
     fields.line_items.map(({ description }) => description),
     ['Rod', 'Nut'],
   );
+});
+
+test('a number under those of a row is told', () => {
+  const codes = (under: string) => {
+    const row = '1     Rod           50    $2.00   $100.00';
+    const text = `PO Number: 7\nItem  Description   Qty   Price   Total\n${row}\n${under}`;
+    return extractOrder(mail(text)).warnings.map(({ code }) => code);
+  };
+
+  assert.deepEqual(codes('      in halves     25    now'), ['ROW_UNREAD']);
+  assert.deepEqual(codes('                    25    2025-08-01'), ['ROW_UNREAD']);
+  assert.deepEqual(codes('      25            pcs'), []);
 });
 
 test('a row behind a sentence whose product is wrong is told', () => {

@@ -60,6 +60,8 @@ export interface Source {
 interface Table extends Shape {
   /** Where its columns begin; empty if that is not known. */
   readonly starts: readonly number[];
+  /** Where the cells of its last row begin; empty if these are not as many as its columns. */
+  rowStarts: readonly number[];
   /** The number of its first row. */
   readonly first: number;
   /** It has a row that reaches the columns of its numbers. */
@@ -112,8 +114,7 @@ function openTable(
   const { number, text } = lines[index] ?? { number: 0, text: '' };
   const below = lines.slice(index + 1);
   const { columns, lacksNumber } = settleColumns(text, heading.columns, below, mark);
-  const cells = cellsOf(text);
-  const starts = cells.length === columns.length ? cells.map(({ start }) => start) : [];
+  const starts = startsOf(text, columns);
   used.set(number, text);
   if (lacksNumber) unknown.push({ number, text });
   const behind = text.slice(heading.length);
@@ -127,7 +128,7 @@ function openTable(
     rows.push(...run.rows);
     if (run.rest !== '') rest.push({ number, text: run.rest });
   }
-  const state = { aligned: false, missed: 0, grouped: false, begun: '', gap: null };
+  const state = { rowStarts: [], aligned: false, missed: 0, grouped: false, begun: '', gap: null };
   return { columns, mark, starts, first: rows.length, long: new Set(), ...state };
 }
 
@@ -179,6 +180,7 @@ function readBelow(
     rows.push(...read);
     used.set(number, text);
     table.aligned ||= reachesNumbers(text, table);
+    table.rowStarts = startsOf(text, table.columns);
     [table.begun, table.gap] = ['', null];
     return;
   }
@@ -192,10 +194,11 @@ function readBelow(
     [table.begun, table.gap] = ['', isNote ? 'note' : 'end'];
     return;
   }
-  const words = wordsIn(text, table);
+  const { words, others } = wordsIn(text, table);
   const isWrapped = words.length === 1 && /^\s{2}/.test(text) && !PRICE.test(text); // "grade 8.8"
   const isPriced = hasMoney(text, table.mark) && !isWrapped;
-  if (isPriced || words.length > 2 || seemsToCount(text, table)) {
+  const counts = others.some((cell) => numberIn('quantity', cell, table.mark) !== null);
+  if (isPriced || counts || words.length > 2 || seemsToCount(text, table)) {
     unread.push({ number, text });
     used.set(number, '');
     table.missed += 1;
@@ -229,15 +232,22 @@ function reachesNumbers(text: string, { columns, starts }: Table): boolean {
   return first < columns.indexOf('description') || text.trimEnd().length > (starts[first] ?? 0);
 }
 
-/** The cells of a line that may be more of a description, and not of the unit in a column of numbers behind it. */
-function wordsIn(text: string, { columns, starts }: Table): string[] {
+/** The cells of a line: what may be more of a description, and what stands below others behind it. */
+function wordsIn(text: string, { columns, starts, rowStarts }: Table) {
   const naming = columns.indexOf('description');
-  const isUnit = (cell: Cell) => {
-    const column = starts.indexOf(cell.start);
-    const isOfNumber = isNumeric(columns[column] ?? 'other') || columns[column] === 'unit';
-    return column > naming && isOfNumber && /^\p{L}{1,10}\.?$/u.test(cell.text);
+  const behind = [starts, rowStarts].flatMap((all) => all.slice(naming + 1));
+  const cells = cellsOf(text).filter((cell) => cell.text !== EMPTY);
+  const isBehind = ({ start }: Cell) => behind.includes(start);
+  return {
+    words: cells.flatMap((cell) => (isBehind(cell) ? [] : cell.text)),
+    others: cells.flatMap((cell) => (isBehind(cell) ? cell.text : [])),
   };
-  return cellsOf(text).flatMap((cell) => (cell.text === EMPTY || isUnit(cell) ? [] : cell.text));
+}
+
+/** Where the cells of a line begin that has one in each column. */
+function startsOf(text: string, columns: readonly Column[]): readonly number[] {
+  const cells = cellsOf(text);
+  return cells.length === columns.length ? cells.map(({ start }) => start) : [];
 }
 
 /** Whether a line may be a row where no price tells: it is full, has a number behind its first cell, or begins like one. */

@@ -15,6 +15,19 @@ Seattle, WA 98114           Boise, ID  83702`);
   assert.deepEqual([fields.order_date, fields.due_date], ['2025-05-27', '2025-06-22']);
 });
 
+test('an address that stands below its label does not begin beside it, in the next column', () => {
+  const { fields } = read(`
+PO # 12
+
+Shipping address:        Tamarind Spice BV
+Fig Co.                  Kade 4
+Larch Ave 230            9000 Gent
+1000 Brussel             Belgium
+Belgium`);
+
+  assert.equal(fields.ship_to, 'Fig Co., Larch Ave 230, 1000 Brussel, Belgium');
+});
+
 test('what reaches below the next column is no part of an address, be its label unknown', () => {
   const { fields } = read(`
 SHIP TO             P.O. # 1067

@@ -28,6 +28,18 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\n\nBudget   Terms    Memo\n5/2024   Net 30   Pilot build',
     fields: { payment_terms: 'Net 30' },
   },
+  'what stands below labels may be a word that is one': {
+    text: 'PO Number: A-1\n\nTerms     Account    Ship Via\nNet 30    4711       Freight',
+    fields: { payment_terms: 'Net 30', shipping: null },
+  },
+  'behind several labels in a row, another name is no value': {
+    text: 'PO Number: A-1\n\nShip Via   F.O.B.   Terms     Confirm To\n           Leeds    Net 30    R. Roe',
+    fields: { payment_terms: 'Net 30' },
+  },
+  'nor is one with a colon in the next column': {
+    text: `${HEAD}\nShip To:                Supplier's Inv No:\nAcme                    Promised:  soon\n1 Road, Leeds\n\nPayment Terms:   Reference:   44`,
+    fields: { ship_to: 'Acme, 1 Road, Leeds', payment_terms: null },
+  },
   'where all items go counts as much as where to deliver them, and comes first': {
     text: `${HEAD}\nShip All Items To   Bill To    Deliver To\nAcme                Acme AP    R. Roe\n2 Lane              PO Box 9   Lab 4`,
     fields: { ship_to: 'Acme, 2 Lane' },

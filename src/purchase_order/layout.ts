@@ -66,7 +66,8 @@ function upToNextMatter(text: string, readDay: ReadDay): string {
 function textInColumn(lines: readonly Labelled[], index: number, label: Found, readDay: ReadDay): string {
   const inGrid = cellInGrid(lines, index, label);
   if (label.field === 'ship_to') {
-    const first = inGrid === undefined ? cellOf(label.value) : '';
+    const isBeside = inGrid === undefined && !isInNextColumn(lines, index, label);
+    const first = isBeside ? cellOf(label.value) : '';
     return below(lines, index, label, first, TEXT_LINES).join(', ').replace(/,\s*,/g, ',');
   }
   if (inGrid !== undefined) return inGrid;
@@ -84,6 +85,14 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
   return label.field === 'payment_terms'
     ? withMoreTerms(text, lines, beside === '' || isOther ? index + 1 : index)
     : text;
+}
+
+/** Whether what stands beside the label of an address begins the next column: an address stands below the label, too. */
+function isInNextColumn(lines: readonly Labelled[], index: number, label: Found): boolean {
+  const starts = cellsOf(lines[index + 1]?.line.text ?? '').map(({ start }) => start);
+  if (!starts.includes(label.start) || !starts.includes(label.valueStart)) return false;
+  const own = below(lines, index, label, '', TEXT_LINES);
+  return own.length > 2 && /\d/.test(own.join());
 }
 
 /**
@@ -137,8 +146,10 @@ function cellInGrid(lines: readonly Labelled[], index: number, label: Found): st
   const first = below.findIndex((next) => !RULE.test(next.line.text));
   const [values, next] = first < 0 ? [] : below.slice(first);
   if (labels.some(({ colon }) => colon) || !values) return undefined;
-  if (values.labels.length > 0 || readHeading(values.line.text)) return undefined;
   const [heads, cells] = [cellsOf(line.text), cellsOf(values.line.text)];
+  // "Freight" may be a label, or what stands below "Ship via".
+  if ((values.labels.length > 0 && !areNames(heads, cells)) || readHeading(values.line.text))
+    return undefined;
   const column = heads.findIndex(({ start }) => start === label.start);
   if (areTitles(heads, cells) && !looksLikeHeading(line.text)) return cells[column]?.text;
   const isAddress = label.field === 'ship_to' || label.field === 'vendor';

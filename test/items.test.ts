@@ -138,6 +138,11 @@ for (const [what, table, read] of [
     ['null Rod, mixed 10', 'null Nut 15'],
   ],
   [
+    'a price may be that of one of them, and its discount a percentage that says so',
+    'Products  Qty  Unit Price  Discount percent  Discount  Net Amt\nRod  10 EA  5.00 USD/1 PC  0.00  0.00  50.00\nNut  15 EA  1.00 /1  0.00  0.00  15.00\n\nProducts  Qty  Unit Price  Discount percent  Discount  Net Amt\nCap  10 EA  2.00 / 1 EA  10.00  0.00  18.00',
+    ['null Rod 10', 'null Nut 15', 'null Cap 10'],
+  ],
+  [
     'a unit may stand in brackets, and a subtotal be that of the row',
     'Line #  Part # / Description  Qty (Unit)  Unit Price  Subtotal\n1  Rod  10 (EA)  $5.00 USD  $50.00 USD\n2  Nut  15 (EA)  $1.00 USD  $15.00 USD',
     ['1 Rod 10', '2 Nut 15'],
@@ -250,8 +255,13 @@ test('where all rows are due on one day, so is the order, and another day that i
 
   assert.deepEqual(due('2025-08-21'), ['2025-08-21', 1]);
   assert.deepEqual(due('08/21/2025', '08/21/2025'), ['2025-08-21', 2]);
+  assert.deepEqual(due('08/21/2025 17:00:00'), ['2025-08-21', 1]);
   assert.deepEqual(due('2025-08-21', '2025-08-22'), [null, 2]);
   assert.deepEqual(due('2025-08-21', 'TBD       '), [null, 2]);
+  for (const name of ['Date req.', 'Deliv. date']) {
+    const text = `PO Number: 1\nItem   ${name.padEnd(11)}  Qty   Price   Total\nRod    2025-08-21   2     $2.50   $5.00`;
+    assert.equal(extractOrder(mail(text)).fields.due_date, '2025-08-21', name);
+  }
   const text = `PO Number: 1\nDue Date: 2025-08-01\nItem   Due          Qty   Price   Total\nRod    2025-08-21   2     $2.50   $5.00`;
   const { fields, warnings } = extractOrder(mail(text));
   assert.equal(fields.due_date, '2025-08-01');

@@ -306,6 +306,9 @@ test('a due date has many names', () => {
     'Req. del. date',
     'PO due date',
     'Arrive by',
+    'Expected',
+    'Promised on',
+    'Date scheduled',
   ])
     for (const behind of [': ', '   '])
       assert.equal(extractOrder(mail(`${label}${behind}2025-07-15`)).fields.due_date, '2025-07-15', label);
@@ -322,6 +325,9 @@ test('so have the day of an order and its sums', () => {
       'Basic value',
       'Line items total',
       'Total before discount',
+      'Total USD Excl. Tax',
+      'Total net item value excl. tax',
+      'Net order',
     ],
     tax: [
       'Estimated tax',
@@ -331,6 +337,7 @@ test('so have the day of an order and its sums', () => {
       'City tax',
       'VAT at 20%',
       'TVA 20 %',
+      'IGST18 (18%)',
     ],
     shipping: [
       'Transport',
@@ -349,6 +356,8 @@ test('so have the day of an order and its sums', () => {
       'Total not to exceed',
       'PO grand total',
       'Total after discount',
+      'Total USD Incl. Tax',
+      'Total payment due',
     ],
   } as const;
 
@@ -475,6 +484,7 @@ test('a place, terms and a number are known under other names, too', () => {
   for (const label of [
     'Supplier details',
     'Vendor name & address',
+    'Buy-from vendor',
     'Supplied by',
     'PO issued to',
     'Name of supplier',
@@ -559,6 +569,7 @@ test('a currency may be written in words, or said once of all prices', () => {
   assert.equal(read('Currency: US Dollars'), 'USD');
   assert.equal(read('This is our order. All prices are in EUR, excluding VAT.'), 'EUR');
   assert.equal(read('Prices quoted in CHF.'), 'CHF');
+  assert.equal(read('Total EUR incl. VAT   5.00'), 'EUR');
   assert.equal(read('We send it to the EUR 1 office.'), null);
 });
 

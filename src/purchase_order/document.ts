@@ -99,7 +99,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
           statements.push({
             ...(isCut(labelled, index, found) && { doubt: 'it may go on on the next line' }),
             ...value,
-            ...(value.currency === null && { currency: currencyBeside(addendum, raw) }),
+            ...(value.currency === null && { currency: currencyBeside(`${label} ${addendum}`, raw) }),
             field,
             rank,
             strong,

@@ -3,7 +3,7 @@ import { cellsOf, readHeading } from './headings.ts';
 import type { Line } from './regions.ts';
 
 const DUE =
-  /^(?:(?:delivery|deliver|due|need(?:ed)?|required|req(?:['’]?d|\.)?|requested)(?:[ -](?:by|on|date|delivery(?: date)?))?|date (?:due|needed|required))$/i;
+  /^(?:(?:delivery|deliver|del(?:iv)?\.?|due|need(?:ed)?|required|req(?:['’]?d|\.)?|requested)(?:[ -](?:by|on|date|delivery(?: date)?))?|date (?:due|needed|req(?:uired|\.)))$/i;
 
 /** The day on which a row is due, and where that stands. */
 export interface DueColumn {
@@ -27,7 +27,8 @@ export function readDueColumn(lines: readonly Line[], readDay: ReadDay): readonl
     } else if (label !== '' && cells.length === columns.length) {
       const raw = cells[columns.indexOf(label)] ?? '';
       const day = readDay(raw);
-      if (day?.rest === '' && !day.ambiguous) found.push({ value: day.day, label, raw, line: number });
+      if (day && /^[\d:]*$/.test(day.rest) && !day.ambiguous)
+        found.push({ value: day.day, label, raw, line: number });
     }
   }
   return found;

@@ -30,7 +30,7 @@ const ROW_WORDS = 60;
 const LINE_WORDS = 2_000;
 /** What may stand beside a number. */
 export const UNIT = new RegExp(String.raw`^(?:${MEASURE}|in|x|@|at)\.?$`, 'i');
-const PER_UNIT = /\s?(?:\/|per |@)\s?\p{L}{1,10}\.?$|\s(?:each|ea)\.?$/iu;
+const PER_UNIT = /\s?(?:(?:\/|per |@)\s?(?:1\s?)?\p{L}{1,10}\.?|\/\s?1)$|\s(?:each|ea)\.?$/iu;
 /** "qty 400" */
 const NAME_BEFORE = /^q'?ty\b\.?:?\s/i;
 const UNIT_BEHIND = /(?<=\d)\s*(?:\p{L}{1,10}[23]?\.?|\(\p{L}{1,10}\))$/u;

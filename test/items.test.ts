@@ -438,6 +438,28 @@ test('a number under those of a row is told', () => {
   assert.deepEqual(codes('      25            pcs'), []);
 });
 
+test('what looks like a row behind a note, but cannot be read as one, is told', () => {
+  const note = '   Delivery date: 2025-07-18';
+  for (const row of [
+    '2 Nut of brass 5 $1.00 $6.00',
+    'N-7 Nut of brass 5 $1.00 $6.00',
+    '2 Nut of brass 5 1 6',
+    '2   Nut          tbd  $1.00  $6.00',
+  ]) {
+    const rows = `${HEADING}1  Rod  5  $2.00  $10.00\n${note}\n${row}\n${note}\n3  Cap  5  $1.00  $5.00`;
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${rows}`));
+
+    assert.deepEqual(
+      fields.line_items.map(({ description }) => description),
+      ['Rod', 'Cap'],
+    );
+    assert.deepEqual(
+      warnings.map(({ code }) => code),
+      ['ROW_UNREAD'],
+    );
+  }
+});
+
 test('a row behind a sentence whose product is wrong is told', () => {
   const { warnings } = extractOrder(
     mail(`PO Number: 7\n${HEADING}1  Rod  5  $2.00  $10.00\n\nDry please.\n\n2  Nut  5  $1.00  $6.00`),

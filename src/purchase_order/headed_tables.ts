@@ -172,16 +172,20 @@ function readBelow(
 
   const read = readRows(`${table.begun}${text}`, table) ?? readRows(text, table);
   const label = labelledAs(text);
-  const isLikely =
-    !label &&
-    (readCells(text, table) !== null ||
-      (table.gap !== 'note' && (!table.aligned || reachesNumbers(text, table))));
+  const reaches = !table.aligned || reachesNumbers(text, table);
+  const isLikely = !label && (readCells(text, table) !== null || (table.gap !== 'note' && reaches));
   if (read && (isLikely || read.every(isProven))) {
     rows.push(...read);
     used.set(number, text);
     table.aligned ||= reachesNumbers(text, table);
     table.rowStarts = startsOf(text, table.columns);
     [table.begun, table.gap] = ['', null];
+    return;
+  }
+  const signs = [read !== null, STARTS_ROW.test(text), hasMoney(text, table.mark)];
+  if (!label && table.gap === 'note' && reaches && signs.filter(Boolean).length > 1) {
+    unread.push({ number, text });
+    used.set(number, '');
     return;
   }
   if (label === 'sum' && !table.gap && !hasPrices(table.columns) && !hasMoney(text, table.mark)) {

@@ -28,6 +28,11 @@ for (const [what, table, read] of [
     ['1 Ribbon 5', '2 Nut 5'],
   ],
   [
+    'the numbers of a row may stand below what they are of, as their names do',
+    'Item   Material   Description\n       Order qty.   Unit   Price per unit   Net value\n----\n0010   R-1        Rod, polished\n              10     pc             5.00       50.00\n       Delivery date: 2025-07-18\n       of steel\n0020   Nut\n              15     pc             1.00       15.00',
+    ['0010 Rod, polished 10', '0020 Nut 15'],
+  ],
+  [
     'names of groups may stand between the rows, if one stands before the first',
     'Description  Qty  Price  Total\nHardware\nRibbon  5  $2.00  $10.00\nServices\nAssembly  5  $1.00  $5.00',
     ['null Ribbon 5', 'null Assembly 5'],

@@ -15,7 +15,7 @@ import { type Labelled, valueText } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Line, Region } from './regions.ts';
 import { withColons, withSumsApart } from './run_together.ts';
-import { withWholeHeadings } from './split_headings.ts';
+import { withWholeHeadings, withWholeRows } from './split_headings.ts';
 import { readTables, type Tables } from './tables.ts';
 import { isPlainly, isUnreadable, readValue, type Value } from './values.ts';
 
@@ -53,14 +53,13 @@ export interface Document {
 
 /** Reads everything that a document states: labelled values, and the rows of its item tables. */
 export function readDocument(region: Region, source: string, sentOn: string | null): Document {
-  const lines = withWholeHeadings(
-    withSeparatedColumns(
-      withAlignedCells(withoutSpacing(region.lines)).map(({ number, text }) => ({
-        number,
-        text: withPlainColumns(text),
-      })),
-    ),
+  const drawn = withSeparatedColumns(
+    withAlignedCells(withoutSpacing(region.lines)).map(({ number, text }) => ({
+      number,
+      text: withPlainColumns(text),
+    })),
   );
+  const lines = withWholeHeadings(withWholeRows(drawn));
   const text = lines.map((line) => line.text).join('\n');
   const { mark, certain } = decimalMark(text);
   const style = { mark, order: dateOrder(text, sentOn) };

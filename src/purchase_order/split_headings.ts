@@ -1,4 +1,4 @@
-import { type Cell, cellsOf, isKnown, isNumeric, readHeading } from './headings.ts';
+import { type Cell, cellsOf, isKnown, isNumeric, nameOf, RULE, readHeading } from './headings.ts';
 import type { Line } from './regions.ts';
 
 /** Names of columns on two lines, because they are wrapped or stand below one that spans several, are put on one. */
@@ -42,4 +42,49 @@ function overlap(a: Cell, b: Cell): boolean {
 
 function numbersOf(heading: string): number {
   return readHeading(heading)?.columns.filter(isNumeric).length ?? 0;
+}
+
+/** The names of columns that stand on two lines, those of the numbers on the second. */
+interface Split {
+  readonly above: readonly Cell[];
+  readonly below: readonly Cell[];
+}
+
+/** The most columns on a line, the widest of the first lines, and how many rules may stand below a heading. */
+const [COLUMNS, WIDTH, RULES] = [10, 120, 3];
+
+/** Rows whose numbers stand on a second line, as the names of these do in their heading, are put on one. */
+export function withWholeRows(lines: readonly Line[]): readonly Line[] {
+  const whole: Line[] = [];
+  let split: Split | null = null;
+  for (let index = 0; index < lines.length; index += 1) {
+    const [upper = { number: 0, text: '' }, lower = { text: '' }] = lines.slice(index, index + 2);
+    const heading = splitHeading(lines, index);
+    split = heading ?? split;
+    const isSplit = heading !== null || (split !== null && isSplitRow(split, upper.text, lower.text));
+    whole.push(isSplit ? { ...upper, text: `${upper.text.padEnd(WIDTH)}   ${lower.text}` } : upper);
+    if (isSplit) index += 1;
+  }
+  return whole;
+}
+
+/** The names on two lines that make a heading only together, with a row below that is written likewise. */
+function splitHeading(lines: readonly Line[], index: number): Split | null {
+  const [upper = '', lower = '', ...others] = lines.slice(index, index + RULES + 4).map(({ text }) => text);
+  if (/\d/.test(upper + lower) || readHeading(lower)) return null;
+  const [above, below] = [cellsOf(upper), cellsOf(lower)];
+  if (above.length < 2 || above.length > COLUMNS || below.length > COLUMNS) return null;
+  const names = [...above, ...below].map(({ text }) => text);
+  if (!above.every(({ text }) => isKnown(text) && !isNumeric(nameOf(text)))) return null;
+  if (!readHeading(names.join('   '))?.columns.includes('quantity')) return null;
+  const first = others.findIndex((line) => !RULE.test(line));
+  return isSplitRow({ above, below }, others[first] ?? '', others[first + 1] ?? '') ? { above, below } : null;
+}
+
+/** Whether two lines have as many cells as names, or begin where these do, and digits where they name a number. */
+function isSplitRow({ above, below }: Split, upper: string, lower: string): boolean {
+  const [names, numbers] = [cellsOf(upper), cellsOf(lower)];
+  const isUpper = names.length === above.length || names[0]?.start === above[0]?.start;
+  if (!isUpper || numbers.length !== below.length) return false;
+  return below.every(({ text }, at) => !isNumeric(nameOf(text)) || /\d/.test(numbers[at]?.text ?? ''));
 }

@@ -28,6 +28,11 @@ for (const [what, table, read] of [
     ['1 Ribbon 5', '2 Nut 5'],
   ],
   [
+    'a cell of a row may be empty where the others begin below their names, and the product is right',
+    'Item   Description   Due          Qty   Price   Disc. %   Total\n1      Rod           2025-08-21   10    5.00    0         50.00\n2      Nut, long     2025-08-21   15    1.00              15.00',
+    ['1 Rod 10', '2 Nut, long 15'],
+  ],
+  [
     'the numbers of a row may stand below what they are of, as their names do',
     'Item   Material   Description\n       Order qty.   Unit   Price per unit   Net value\n----\n0010   R-1        Rod, polished\n              10     pc             5.00       50.00\n       Delivery date: 2025-07-18\n       of steel\n0020   Nut\n              15     pc             1.00       15.00',
     ['0010 Rod, polished 10', '0020 Nut 15'],
@@ -263,8 +268,8 @@ test('where all rows are due on one day, so is the order, and another day that i
   assert.deepEqual(due('08/21/2025 17:00:00'), ['2025-08-21', 1]);
   assert.deepEqual(due('2025-08-21', '2025-08-22'), [null, 2]);
   assert.deepEqual(due('2025-08-21', 'TBD       '), [null, 2]);
-  for (const name of ['Date req.', 'Deliv. date']) {
-    const text = `PO Number: 1\nItem   ${name.padEnd(11)}  Qty   Price   Total\nRod    2025-08-21   2     $2.50   $5.00`;
+  for (const name of ['Date req.', 'Deliv. date', 'Expected receipt date']) {
+    const text = `PO Number: 1\nItem   ${name.padEnd(22)}  Qty   Price   Total\nRod    2025-08-21              2     $2.50   $5.00`;
     assert.equal(extractOrder(mail(text)).fields.due_date, '2025-08-21', name);
   }
   const text = `PO Number: 1\nDue Date: 2025-08-01\nItem   Due          Qty   Price   Total\nRod    2025-08-21   2     $2.50   $5.00`;
@@ -276,9 +281,24 @@ test('where all rows are due on one day, so is the order, and another day that i
   );
 });
 
+test('the day on which a row is due may stand below it, or beside an empty cell', () => {
+  const due = (rows: string) => {
+    const heading = '#   Description   Delivery Date/Time   Qty   Price   Disc.   Total';
+    return extractOrder(mail(`PO Number: 1\n${heading}\n${rows}`)).fields.due_date;
+  };
+  const empty = '1   Shackle       2025-08-21           2     $2.50           $5.00';
+  const below = `2   Bolt          Needed:              2     $2.50   0       $5.00\n                  `;
+
+  assert.equal(due(empty), '2025-08-21');
+  assert.equal(due(`${empty}\n${below}2025-08-21`), '2025-08-21');
+  assert.equal(due(`${empty}\n${below}2025-08-22`), null);
+  assert.equal(due(`${empty}\n                  2025-08-21`), null);
+});
+
 test('a code is known by whose it is, too', () => {
   for (const name of [
     'Cat. No.',
+    'Art.no',
     'Supplier SKU',
     'Mfr Part #',
     "Supplier's Ref",

@@ -309,6 +309,7 @@ test('a due date has many names', () => {
     'Expected',
     'Promised on',
     'Date scheduled',
+    "Delivery req'd",
   ])
     for (const behind of [': ', '   '])
       assert.equal(extractOrder(mail(`${label}${behind}2025-07-15`)).fields.due_date, '2025-07-15', label);
@@ -370,6 +371,7 @@ test('so have the day of an order and its sums', () => {
       'Raised',
       'Created on',
       'Date created',
+      'Created date',
       'Date of issue',
       'PO Issue Date',
       'Purchase date',

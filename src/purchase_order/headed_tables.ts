@@ -170,7 +170,7 @@ function readBelow(
     return;
   }
 
-  const read = readRows(`${table.begun}${text}`, table) ?? readRows(text, table);
+  const read = readPlaced(text, table) ?? readRows(`${table.begun}${text}`, table) ?? readRows(text, table);
   const label = labelledAs(text);
   const reaches = !table.aligned || reachesNumbers(text, table);
   const isLikely = !label && (readCells(text, table) !== null || (table.gap !== 'note' && reaches));
@@ -228,6 +228,16 @@ function readBelow(
     return;
   }
   used.set(number, '');
+}
+
+/** A row with empty cells: each of the others begins where a column does, and its product is right. */
+function readPlaced(text: string, table: Table): readonly Row[] | null {
+  const cells = cellsOf(text);
+  if (cells.length >= table.starts.length || !cells.every(({ start }) => table.starts.includes(start)))
+    return null;
+  const placed = table.starts.map((start) => cells.find((cell) => cell.start === start)?.text ?? EMPTY);
+  const row = readCells(placed.join('   '), table);
+  return row && row.description !== '' && isProven(row) ? [row] : null;
 }
 
 /** Whether a line is as long as one that holds numbers: what ends left of their columns is more of a description. */

@@ -329,6 +329,9 @@ test('so have the day of an order and its sums', () => {
       'Total USD Excl. Tax',
       'Total net item value excl. tax',
       'Net order',
+      'Amount excl. tax',
+      'Sum excl VAT SEK',
+      'Taxable value',
     ],
     tax: [
       'Estimated tax',
@@ -359,6 +362,7 @@ test('so have the day of an order and its sums', () => {
       'Total after discount',
       'Total USD Incl. Tax',
       'Total payment due',
+      'Amount incl. tax',
     ],
   } as const;
 

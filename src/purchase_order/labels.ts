@@ -40,7 +40,7 @@ export const RATE = String.raw`\d{1,2}(?:[.,]\d{1,3})?\s?%`;
 const LEVY = `(?:${RATE} )?(?:(?:sales(?: (?:&|and) use)?|state|local|city|county) )?${TAX}`;
 const NEEDED = String.raw`(?:required|requested|req(?:\.|['’]?d)|need(?:ed)?)`;
 const AT_LAST = '(?:(?:no|not) later than|on or before)';
-const WHOLE = `(?:(?:grand|order) )?total(?: ${SUM})?(?: ${CURRENCY})?,?`;
+const WHOLE = `(?:(?:(?:grand|order) )?total(?: ${SUM})?|amount|sum)(?: ${CURRENCY})?,?`;
 
 // biome-ignore format: a table
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
@@ -54,7 +54,7 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
                     '(?:promised?|est(?:imated|\\.)?)(?: delivery)?[ -](?:date|on)|date (?:promised|scheduled)|(?:latest|scheduled|planned|target|desired|preferred|agreed) (?:delivery|arrival|receipt)(?: date)?|arrival date|delivery (?:deadline|requested|req[\'’]d)'],
   ['payment_terms', 'pay(?:ment)?[ -](?:terms?|conditions?)|pa?y?mt\\b\\.? terms|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)', 'terms|credit terms', 'payment'],
   ['currency',      '(?:order )?currency'],
-  ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|(?:line )?items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: item)?(?: ${SUM})?(?:,? ${BEFORE} ${LEVY})?|net order|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}|${WHOLE} before discount`],
+  ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|(?:line )?items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: item)?(?: ${SUM})?(?:,? ${BEFORE} ${LEVY})?|net order|taxable ${SUM}|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}|${WHOLE} before discount`],
   ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
   ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total))?|s ?& ?h\\b`],
   ['discount',      `(?:less )?(?:(?:trade|volume|order|total|wholesale|quantity|special|dealer) )?(?:${RATE} )?(?:(?:trade|volume|quantity) )?(?:discount|rebate)`],

@@ -28,6 +28,16 @@ for (const [what, table, read] of [
     ['1 Ribbon 5', '2 Nut 5'],
   ],
   [
+    'the day in a column before the numbers is no part of the description',
+    'Line Description Due Date Qty Unit Price Total\n1 Rod 07/18/2025 10 5.00 50.00\n2 Nut 18 Jul 2025 15 1.00 15.00',
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
+    'cases and their price may be what is ordered',
+    'Product   Pack size  Cases  Case price  Total\nRod, tea  12 x 250g  10     $5.00       $50.00\nNut, tea  10 x 100g  15     $1.00       $15.00',
+    ['null Rod, tea 10', 'null Nut, tea 15'],
+  ],
+  [
     'a cell of a row may be empty where the others begin below their names, and the product is right',
     'Item   Description   Due          Qty   Price   Disc. %   Total\n1      Rod           2025-08-21   10    5.00    0         50.00\n2      Nut, long     2025-08-21   15    1.00              15.00',
     ['1 Rod 10', '2 Nut, long 15'],
@@ -662,6 +672,10 @@ test('a table needs no heading that we know where quantity × price = total in i
   );
   assert.deepEqual(read('1   Rod, blue   10   $5.00   $50.00\nNut, red   3   $5.00   $16.00'), [
     '1 | Rod, blue | 10 | 5.00 | 50.00',
+    'ROW_UNREAD',
+  ]);
+  assert.deepEqual(read('Rod, blue   10   $5.00   $50.00\nNut, red    5    $1.00   $5.00   new'), [
+    'null | Rod, blue | 10 | 5.00 | 50.00',
     'ROW_UNREAD',
   ]);
   assert.deepEqual(read('10   Rod   5   $5.00   $50.00\n20   Nut   5   $1.00   $20.00'), []);

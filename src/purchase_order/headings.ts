@@ -20,9 +20,9 @@ const NO = String.raw`(?:no\b\.?|numbers?|nr\b\.?|#|code|id)`;
 // biome-ignore format: a table
 const NAMES: readonly (readonly [ColumnName, string])[] = [
   ['total',       String.raw`(?:line |ext(?:ended|\.)? ?|item )(?:total|am(?:oun)?t\b\.?|price|value|cost)|net (?:total|amount|value)|sub-?total|total(?! ?q'?ty| ?quant)(?: (?:price|amount|value|cost))?|am(?:oun)?t\b\.?|extension|extended|ext\b\.?|value`],
-  ['unit_price',  String.raw`(?:unit|each|list|net|gross|u\/) ?(?:price|cost|rate)|price(?: ?(?:\/|per) ?(?:unit|each|ea|pc|piece))?(?: each)?|rate|each|cost|unit(?=\s(?:${WITH}|${BEFORE}) ?${TAX}|\s?\(?(?:in )?${CURRENCY})`],
+  ['unit_price',  String.raw`(?:unit|each|case|list|net|gross|u\/) ?(?:price|cost|rate)|price(?: ?(?:\/|per) ?(?:unit|each|ea|pc|piece))?(?: each)?|rate|each|cost|unit(?=\s(?:${WITH}|${BEFORE}) ?${TAX}|\s?\(?(?:in )?${CURRENCY})`],
   ['quantity',    String.raw`(?:order(?:ed)? |new |total |req(?:uired|\.)? )?(?:q'?ty\b\.?|quantity|quant\b\.?)(?: (?:ord(?:ered)?|req(?:uired)?)\b\.?)?|pcs\b\.?|hours`],
-  ['maybe_quantity', `ordered|units(?! of)`],
+  ['maybe_quantity', `ordered|units(?! of)|cases|boxes|cartons`],
   ['unit',        String.raw`u\/?o?\/?m\b|units?(?: of measure)?|measure|pack(?: size)?`],
   ['item',        String.raw`(?:item|line|part|product|article|material|catalog(?:ue)?|stock|vendor part) ?${NO}|(?:s|sr|sl)\b\.? ?no\b\.?|[sp]\/n|art\.?[- ]?n[or]\b\.?|line item|pos(?:ition)?\b\.?|(?:supplier|vendor|seller|mfr|mfg|manufacturer|customer|buyer|your|our)\b[.'’]?s? (?:(?:part|item|material|product|article)(?: ?${NO})?|sku|ref(?:erence)?\b\.?)|cat\b\.? ?${NO}|mpn|nsn|sku|(?:isbn|upc|ean|style|model|sr\b\.?)(?= {2,})|ln\b\.?|line|${NO}|item(?= {2,}| +(?:desc|article|product|part|name|details|goods|sku|qty|quantity|code))|ref\b\.?`],
   ['description', `(?:(?:item|product|goods|article|part|material|service) ?(?:&|and|\\/)? ?)?desc(?:ription|\\b\\.?)(?: of (?:goods|items?|work|services?))?|details|particulars|name`],

@@ -1,3 +1,4 @@
+import { readDate } from './dates.ts';
 import { multiply, sameToTheCent, toUnits } from './decimal.ts';
 import { EMPTY } from './drawn_columns.ts';
 import { type Column, cellsOf, hasPrices, isNaming, isNumeric, type NumberColumn } from './headings.ts';
@@ -215,6 +216,11 @@ function toRow(
     words.push(...(UNIT.test(behind[0] ?? '') ? behind.slice(1) : behind));
   }
 
+  // The day on which it is due may stand in a column of its own.
+  if (columns.slice(columns.indexOf('description'), columns.findIndex(isNumeric)).includes('other')) {
+    const day = [1, 3].find((count) => readDate(words.slice(-count).join(' '))?.rest === '');
+    if (day) words.splice(-day);
+  }
   let item: string | null = null;
   for (const column of columns) {
     if (column !== 'item' || words.length < 2 || !ITEM.test(words[0] ?? '')) continue;

@@ -7,12 +7,13 @@ const MOST_CELLS = 8;
 
 /**
  * The rows of tables without a heading that we know, where quantity × price = total tells which number is what. With a quantity
- * of one it holds by chance: then another row with as many cells has to tell. Other lines that end with an amount are told.
+ * of one it holds by chance: then another row with as many cells has to tell. Other lines with an amount are told.
  */
 export function readUnheaded({ lines, mark, labelledAs }: Source): Reading {
   const priced = lines.flatMap((line) => {
     const cells = cellsOf(line.text).map(({ text }) => text);
-    const isPriced = cells.length > 2 && cells.length <= MOST_CELLS && isMoney(cells.at(-1), mark);
+    const isPriced =
+      cells.length > 2 && cells.length <= MOST_CELLS && cells.some((text) => isMoney(text, mark));
     if (!isPriced || labelledAs(line.text) !== null) return [];
     return { line, count: cells.length, row: readRow(cells, mark) };
   });

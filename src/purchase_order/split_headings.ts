@@ -45,13 +45,10 @@ function numbersOf(heading: string): number {
 }
 
 /** The names of columns that stand on two lines, those of the numbers on the second. */
-interface Split {
-  readonly above: readonly Cell[];
-  readonly below: readonly Cell[];
-}
+type Split = readonly [above: readonly Cell[], below: readonly Cell[]];
 
-/** The most columns on a line, the widest of the first lines, and how many rules may stand below a heading. */
-const [COLUMNS, WIDTH, RULES] = [10, 120, 3];
+/** As wide are the first lines. */
+const WIDTH = 120;
 
 /** Rows whose numbers stand on a second line, as the names of these do in their heading, are put on one. */
 export function withWholeRows(lines: readonly Line[]): readonly Line[] {
@@ -70,19 +67,18 @@ export function withWholeRows(lines: readonly Line[]): readonly Line[] {
 
 /** The names on two lines that make a heading only together, with a row below that is written likewise. */
 function splitHeading(lines: readonly Line[], index: number): Split | null {
-  const [upper = '', lower = '', ...others] = lines.slice(index, index + RULES + 4).map(({ text }) => text);
+  const [upper = '', lower = '', ...others] = lines.slice(index, index + 7).map(({ text }) => text);
   if (/\d/.test(upper + lower) || readHeading(lower)) return null;
   const [above, below] = [cellsOf(upper), cellsOf(lower)];
-  if (above.length < 2 || above.length > COLUMNS || below.length > COLUMNS) return null;
   const names = [...above, ...below].map(({ text }) => text);
-  if (!above.every(({ text }) => isKnown(text) && !isNumeric(nameOf(text)))) return null;
+  if (above.length < 2 || !above.every(({ text }) => isKnown(text) && !isNumeric(nameOf(text)))) return null;
   if (!readHeading(names.join('   '))?.columns.includes('quantity')) return null;
-  const first = others.findIndex((line) => !RULE.test(line));
-  return isSplitRow({ above, below }, others[first] ?? '', others[first + 1] ?? '') ? { above, below } : null;
+  const [first = '', second = ''] = others.filter((line) => !RULE.test(line));
+  return isSplitRow([above, below], first, second) ? [above, below] : null;
 }
 
 /** Whether two lines have as many cells as names, or begin where these do, and digits where they name a number. */
-function isSplitRow({ above, below }: Split, upper: string, lower: string): boolean {
+function isSplitRow([above, below]: Split, upper: string, lower: string): boolean {
   const [names, numbers] = [cellsOf(upper), cellsOf(lower)];
   const isUpper = names.length === above.length || names[0]?.start === above[0]?.start;
   if (!isUpper || numbers.length !== below.length) return false;

@@ -40,6 +40,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nShip To:                Supplier's Inv No:\nAcme                    Promised:  soon\n1 Road, Leeds\n\nPayment Terms:   Reference:   44`,
     fields: { ship_to: 'Acme, 1 Road, Leeds', payment_terms: null },
   },
+  'but one of the parts of an address is, with what stands behind it': {
+    text: 'PO Number: A-1\nVendor:    Name:     Foo Ltd\n\nShip to:   Attn:     Jo\n           Street:   1 Road',
+    fields: { vendor: 'Foo Ltd', ship_to: 'Attn: Jo, Street: 1 Road' },
+  },
   'where all items go counts as much as where to deliver them, and comes first': {
     text: `${HEAD}\nShip All Items To   Bill To    Deliver To\nAcme                Acme AP    R. Roe\n2 Lane              PO Box 9   Lab 4`,
     fields: { ship_to: 'Acme, 2 Lane' },

@@ -209,8 +209,7 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
   }
   const named = found.map((label, index) => {
     const end = found[index + 1]?.start ?? line.length;
-    const value = line.slice(label.valueStart, end).trim();
-    return { ...label, end, value: OTHER_NAME.test(line.slice(label.valueStart - 2, end)) ? '' : value };
+    return { ...label, end, value: line.slice(label.valueStart, end).trim() };
   });
   // Behind several names, there stands another one.
   const areNames =
@@ -218,9 +217,6 @@ export function findLabels(line: string, isValue: (field: LabelField, text: stri
     named.every(({ colon, value }, index) => !colon && (value === '' || index === named.length - 1));
   return areNames ? named.map((label) => (/\d/.test(label.value) ? label : { ...label, value: '' })) : named;
 }
-
-/** In the next column stands a name that we do not know: "Ship to:   Supplier's invoice:". */
-const OTHER_NAME = /^\s{2}[^\s:](?:[^:]{0,38}\S)?:(?:\s{2}|$)/;
 
 /** Whether a label behind another one says something else: "Order / Quote No.", and not "Ship to / bill to". */
 function saysElse(other: Candidate, { field, end }: Candidate, reach: number): boolean {

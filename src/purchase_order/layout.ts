@@ -67,11 +67,11 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
   const inGrid = cellInGrid(lines, index, label);
   if (label.field === 'ship_to') {
     const isBeside = inGrid === undefined && !isInNextColumn(lines, index, label);
-    const first = isBeside ? cellOf(label.value) : '';
+    const first = isBeside ? besideOf(label) : '';
     return below(lines, index, label, first, TEXT_LINES).join(', ').replace(/,\s*,/g, ',');
   }
   if (inGrid !== undefined) return inGrid;
-  const beside = isMoneyField(label.field) ? label.value : cellOf(label.value);
+  const beside = isMoneyField(label.field) ? label.value : besideOf(label);
   if (!label.strong) return beside;
   if (isDateField(label.field) && beside !== '') return dayBelow(lines, index, label, beside, readDay);
   // Above the name of a supplier, its number may stand.
@@ -85,6 +85,12 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
   return label.field === 'payment_terms'
     ? withMoreTerms(text, lines, beside === '' || isOther ? index + 1 : index)
     : text;
+}
+
+/** The cell beside a label, unless it is the name of what stands elsewhere: "Ship to:   Supplier's invoice:". */
+function besideOf({ value }: Found): string {
+  const text = cellOf(OF_ADDRESS.test(value) ? value.replace(/:\s+/, ': ') : value);
+  return text.endsWith(':') && !OF_ADDRESS.test(text) ? '' : text;
 }
 
 /** Whether what stands beside the label of an address begins the next column: an address stands below the label, too. */

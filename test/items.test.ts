@@ -353,6 +353,17 @@ test('a number under a name that is not known is told, if a table lacks one', ()
   assert.deepEqual(codes('Description  Qty  Price  VAT %\nRod  10  5.00  20'), []);
 });
 
+test('where a table lacks a number, a row with an amount too many is none, and told', () => {
+  const read = (row: string) => {
+    const text = `PO Number: 7\nPos.  Material  Qty  Price per  1 PC  Value\n${row}`;
+    const { fields, warnings } = extractOrder(mail(text));
+    return [fields.line_items.length, ...warnings.map(({ code }) => code)];
+  };
+
+  assert.deepEqual(read('10 Opal sphere 300 400 PC 11.80 4,720.00'), [0, 'ROW_UNREAD']);
+  assert.deepEqual(read('10 Opal sphere 300 400 PC 4,720.00'), [1]);
+});
+
 test('it is that number, if only with it quantity × price = total in every row', () => {
   const read = (table: string) => {
     const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${table}`));

@@ -46,7 +46,7 @@ export function readRows(line: string, shape: Shape): readonly Row[] | null {
   if (byCells) return [byCells];
   if (!hasPrices(shape.columns)) return null;
   const run = readRun(line, shape);
-  if (run.rows.length > 1 && run.rest === '' && run.rows.every(productHolds)) return run.rows;
+  if (run.rows.length > 1 && run.rest === '' && run.rows.every(isProven)) return run.rows;
   // "34 687,50" is one amount where columns are kept apart by more than a blank; else the product decides.
   const inGroups = / {2}/.test(line.trim());
   const words = (text: string) => upToNumber(tokensOf(text, shape.mark));
@@ -162,6 +162,10 @@ function readRow(row: readonly Token[], { columns, mark }: Shape, exact: boolean
   const last = row.at(-1)?.amount;
   if (!last || positions.length < order.length) return null;
   if (order.at(-1) !== 'quantity' && !last.isMoney && row.some(({ amount }) => amount?.isMoney)) return null;
+  // Where a number is missing, one amount too many is perhaps the one that is meant.
+  const amounts = row.filter(({ amount }) => amount?.isMoney).length;
+  const places = order.filter((column) => column !== 'quantity').length;
+  if (order.length < 3 && columns.includes('other') && amounts > places) return null;
 
   for (const choice of choices(positions, order.length)) {
     if (!fits(row, choice, columns, order)) continue;

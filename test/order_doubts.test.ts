@@ -44,6 +44,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nVendor:    Name:     Foo Ltd\n\nShip to:   Attn:     Jo\n           Street:   1 Road',
     fields: { vendor: 'Foo Ltd', ship_to: 'Attn: Jo, Street: 1 Road' },
   },
+  'terms may have a code, a vendor has a number, and where to look for an address is none': {
+    text: 'PO Number: A-1\nBuy-from Vendor No. 61000\nOrder Date 2025-06-10\nPayment Terms Code: 30 DAYS\nShip To: Use the ship-to address at the top of page 1',
+    fields: { vendor: null, payment_terms: '30 DAYS', ship_to: null },
+  },
   'where all items go counts as much as where to deliver them, and comes first': {
     text: `${HEAD}\nShip All Items To   Bill To    Deliver To\nAcme                Acme AP    R. Roe\n2 Lane              PO Box 9   Lab 4`,
     fields: { ship_to: 'Acme, 2 Lane' },

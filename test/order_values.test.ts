@@ -363,6 +363,7 @@ test('so have the day of an order and its sums', () => {
       'Total USD Incl. Tax',
       'Total payment due',
       'Amount incl. tax',
+      'Net payable',
     ],
   } as const;
 
@@ -400,6 +401,7 @@ test('the day of an order may stand behind its number, if it is stated nowhere e
     'Purchase order A-1 / 15.07.2025',
     'PO Number: A-1 dated July 15, 2025.',
     'PO number/date: A-1 / 15.07.2025',
+    'Order number / date   A-1 / 15.07.2025',
   ])
     assert.equal(read(line), '2025-07-15', line);
   assert.equal(read('Blanket PO: A-1 dated 2024-01-05\nDate: 2025-07-15'), '2025-07-15');

@@ -23,6 +23,7 @@ interface Label {
 const PO = String.raw`(?:l?p\.?\s?\/?o\b\.?|purch(?:ase|\b\.?)[ -]ord(?:er|\b\.?))`;
 const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|n[°º]|№|#)`;
 
+const AND_DATE = String.raw`(?: ?(?:\/|&|and) ?date)?`;
 const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |your |our )?`;
 export const TAX = String.raw`(?:tax(?:es)?|vat|tva|iva|[cis]?gst(?:\d{1,2}(?=\s\())?|[hpq]st)`;
 const CARRIAGE = '(?:shipping|freight|postage|carriage|transport(?:ation)?|haulage|courier|delivery)';
@@ -44,7 +45,7 @@ const WHOLE = `(?:(?:(?:grand|order) )?total(?: ${SUM})?|amount|sum)(?: ${CURREN
 
 // biome-ignore format: a table
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
-  ['po_number',     `${WHOSE}${PO} ?${NUMBER}(?: ?#)?(?: ?(?:\\/|&|and) ?date)?`, `${WHOSE}${PO}`, `${WHOSE}ord(?:er|\\b\\.?) ?${NUMBER}`, `order|purchase ?${NUMBER}`],
+  ['po_number',     `${WHOSE}${PO} ?${NUMBER}(?: ?#)?${AND_DATE}`, `${WHOSE}${PO}`, `${WHOSE}ord(?:er|\\b\\.?) ?${NUMBER}${AND_DATE}`, `order|purchase ?${NUMBER}`],
   ['vendor',        '(?:buy-from )?(?:vendor|supplier|seller)(?:[ -]name(?: (?:&|and) address)?)?|sold by|purchased? from', '(?:vendor|supplier|seller) (?:company|details|info(?:rmation)?)|supplied by|ordered from|(?:po |order )?(?:issued to|placed with)|name of (?:vendor|supplier)'],
   ['ship_to',       '(?:(?:drop[ -]?)?ship(?:ping|ped)?|deliver(?:ed|y)?)(?: all)?(?: (?:goods|items|material))?[ -]?(?:to|at)(?: (?:address|location))?|shipping address|delivery (?:address|location)|place of delivery', 'consignee|destination|(?:receiving|shipping) location|delivery (?:point|site)|point of delivery|(?:receiving|job ?site|site|installation) address'],
   ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} (?:issue )?date|date (?:of (?:order|${PO})|ordered)|ordered`, 'issued?(?: date| on)?|date (?:issued|of issue)', String.raw`date (?:placed|created)|(?<!\p{L} )date|doc(?:ument|\.)? date|(?:order )?(?:placed|raised|created)(?: on| date)?|(?:creation|purchase|today['’]s) date`, String.raw`(?<!\p{L} )dated(?=\s*:|\s{2})`],
@@ -52,16 +53,16 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
                     `(?:${NEEDED}|receive|arrive)[ -]by(?:[ -]date)?|${NEEDED}[ -](?:date|(?<!requested.)on(?: site)?|(?:delivery|del\\b\\.?|arrival|receipt)(?: date| by)?)|date (?:required|needed)|must arrive by|required|req['’]?d`,
                     `(?!delivered on)(?:deliver(?:y|ed)?|del(?:iv|v)?\\b\\.?)[ -](?:date|day|time|${AT_LAST}|by(?:[ -]date)?|until|on|due(?: date)?|(?:required|needed)(?: by)?)|expected(?: (?:delivery|arrival|receipt))?(?: date)?|(?:date|day) of delivery|eta|in[ -]hands?(?: date| by)?|(?:completion|dock) date|delivery|(?<=be )delivered on`,
                     '(?:promised?|est(?:imated|\\.)?)(?: delivery)?[ -](?:date|on)|date (?:promised|scheduled)|(?:latest|scheduled|planned|target|desired|preferred|agreed) (?:delivery|arrival|receipt)(?: date)?|arrival date|delivery (?:deadline|requested|req[\'’]d)'],
-  ['payment_terms', 'pay(?:ment)?[ -](?:terms?|conditions?)|pa?y?mt\\b\\.? terms|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)', 'terms|credit terms', 'payment'],
+  ['payment_terms', 'pay(?:ment)?[ -](?:terms?|conditions?)(?: code)?|pa?y?mt\\b\\.? terms|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)', 'terms|credit terms', 'payment'],
   ['currency',      '(?:order )?currency'],
   ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|(?:line )?items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: item)?(?: ${SUM})?(?:,? ${BEFORE} ${LEVY})?|net order|taxable ${SUM}|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}|${WHOLE} before discount`],
   ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
   ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total))?|s ?& ?h\\b`],
   ['discount',      `(?:less )?(?:(?:trade|volume|order|total|wholesale|quantity|special|dealer) )?(?:${RATE} )?(?:(?:trade|volume|quantity) )?(?:discount|rebate)`],
-  ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:total )?amount payable|gross (?:amount|value)|total (?:(?:payment )?due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:(?:grand )?total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, 'total after discount|(?:amount|balance) due'],
+  ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:(?:total|net) )?amount payable|net payable|gross (?:amount|value)|total (?:(?:payment )?due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:(?:grand )?total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, 'total after discount|(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
-                    `(?:vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
+                    `(?:(?:buy-from )?vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
                     'quot(?:e|ation)|ship(?:ping)? (?:via|method|mode|terms|date|instructions)|ship(?:ped)? (?:via|by)|carrier|f\\.?o\\.?b\\b\\.?(?: point)?|incoterms?|(?:delivery|freight) terms|(?:tax|vat) rate|payment (?:due|method)(?: date)?|valid (?:until|to)|delivery (?:instructions|method|notes?)',
                     `(?:${WHOLE} (?:${BEFORE}|plus)|${BEFORE}) (?:${LEVY}|${CARRIAGE})`,
                     'delivered on', // in the past

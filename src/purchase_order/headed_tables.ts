@@ -182,18 +182,14 @@ function readBelow(
     [table.begun, table.gap] = ['', null];
     return;
   }
-  const signs = [read !== null, STARTS_ROW.test(text), hasMoney(text, table.mark)];
-  if (!label && table.gap === 'note' && reaches && signs.filter(Boolean).length > 1) {
-    unread.push({ number, text });
-    used.set(number, '');
-    return;
-  }
   if (label === 'sum' && !table.gap && !hasPrices(table.columns) && !hasMoney(text, table.mark)) {
     // Of its quantities.
     used.set(number, '');
     return;
   }
-  if (label || table.gap) {
+  const signs = [read !== null, STARTS_ROW.test(text), hasMoney(text, table.mark)];
+  const seemsRow = !label && table.gap === 'note' && reaches && signs.filter(Boolean).length > 1;
+  if ((label || table.gap) && !seemsRow) {
     const isNote = label === 'note' || (table.gap === 'note' && /^\s{2}/.test(text));
     [table.begun, table.gap] = ['', isNote ? 'note' : 'end'];
     return;
@@ -202,7 +198,7 @@ function readBelow(
   const isWrapped = words.length === 1 && /^\s{2}/.test(text) && !PRICE.test(text); // "grade 8.8"
   const isPriced = hasMoney(text, table.mark) && !isWrapped;
   const counts = others.some((cell) => numberIn('quantity', cell, table.mark) !== null);
-  if (isPriced || counts || words.length > 2 || seemsToCount(text, table)) {
+  if (seemsRow || isPriced || counts || words.length > 2 || seemsToCount(text, table)) {
     unread.push({ number, text });
     used.set(number, '');
     table.missed += 1;

@@ -303,6 +303,7 @@ test('the day on which a row is due may stand below it, or beside an empty cell'
   assert.equal(due(`${empty}\n${below}2025-08-21`), '2025-08-21');
   assert.equal(due(`${empty}\n${below}2025-08-22`), null);
   assert.equal(due(`${empty}\n                  2025-08-21`), null);
+  assert.equal(due(`${empty}\n2   Assembly      2025-08-21                           $9.00`), '2025-08-21');
 });
 
 test('a code is known by whose it is, too', () => {

@@ -119,9 +119,11 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   );
   const daysDue = new Set(rowsDue.map(({ value }) => value));
   const inTables = { rank: ASIDE, strong: true, qualified: false, revision: null };
+  const unread = new Set(tables.unread.map(({ number }) => number));
+  const ofRows = rowsDue.filter(({ line }) => !unread.has(line));
   // Where all rows are due on one day, so is the order.
-  if (daysDue.size === 1 && rowsDue[0] && rowsDue.length === tables.rows.length)
-    statements.push({ ...inTables, ...rowsDue[0], field: 'due_date' });
+  if (daysDue.size === 1 && ofRows[0] && ofRows.length === tables.rows.length)
+    statements.push({ ...inTables, ...ofRows[0], field: 'due_date' });
 
   return { source, text, statements, tables, daysDue, unreadable, mark, markUncertain: !certain };
 }

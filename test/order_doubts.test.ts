@@ -48,6 +48,11 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nBuy-from Vendor No. 61000\nOrder Date 2025-06-10\nPayment Terms Code: 30 DAYS\nShip To: Use the ship-to address at the top of page 1',
     fields: { vendor: null, payment_terms: '30 DAYS', ship_to: null },
   },
+  'a text below two labels may be that of either': {
+    text: 'PO Number: A-1\n\nVendor: Ship To:\nFoo Ltd Acme\n1 Road 2 Lane\n\nTotal: $5.00',
+    fields: { vendor: 'Foo Ltd Acme', ship_to: 'Foo Ltd Acme, 1 Road 2 Lane' },
+    warnings: ['VALUE_AMBIGUOUS vendor', 'VALUE_AMBIGUOUS ship_to'],
+  },
   'where all items go counts as much as where to deliver them, and comes first': {
     text: `${HEAD}\nShip All Items To   Bill To    Deliver To\nAcme                Acme AP    R. Roe\n2 Lane              PO Box 9   Lab 4`,
     fields: { ship_to: 'Acme, 2 Lane' },

@@ -2,6 +2,7 @@ import { beginningOf } from '../json.ts';
 import { dateOrder, type ReadDay, readDate } from './dates.ts';
 import { withAlignedCells, withPlainColumns, withSeparatedColumns } from './drawn_columns.ts';
 import { readDueColumn } from './due_column.ts';
+import { cellsOf } from './headings.ts';
 import {
   cellOf,
   type Found,
@@ -97,6 +98,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
         if (value)
           statements.push({
             ...(isCut(labelled, index, found) && { doubt: 'it may go on on the next line' }),
+            ...(isShared(labelled, index, found) && { doubt: 'it may be that of two columns' }),
             ...value,
             ...(value.currency === null && { currency: currencyBeside(`${label} ${addendum}`, raw) }),
             field,
@@ -158,13 +160,26 @@ function isOfSignature(lines: readonly Labelled[], index: number, { field, label
   return lines.slice(Math.max(0, index - 2), index + 1).some(({ line }) => SIGNED.test(line.text));
 }
 
+/** Whether the only text below a label stands below another one, too: "Vendor: Ship to:" with two names below. */
+function isShared(lines: readonly Labelled[], index: number, found: Found): boolean {
+  const [here, next] = lines.slice(index, index + 2);
+  const [cell, another] = cellsOf(next?.line.text ?? '');
+  if (!isText(found) || found.value !== '' || !here || !cell || another) return false;
+  const bare = here.labels.filter(({ value }) => value === '');
+  const isBelow = ({ start }: Found) => start >= cell.start && start < cell.start + cell.text.length;
+  return bare.filter(isBelow).length > 1 && isBelow(found);
+}
+
 /** Whether the text behind the last of the labels that were run together on a line may have been wrapped. */
 function isCut(lines: readonly Labelled[], index: number, found: Found): boolean {
   const [here, next] = lines.slice(index, index + 2);
-  const isText = found.field === 'vendor' || found.field === 'ship_to' || found.field === 'payment_terms';
-  if (!isText || !here || here.labels.length < 2 || here.labels.at(-1) !== found) return false;
+  if (!isText(found) || !here || here.labels.length < 2 || here.labels.at(-1) !== found) return false;
   const isRunTogether = /\S\s$/.test(here.line.text.slice(0, found.start));
   return isRunTogether && /^\S/.test(next?.line.text ?? '') && next?.labels[0]?.start !== 0;
+}
+
+function isText({ field }: Found): boolean {
+  return field === 'vendor' || field === 'ship_to' || field === 'payment_terms';
 }
 
 /** "4711 / 12.06.2025", "4711 dated 12 June 2025" */

@@ -1,7 +1,7 @@
 import { beginningOf } from '../json.ts';
 import { type DateOrder, looksLikeDate, readDate } from './dates.ts';
 import { toUnits } from './decimal.ts';
-import { isDateField, isMoneyField, type LabelField } from './labels.ts';
+import { isDateField, isMoneyField, type LabelField, wordsOf } from './labels.ts';
 import { type Amount, amountsIn, asMoney, CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
 
 /** How a document writes what can be written in several ways. */
@@ -34,7 +34,7 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
   const date = readDate(raw, order);
   if (!isDateField(field)) {
     const named = raw.replace(/^(?:company )?name:\s*/i, '');
-    return date?.rest === ''
+    return date?.rest === '' || NAME.test(named)
       ? null
       : { value: plainText(field === 'ship_to' ? placeIn(named, order) : named) };
   }
@@ -43,6 +43,9 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
   const other = datesIn(date.rest, order).find((day) => day !== date.day);
   return { value: date.day, ...(other && { doubt: `another date follows, ${other}` }) };
 }
+
+/** The name of a field, which is no value of another. */
+const NAME = new RegExp(`^(?:${wordsOf((field) => field !== null)})\\W*$`, 'iu');
 
 /** Whether a text that is no value of a field is stated for one all the same: a day, a number, and anything for the total. */
 export function isUnreadable(field: LabelField, text: string): boolean {

@@ -23,7 +23,7 @@ import { printable, printableLines } from './terminal.ts';
 /*
  * The commands. The only place that reads arguments and sets the exit code: 0 done, 1 the run failed, 2 the command was
  * wrong or was refused (nothing was done), 3 the database cannot be reached or used, 4 workflows are not valid or the
- * schema does not fit, 70 a bug, 74 standard output cannot be written, 130 somebody stopped waiting, 141 nobody reads
+ * schema does not fit, 70 a bug, 74 standard output cannot be written, 130 (143) somebody stopped waiting, 141 nobody reads
  * standard output any more.
  */
 

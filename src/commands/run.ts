@@ -57,7 +57,7 @@ export function addRunCommands(shell: Shell): void {
         show(`${ranElsewhere(run, runner)}\n`);
         show(runScreen(run, shell.display()));
         await showAlert(run);
-        show(whatNext(run.id));
+        show(whatNext(run.id, shell.config.databaseUrl === undefined));
         return exitCodeOf(run);
       }),
     );
@@ -143,13 +143,13 @@ function ranElsewhere({ tasks }: RunDetails, runner: number): string {
   return `Told elsewhere, by runner ${[...runners].join(', ')}: ${others.map(({ name }) => name).join(', ')}.\n`;
 }
 
-function whatNext(id: string): string {
+function whatNext(id: string, isEmbedded: boolean): string {
   return `What next:
   npm run runs                                   what runs and what ran
   npm run runs -- ${id}${' '.repeat(Math.max(1, 31 - id.length))}this run again
   npm run runner                                 run tasks until Ctrl-C; and in another terminal:
   npm run start-run -- po_demo --input email=samples/sample_po_email.txt --wait
-  psql "$(npm run -s db -- url)" -c 'select * from v_run_history'`;
+  psql "$(npm run -s db -- url)" -c 'select * from v_run_history'${isEmbedded ? '\n  npm run db -- stop                             the database goes on until then' : ''}`;
 }
 
 async function showAlert(run: RunDetails): Promise<void> {

@@ -29,6 +29,15 @@ async function crashFourTimes(scene: Scene): Promise<void> {
   }
 }
 
+/** Gives their last sign of life so long ago, holding no locks. */
+async function silentFor(seconds: number, ...runners: number[]): Promise<void> {
+  const { pool } = await fileDatabase();
+  await pool.query(`update sluice.runners set beat_at = now() - $1 * interval '1 s' where id = any ($2)`, [
+    seconds,
+    runners,
+  ]);
+}
+
 test('a runner that was lost can claim nothing more', async () => {
   await using scene = await running({ a: [] });
   await lose(scene);
@@ -189,6 +198,37 @@ test('a runner without its lock is dead after a short grace, one that holds it l
 
   assert.deepEqual(dead, [{ id: scene.runner }]);
   assert.notEqual(young, quiet);
+});
+
+test('no other lock is taken for that of a runner', async () => {
+  await using scene = await running({ a: [] });
+  await silentFor(10, scene.runner);
+  await using elsewhere = await createDatabase();
+  const [away, here] = [await openClient(elsewhere.url), await openClient(scene.db.url)];
+
+  await away.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [scene.runner]);
+  await here.query('select pg_advisory_lock(4711, $1)', [scene.runner]);
+  await here.query('select pg_advisory_lock((sluice.runner_lock()::bigint << 32) | $1::bigint)', [
+    scene.runner,
+  ]);
+
+  assert.deepEqual(await scene.sql('select dead_runners as id from sluice.dead_runners()'), [
+    { id: scene.runner },
+  ]);
+  await Promise.all([away.end(), here.end()]);
+});
+
+test('a patience that was set for one transaction is the usual one after it', async () => {
+  await using scene = await running({ a: [] });
+  await silentFor(10, scene.runner);
+  const lock = await openClient(scene.db.url);
+  await lock.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [scene.runner]);
+  await lock.query(`begin; set local sluice.silence = '100 ms'; commit`);
+
+  const { rows } = await lock.query('select dead_runners as id from sluice.dead_runners()');
+  await lock.end();
+
+  assert.deepEqual(rows, []);
 });
 
 test('a runner without its lock is dead although its last sign of life is to come: the clock went back', async () => {
@@ -432,21 +472,108 @@ test('a beat says which of these runs have stopped, and whether the runner is gi
 test('a beat of one who was cut off spares those who fell silent with him, and the next beat does not', async () => {
   await using scene = await running({ a: [] });
   const cutOff = await registerRunner();
-  const longDead = await registerRunner();
-  const silentFor = (runner: number, seconds: number) =>
-    scene.sql(`update sluice.runners set beat_at = now() - $2 * interval '1 s' where id = $1`, [
-      runner,
-      seconds,
-    ]);
-  await silentFor(cutOff, 4);
-  await silentFor(scene.runner, 4);
-  await silentFor(longDead, 10);
+  await silentFor(4, cutOff);
+  await silentFor(5, scene.runner);
 
   const [first] = await scene.sql('select lost_runners from sluice.beat($1)', [cutOff]);
   const [second] = await scene.sql('select lost_runners from sluice.beat($1)', [cutOff]);
 
-  assert.deepEqual(first, { lost_runners: [longDead] });
-  assert.deepEqual(second, { lost_runners: [scene.runner] });
+  assert.deepEqual([first, second], [{ lost_runners: [] }, { lost_runners: [scene.runner] }]);
+});
+
+test('a beat of one who was cut off takes over from those who had fallen silent before', async () => {
+  await using scene = await running({ a: [] });
+  const cutOff = await registerRunner();
+  await silentFor(4, cutOff);
+  await silentFor(10, scene.runner);
+
+  const [beat] = await scene.sql('select lost_runners from sluice.beat($1)', [cutOff]);
+
+  assert.deepEqual(beat, { lost_runners: [scene.runner] });
+});
+
+test('a beat of one who missed none takes over from who did', async () => {
+  await using scene = await running({ a: [] });
+  const heir = await registerRunner();
+  await silentFor(0.5, heir);
+  await silentFor(1.9, scene.runner);
+
+  const [beat] = await scene.sql('select lost_runners from sluice.beat($1)', [heir]);
+
+  assert.deepEqual(beat, { lost_runners: [scene.runner] });
+});
+
+test('nobody takes over from himself, however impatient he is', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  await using impatient = await scene.transaction();
+  await impatient.sql(`set local sluice.silence = '0 s'`);
+
+  const beat = await impatient.sql('select alive, lost_runners from sluice.beat($runner)');
+
+  assert.deepEqual(beat, [{ alive: true, lost_runners: [] }]);
+});
+
+test('a beat leaves it to others whom they are ending, and does not say that it did', async () => {
+  await using scene = await running({ a: [] });
+  await silentFor(16, scene.runner);
+  const heir = await registerRunner();
+  await using ending = await scene.transaction();
+  await ending.sql(`select sluice.end_runner($runner, 'lost')`);
+
+  const [beat] = await scene.sql('select lost_runners from sluice.beat($1)', [heir]);
+
+  assert.deepEqual(beat, { lost_runners: [] });
+});
+
+test('a beat says nothing of a run that somebody holds, not even to the log', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  await silentFor(16, scene.runner);
+  const heir = await registerRunner();
+  await using reader = await scene.transaction();
+  await reader.sql('select from sluice.runs where id = $run for update');
+  const session = await openClient(scene.db.url);
+  const said: (string | undefined)[] = [];
+  session.on('notice', ({ message }) => said.push(message));
+
+  await session.query('select sluice.beat($1)', [heir]);
+  await session.end();
+
+  assert.deepEqual(said, []);
+});
+
+test('what runs is not there to be claimed', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+
+  assert.deepEqual(await scene.sql('select alive, claimable from sluice.beat($runner)'), [
+    { alive: true, claimable: false },
+  ]);
+});
+
+test('two beats in one transaction say each what it took over, and what comes after them is like before', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await crashFourTimes(scene);
+  await scene.claim(1);
+  await silentFor(16, scene.runner);
+  const heir = await registerRunner();
+  await using other = await running({ a: [] });
+  await other.take('a');
+  await using session = await scene.transaction();
+  await session.sql(`select pg_advisory_xact_lock(sluice.runner_lock(), ${other.runner})`);
+  await session.sql(`set local lock_timeout = '7 s'`);
+  const beat = async () =>
+    (await session.sql('select failed_runs from sluice.beat($1)', [heir]))[0].failed_runs.length;
+
+  const failed = [await beat(), await beat()];
+  const said = await session.sql('select answer from sluice.report_and_claim(null, $1, 0)', [
+    JSON.stringify([{ ...(await other.claimOf('a')), output: 1 }]),
+  ]);
+
+  assert.deepEqual(failed, [1, 0]);
+  assert.deepEqual(said, [{ answer: 'COMPLETED' }]);
+  assert.deepEqual(await session.sql('show lock_timeout'), [{ lock_timeout: '7s' }]);
 });
 
 test('whoever takes a task away ends the transaction that its runner left open, and no other', async () => {

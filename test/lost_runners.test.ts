@@ -1,5 +1,6 @@
 import assert from 'node:assert/strict';
 import { before, beforeEach, test } from 'node:test';
+import type pg from 'pg';
 import { openClient } from '../src/database/connect.ts';
 import { readOverview } from '../src/inspect.ts';
 import { beginTask, report } from '../src/task_session.ts';
@@ -18,6 +19,15 @@ beforeEach(async () => {
 async function lose(scene: Scene, runner = scene.runner): Promise<number> {
   const [{ count }] = await scene.sql(`select sluice.end_runner(${runner}, 'lost') as count`);
   return count;
+}
+
+/** Calls a session like the one that holds the transaction of a task. */
+async function beAtWorkOn(session: pg.Client, claim: Record<string, unknown>): Promise<void> {
+  await session.query(`select set_config('application_name', sluice.session_name($1, $2, $3), false)`, [
+    claim.run_id,
+    claim.task_no,
+    claim.token,
+  ]);
 }
 
 /** Once more, and the task is poison. */
@@ -579,17 +589,16 @@ test('two beats in one transaction say each what it took over, and what comes af
 test('whoever takes a task away ends the transaction that its runner left open, and no other', async () => {
   await using scene = await running({ a: [], b: [] });
   await scene.claim(1);
+  await scene.claim(1, await registerRunner());
   await using elsewhere = await createDatabase();
   const [lost, other, away] = await Promise.all(
     [scene.db.url, scene.db.url, elsewhere.url].map((url) => openClient(url)),
   );
   assert.ok(lost && other && away);
   const ended = new Promise<void>((resolve) => lost.once('end', resolve));
-  const name = 'select set_config($1, sluice.session_name($2, $3, $4), false)';
-  const { run_id, task_no, token } = await scene.claimOf('a');
-  await lost.query(name, ['application_name', run_id, task_no, token]);
-  await other.query(name, ['application_name', run_id, scene.number('b'), 1]);
-  await away.query(name, ['application_name', run_id, task_no, token]);
+  await beAtWorkOn(lost, await scene.claimOf('a'));
+  await beAtWorkOn(other, await scene.claimOf('b'));
+  await beAtWorkOn(away, await scene.claimOf('a'));
   await lost.query('begin; create table left_open ()');
 
   await lose(scene);
@@ -598,6 +607,35 @@ test('whoever takes a task away ends the transaction that its runner left open, 
   assert.equal((await away.query('select 1')).rowCount, 1);
   await other.query('create table left_open ()');
   await Promise.all([other.end(), away.end()]);
+});
+
+test('a runner that gives back its tasks but some keeps the transactions of those', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  const [kept, given] = [await openClient(scene.db.url), await openClient(scene.db.url)];
+  const ended = new Promise<void>((resolve) => given.once('end', resolve));
+  await beAtWorkOn(kept, await scene.claimOf('a'));
+  await beAtWorkOn(given, await scene.claimOf('b'));
+
+  await scene.sql(`select sluice.release_tasks($runner, 'GIVEN BACK', $1)`, [
+    JSON.stringify([await scene.claimOf('a')]),
+  ]);
+  await ended;
+
+  assert.equal((await kept.query('select 1')).rowCount, 1);
+  await kept.end();
+});
+
+test('a superuser whose session is called like that of a task keeps nobody from taking it away', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  const superuser = await openClient(scene.db.superuserUrl);
+  await beAtWorkOn(superuser, await scene.claimOf('a'));
+
+  assert.equal(await lose(scene), 1);
+
+  assert.equal((await superuser.query('select 1')).rowCount, 1);
+  await superuser.end();
 });
 
 test('a transaction that has reported its task, and so holds the run, may lie idle for 5 s only', async () => {

@@ -91,11 +91,24 @@ test('a runner is not given up in the middle of its claim', async () => {
   assert.equal(await lose(scene), 1);
 });
 
+test('a runner that is stopped in the middle of its claim gives back what that brings', async () => {
+  await using scene = await running({ a: [] });
+  await using claim = await scene.transaction();
+  await claim.claim(1);
+
+  const stopped = scene.sql(`select sluice.end_runner($runner, 'stopped')`);
+  await scene.someoneWaitsForALock();
+  await claim.commit();
+
+  assert.deepEqual(await stopped, [{ end_runner: 1 }]);
+});
+
 test('a runner is given up once', async () => {
   await using scene = await running({ a: [] });
 
   assert.equal(await lose(scene), 0);
   assert.equal(await lose(scene), null);
+  assert.deepEqual(await scene.sql(`select sluice.end_runner($runner, 'stopped')`), [{ end_runner: null }]);
 });
 
 test('tasks that are given back cost no attempt and no crash, and can be claimed at once', async () => {
@@ -685,6 +698,9 @@ test('a runner that claims at the moment cannot be ended beside that, nor by who
   await using old = await scene.transaction();
   await old.sql('set transaction isolation level repeatable read');
   await assert.rejects(old.sql(`select sluice.end_runner($runner, 'stopped')`), { code: 'WF011' });
+  await using lax = await scene.transaction();
+  await lax.sql('set transaction isolation level read uncommitted');
+  assert.deepEqual(await lax.sql(`select sluice.end_runner($runner, 'stopped')`), [{ end_runner: 1 }]);
 });
 
 test('a runner ends once, holds nothing then, and stays on record', async () => {
@@ -697,9 +713,10 @@ test('a runner ends once, holds nothing then, and stays on record', async () => 
     code: 'WF001',
     message: `runner ${scene.runner} cannot end, it holds tasks`,
   });
-  await assert.rejects(scene.sql('update sluice.runners set id = default where id = $runner'), {
+  const idle = await registerRunner();
+  await assert.rejects(scene.sql(`update sluice.runners set id = default where id = ${idle}`), {
     code: 'WF001',
-    message: `runner ${scene.runner} keeps its number`,
+    message: `runner ${idle} keeps its number`,
   });
   await assert.rejects(scene.sql('delete from sluice.runners'), { code: 'WF007' });
   await assert.rejects(scene.sql('truncate sluice.runners'), { code: 'WF007' });

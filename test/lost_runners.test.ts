@@ -127,6 +127,76 @@ test('tasks that are given back cost no attempt and no crash, and can be claimed
   assert.deepEqual(await scene.attempts('a'), [`1 GIVEN BACK: runner ${scene.runner} gave the task back`]);
 });
 
+test('a result that is being written when its runner is given up counts', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  await using reporting = await scene.transaction();
+  await reporting.succeed('a');
+
+  const released = lose(scene);
+  await scene.someoneWaitsForALock();
+  await reporting.commit();
+
+  assert.equal(await released, 1);
+  assert.deepEqual(await scene.attempts('a'), []);
+  assert.equal(await scene.states(), 'a SUCCESS, b RUNNING');
+});
+
+test('an attempt that was lost or given back has a code that says so', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  await scene.sql(`select sluice.end_runner($runner, 'stopped')`);
+  const heir = await registerRunner();
+  await scene.claim(1, heir);
+  await lose(scene, heir);
+
+  assert.deepEqual(
+    await scene.sql(
+      `select error ->> 'code' as code from sluice.attempts where run_id = $run order by token`,
+    ),
+    [{ code: 'GIVEN_BACK' }, { code: 'LOST' }],
+  );
+});
+
+/** The clock has gone back since a task was claimed. */
+async function beganAnHourFromNow(scene: Scene, name: string): Promise<void> {
+  await using session = await scene.transaction();
+  await session.sql('alter table sluice.tasks disable trigger advance');
+  await session.sql(
+    `update sluice.tasks set ready_at = now() + interval '1 hour', started_at = now() + interval '1 hour'
+      where run_id = $run and task_no = $1`,
+    [scene.number(name)],
+  );
+  await session.sql('alter table sluice.tasks enable trigger advance');
+  await session.commit();
+}
+
+test('nothing that is lost, or fails for that, ends before it began, where the clock has gone back', async () => {
+  await using scene = await running({ a: [] });
+  await crashFourTimes(scene);
+  await scene.claim(1);
+  await beganAnHourFromNow(scene, 'a');
+
+  await lose(scene);
+
+  const { state, finished_at, started_at } = await scene.task('a');
+  assert.deepEqual([state, finished_at], ['FAILED', started_at]);
+  const attempts = 'select ended_at from sluice.attempts where run_id = $run order by token desc limit 1';
+  assert.deepEqual(await scene.sql(attempts), [{ ended_at: started_at }]);
+});
+
+test('nothing that ends with its run ends before it began, where the clock has gone back', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  await scene.fail('a');
+  await beganAnHourFromNow(scene, 'b');
+
+  await lose(scene);
+
+  const { state, finished_at, started_at } = await scene.task('b');
+  assert.deepEqual([state, finished_at], ['FAILED', started_at]);
+});
+
 test('a runner can give back all its tasks but some', async () => {
   await using scene = await running({ a: [], b: [], c: [] });
   await scene.claim(3);
@@ -137,6 +207,43 @@ test('a runner can give back all its tasks but some', async () => {
 
   assert.equal(count, 2);
   assert.deepEqual(await scene.claim(3), ['a', 'c']);
+});
+
+test('a living runner gives back what nobody holds, says how many of the others are held, and touches nothing else', async () => {
+  await using scene = await running({ a: [], b: [] });
+  const more = await scene.sql('select sluice.start_run($1) as id from generate_series(1, 3)', [
+    scene.workflow,
+  ]);
+  const [second, third, fourth] = more.map(({ id }) => id);
+  await scene.claim(6);
+  const other = await registerRunner();
+  await scene.claim(1, other);
+  const kept = await scene.sql(
+    'select run_id, task_no, token from sluice.tasks where (run_id = $1 and task_no = 2) or (run_id = $2 and task_no = 1)',
+    [second, third],
+  );
+  await using holder = await scene.transaction();
+  await holder.sql('select from sluice.tasks where run_id = $run and task_no = 1 for update');
+  await holder.sql('select from sluice.runs where id = $1 for update', [second]);
+  await using session = await scene.transaction();
+
+  const answer = await session.sql('select * from sluice.give_back_others($runner, $1)', [
+    JSON.stringify(kept),
+  ]);
+
+  assert.deepEqual(answer, [{ given_back: 2, held: 2 }]);
+  await scene.sql(
+    'select from sluice.tasks join sluice.runs on id = run_id where run_id = $1 for update nowait',
+    [fourth],
+  );
+  await session.commit();
+  const free = await scene.sql(
+    `select run_id, task_no from sluice.open_tasks where state = 'RUNNING' and runner_id is null order by run_id, task_no`,
+  );
+  assert.deepEqual(free, [
+    { run_id: scene.run, task_no: 2 },
+    { run_id: third, task_no: 2 },
+  ]);
 });
 
 test('a crash of its runner costs a task none of its retries', async () => {

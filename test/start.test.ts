@@ -4,6 +4,7 @@ import * as z from 'zod';
 import { openEngine } from '../src/engine.ts';
 import { UsageError } from '../src/errors.ts';
 import { draw, fileDatabase, someoneWaitsForALock } from './support/scene.ts';
+import { until } from './support/until.ts';
 
 const { pool, url } = await fileDatabase();
 
@@ -339,6 +340,24 @@ test('keys and starts without one may be mixed in a call; each answer stands at 
   );
 });
 
+test('of many starts with and without a key, each answer stands at the place of its input', async () => {
+  const workflow = await declared({ type: 'object' });
+  const inputs = Array.from({ length: 200 }, (_, n) => ({ n }));
+
+  const runs = await startMany(
+    workflow,
+    inputs,
+    inputs.map(({ n }) => (n % 3 === 0 ? `k${(n * 7) % 200}` : null)),
+  );
+
+  const { rows } = await pool.query('select id, input from sluice.runs where workflow = $1', [workflow]);
+  const inputs_of = new Map(rows.map(({ id, input }) => [id, input]));
+  assert.deepEqual(
+    runs.map(({ run_id }) => inputs_of.get(run_id)),
+    inputs,
+  );
+});
+
 test('one bad input among many starts none of them', async () => {
   const workflow = await declared();
 
@@ -358,10 +377,11 @@ test('one key with two inputs in one call starts none of them', async () => {
 test('as many keys as inputs, or none at all', async () => {
   const workflow = await declared();
 
-  await assert.rejects(startMany(workflow, [{ email: 'a' }, { email: 'b' }], ['k']), {
-    code: 'WF004',
-    message: /as many keys as inputs/,
-  });
+  for (const keys of [['k'], ['k', 'l', 'm']])
+    await assert.rejects(startMany(workflow, [{ email: 'a' }, { email: 'b' }], keys), {
+      code: 'WF004',
+      message: /as many keys as inputs/,
+    });
 });
 
 test('starting no runs is fine', async () => {
@@ -400,6 +420,27 @@ test('of an input that does not have its form, what the workflow says of it is t
   await assert.rejects(engine.startRun(workflow, { input: { rate: '19' } }), {
     message: `BAD_INPUT the input of ${workflow} is not valid: "rate": it has to be a rate such as 19%. Nothing was started.`,
   });
+});
+
+test('a start waits for the runs that have its keys in the order in which everybody locks them', async () => {
+  const workflow = await declared({ type: 'object' });
+  const [older] = await startMany(workflow, [{}], ['z']);
+  const [newer] = await startMany(workflow, [{}], ['a']);
+  const holder = await pool.connect();
+  await holder.query('begin');
+  await holder.query('select from sluice.runs where id = $1 for update', [older?.run_id]);
+
+  const starting = startMany(workflow, [{}, {}], ['a', 'z']);
+  await someoneWaitsForALock();
+  // Who waits for the older one does not hold the newer one yet.
+  await holder.query('select from sluice.runs where id = $1 for update nowait', [newer?.run_id]);
+  await holder.query('rollback');
+  holder.release();
+
+  assert.deepEqual(
+    (await starting).map(({ run_id }) => run_id),
+    [newer?.run_id, older?.run_id],
+  );
 });
 
 test('the engine checks an input by its whole schema, and names the place', async () => {
@@ -461,6 +502,39 @@ test('a run that has the key is not pruned while somebody starts with it', async
     { run_id: ended, is_new: false },
     { run_id: rows[0].id, is_new: false },
   ]);
+});
+
+test('a start waits for who prunes the run of a key that it found taken, and starts nothing when that is gone', async () => {
+  const workflow = await declared({ type: 'object' });
+  const [first, last, pruner] = await Promise.all([pool.connect(), pool.connect(), pool.connect()]);
+  for (const session of [first, last, pruner]) await session.query('begin');
+  const someoneWaitsFor = async (session: typeof first) => {
+    const { rows } = await session.query('select pg_backend_pid() as pid');
+    const isAwaited = 'select from pg_stat_activity where $1::integer = any (pg_blocking_pids(pid))';
+    await until(
+      async () => (await pool.query(isAwaited, [rows[0].pid])).rowCount === 1,
+      'a session to wait for another',
+    );
+  };
+  const { rows } = await first.query(`select sluice.start_run($1, '{}', 'a') as id`, [workflow]);
+  await last.query(`select sluice.start_run($1, '{}', 'z')`, [workflow]);
+
+  const starting = assert.rejects(startMany(workflow, [{}, {}, {}], ['a', 'm', 'z']), {
+    code: '40001',
+    hint: 'Nothing was started. Start again.',
+  });
+  await someoneWaitsFor(first);
+  await first.query('select sluice.cancel_run($1)', [rows[0].id]);
+  await first.query('commit');
+  await someoneWaitsFor(last);
+  await pruner.query(`select sluice.prune('0 s')`);
+  await last.query('commit');
+  await someoneWaitsFor(pruner);
+  await pruner.query('commit');
+  await starting;
+
+  for (const session of [first, last, pruner]) session.release();
+  assert.equal(await runsOf(workflow), 1);
 });
 
 test('10,000 keys are started, and found again, in a database that has never been analysed', async () => {

@@ -280,6 +280,43 @@ test('an input that is required is missed also where the schema says nothing els
   await start(workflow, { order: 1 });
 });
 
+test('an input that is required and has a default may be left out', async () => {
+  const workflow = await declared({
+    type: 'object',
+    properties: { days: { type: 'integer', default: 7 } },
+    required: ['days'],
+  });
+
+  assert.deepEqual(await inputOf(await start(workflow, {})), { days: 7 });
+});
+
+test('a schema that is closed and declares nothing takes no input', async () => {
+  const workflow = await declared({ type: 'object', additionalProperties: false });
+
+  await assert.rejects(start(workflow, { a: 1 }), {
+    code: 'WF004',
+    message: /"a" is not known; there are: $/,
+  });
+  await start(workflow, {});
+});
+
+test('an input that is not known is refused with those that are', async () => {
+  const workflow = await declared();
+
+  await assert.rejects(start(workflow, { email: 'a', emial: 'b' }), {
+    message: /"emial" is not known; there are: days, tags, email, limit, strict$/,
+  });
+});
+
+test('an input that is NULL is none', async () => {
+  const workflow = await declared();
+
+  await assert.rejects(pool.query('select sluice.start_run($1, null)', [workflow]), {
+    code: 'WF004',
+    message: `the input of ${workflow} is not valid: it is null, not an object`,
+  });
+});
+
 test('all that is wrong with an input is said at once', async () => {
   const workflow = await declared();
 

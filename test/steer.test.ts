@@ -257,6 +257,64 @@ test('pruning deletes what ended long ago, so many at a time, and leaves what st
   await engine.cancelRun(open ?? '', 'me');
 });
 
+/** A run that has ended. */
+async function ended(): Promise<string> {
+  await using scene = await running({ a: [] });
+  await scene.succeed('a');
+  return scene.run;
+}
+
+/** Runs that ended so many hours ago. */
+async function endedBefore(hours: number, runs: readonly string[]): Promise<void> {
+  const ago = `$1 * interval '1 h'`;
+  const session = await pool.connect();
+  await session.query('begin; alter table sluice.runs disable trigger advance_runs');
+  for (const run of runs)
+    await session.query(
+      `update sluice.runs set created_at = created_at - ${ago}, finished_at = finished_at - ${ago} where id = $2`,
+      [hours, run],
+    );
+  await session.query('alter table sluice.runs enable trigger advance_runs; commit');
+  session.release();
+}
+
+test('pruning leaves what ended less long ago than is said', async () => {
+  const [old, young] = [await ended(), await ended()];
+  await endedBefore(3, [old]);
+  await endedBefore(1, [young]);
+
+  for await (const _ of engine.prune('2 hours'));
+
+  assert.deepEqual([await engine.readStatus(old), await engine.readStatus(young)], [undefined, 'COMPLETED']);
+});
+
+test('a run that has stopped is not pruned while something of it still runs', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+  await engine.cancelRun(scene.run, 'me');
+
+  for await (const _ of engine.prune('0 seconds'));
+  const during = await engine.readStatus(scene.run);
+  await scene.succeed('a');
+  for await (const _ of engine.prune('0 seconds'));
+
+  assert.deepEqual([during, await engine.readStatus(scene.run)], ['CANCELLED', undefined]);
+});
+
+test('pruning begins with the oldest run', async () => {
+  const runs = [await ended(), await ended(), await ended()];
+  await endedBefore(3, runs.toReversed());
+
+  const left = [];
+  for await (const _ of engine.prune('2 hours', 1))
+    left.push((await pool.query('select id from sluice.runs where id = any ($1)', [runs])).rows);
+
+  assert.deepEqual(
+    left.map((rows) => rows.map(({ id }) => id).toSorted()),
+    [runs.slice(1), runs.slice(2), []],
+  );
+});
+
 test('pruning leaves nothing of a run behind, and history closed', async () => {
   await using scene = await running({ a: [] });
   await scene.fail('a');
@@ -267,6 +325,21 @@ test('pruning leaves nothing of a run behind, and history closed', async () => {
 
   assert.deepEqual(await session.sql('select from sluice.attempts where run_id = $run'), []);
   await assert.rejects(session.sql('delete from sluice.runs'), { code: 'WF007' });
+});
+
+test('while runs are pruned, what stays can be neither changed nor truncated', async () => {
+  await using scene = await running({ a: [] });
+  await scene.fail('a');
+
+  for (const statement of [
+    `update sluice.attempts set outcome = 'LOST'`,
+    'truncate sluice.attempts',
+    'truncate sluice.tasks',
+  ]) {
+    await using session = await scene.transaction();
+    await session.sql(`set local sluice.pruning = 'on'`);
+    await assert.rejects(session.sql(statement), { code: 'WF007' }, statement);
+  }
 });
 
 test('a rerun outlives the run that it repeats', async () => {

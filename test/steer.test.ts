@@ -50,6 +50,17 @@ test('a rerun from where it failed takes over what had succeeded and runs the re
   );
 });
 
+test('a rerun waits for the parents that its own workflow names, whatever others do', async () => {
+  await draw({ a: [], b: ['a'], c: ['a', 'b'] });
+  await using scene = await running({ a: [], b: [], c: [] });
+  await engine.cancelRun(scene.run, 'me');
+
+  const again = await engine.rerun(scene.run, 'me');
+
+  assert.equal(await statesOf(again), 'a READY, b READY, c READY');
+  await engine.cancelRun(again, 'me');
+});
+
 test('a sink that is taken over does not count towards the end of the rerun', async () => {
   await using scene = await running({ a: [], done: ['a'], broken: ['a'] });
   await scene.succeed('a');
@@ -114,6 +125,13 @@ test('no task is born SUCCESS but as a copy of one that succeeded in the run tha
   );
 });
 
+test('a run that is not there cannot be repeated', async () => {
+  await assert.rejects(engine.rerun('987654321', 'me'), {
+    code: 'WF008',
+    message: 'there is no run 987654321',
+  });
+});
+
 test('a run that is under way cannot be repeated', async () => {
   await using scene = await running({ a: [] });
 
@@ -131,6 +149,17 @@ test('a run of which something still runs cannot be repeated from where it faile
   await assert.rejects(engine.rerun(scene.run, 'me', true), {
     code: 'WF009',
     message: `run ${scene.run} is FAILED, but b still runs`,
+  });
+});
+
+test('of what still runs, a rerun that is refused says the names in the order of the run', async () => {
+  await using scene = await running({ a: [], b: [], c: [], d: [] });
+  for (const name of ['d', 'c', 'b']) await scene.take(name);
+  await scene.fail('a');
+
+  await assert.rejects(engine.rerun(scene.run, 'me', true), {
+    code: 'WF009',
+    message: `run ${scene.run} is FAILED, but b, c, d still runs`,
   });
 });
 
@@ -203,6 +232,41 @@ test('a run is not cancelled by a transaction that may not see all its tasks, an
     code: 'WF011',
     hint: /read committed/,
   });
+});
+
+test('what ends with a run that had to be waited for is dated after what was waited for', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  await scene.sql(`select sluice.end_runner($runner, 'stopped')`);
+  await using holder = await scene.transaction();
+  await holder.sql('select from sluice.runs where id = $run for update');
+  const cancelling = engine.cancelRun(scene.run, 'ann@desk');
+  await scene.someoneWaitsForALock();
+
+  const [{ at }] = await holder.sql('select clock_timestamp() as at');
+  await holder.commit();
+  await cancelling;
+
+  const { state, finished_at } = await scene.task('a');
+  assert.equal(state, 'FAILED');
+  assert.ok(finished_at >= at, `${finished_at.toISOString()} is before ${at.toISOString()}`);
+});
+
+test('a clock that goes back while a run is cancelled makes nothing of it illegal', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(1);
+  await scene.sql(`select sluice.end_runner($runner, 'stopped')`);
+  await using session = await scene.transaction();
+  await session.sql(`
+    create schema late;
+    create function late.clock_timestamp() returns timestamptz language sql as $$ select pg_catalog.clock_timestamp() - interval '1 hour' $$;
+    alter function sluice.cancel_run set search_path = late, pg_catalog, sluice, pg_temp;
+    alter function sluice.end_ownerless_tasks set search_path = late, pg_catalog, sluice, pg_temp`);
+
+  await session.sql('select sluice.cancel_run($run)');
+
+  assert.equal(await session.states(), 'a FAILED, b READY');
+  assert.equal(await session.status(), 'CANCELLED');
 });
 
 test('cancelling a run that has ended changes nothing', async () => {

@@ -183,6 +183,49 @@ test('a claim brings the input of the run and just those outputs that the task r
   await report([{ run_id: runs[0].id, task_no: reader.task_no, token: 1, output: 'done' }]);
 });
 
+test('a claim brings the outputs of its own run, whatever others of the workflow have put out', async () => {
+  const { pool } = await fileDatabase();
+  const task = { connector: 'none', operation: 'none' };
+  await pool.query('select from sluice.register_workflow($1, $2)', [
+    'twice',
+    JSON.stringify([
+      { name: 'writer', ...task },
+      { name: 'reader', ...task, after: ['writer'], parameters: { $output: ['writer'] } },
+    ]),
+  ]);
+  await pool.query(`select sluice.start_run('twice') from generate_series(1, 2)`);
+  const runner = await registerRunner();
+  const claim = async () =>
+    (await pool.query(`select * from sluice.report_and_claim($1, '[]', 9) order by run_id`, [runner])).rows;
+  const report = (results: unknown) =>
+    pool.query('select from sluice.report_and_claim(null, $1, 0)', [JSON.stringify(results)]);
+
+  const writers = await claim();
+  await report(writers.map(({ run_id, task_no, token }) => ({ run_id, task_no, token, output: run_id })));
+  const readers = await claim();
+
+  assert.deepEqual(
+    readers.map(({ run_id, outputs }) => [run_id, outputs]),
+    writers.map(({ run_id }) => [run_id, { writer: run_id }]),
+  );
+  await report(readers.map(({ run_id, task_no, token }) => ({ run_id, task_no, token, output: null })));
+});
+
+test('outputs of more than 32 MB together are not handed out, in whatever script they are', async () => {
+  await using scene = await running({ a: [], b: [], c: [], d: ['a', 'b', 'c'] });
+  await scene.claim(3);
+  await scene.sql(
+    `update sluice.tasks set state = 'SUCCESS', finished_at = statement_timestamp(), output = to_jsonb(repeat('ä', 6000000))
+      where run_id = $run and state = 'RUNNING'`,
+  );
+
+  const [{ outputs }] = await scene.sql(
+    'select sluice.outputs_of(run_id, workflow_id, array[1, 2, 3]) as outputs from sluice.tasks where run_id = $run and task_no = 4',
+  );
+
+  assert.equal(outputs, null);
+});
+
 test('one hop takes results and gives what they made READY; a result without an answer is a SUCCESS', async () => {
   await using scene = await running({ a: [], b: ['a'] });
   await scene.claim(1);

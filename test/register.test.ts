@@ -128,6 +128,16 @@ test('the path of a cycle is the cycle only, however long the way to it', async 
   assert.deepEqual(await problemsOf(graph), ['its tasks wait for one another in a cycle: x -> y -> x']);
 });
 
+test('the path of a cycle is shown whole up to twenty tasks', async () => {
+  const cycle = (length: number) =>
+    tasksOf(Object.fromEntries(Array.from({ length }, (_, n) => [`t${n}`, [`t${(n + 1) % length}`]])));
+
+  const [[whole = ''], [cut = '']] = [await problemsOf(cycle(20)), await problemsOf(cycle(21))];
+
+  assert.deepEqual([whole.split(' -> ').length, /more/.test(whole)], [21, false]);
+  assert.match(cut, / -> … 2 more -> t\d+$/);
+});
+
 test('an unknown parent is refused, and what there is is said', async () => {
   assert.deepEqual(await problemsOf(tasksOf({ read: [], send: ['raed'] })), [
     'task "send" runs after "raed", which is not one of its tasks. There are: read, send',
@@ -222,12 +232,87 @@ test('all problems are reported at once', async () => {
   assert.equal(problems.length, 9);
 });
 
+test('problems are told task by task, in the order in which they are written', async () => {
+  const problems = await problemsOf([
+    { name: 'z', connector: 'c', operation: 'o', after: ['nobody'] },
+    { name: 'b b', connector: 'c', operation: 'o' },
+    { connector: 'c', operation: 'o' },
+    { name: 'a', operation: 'o', retries: 101 },
+  ]);
+
+  assert.deepEqual(
+    problems.map((problem) => problem.split(/[:;.,]| which/, 1)[0]),
+    [
+      'task "z" runs after "nobody"',
+      'task "b b"',
+      'task "#3"',
+      'task "a" needs a connector and an operation',
+      'task "a"',
+    ],
+  );
+  assert.match(problems.at(2) ?? '', /^task "#3": a name is a letter/);
+  assert.match(
+    problems.at(-1) ?? '',
+    /^task "a": retries is 101, it has to be a whole number from 0 to 100$/,
+  );
+});
+
+test('a definition of which a part is NULL is refused', async () => {
+  for (const [call, problem] of [
+    [`null, '[{"name": "a", "connector": "c", "operation": "o"}]'`, /^a workflow's name is/],
+    [`'fine', null`, /^it has no tasks/],
+    [`'fine', '[{"name": "a", "connector": "c", "operation": "o"}]', null`, /^its input schema is null/],
+    [
+      `'fine', '[{"name": "a", "connector": "c", "operation": "o"}]', '{"type": "object"}', null`,
+      /^its subject is null/,
+    ],
+  ] as const) {
+    const { rows } = await pool.query(`select problem from sluice.workflow_problems(${call}) as problem`);
+    assert.equal(rows.length, 1, call);
+    assert.match(rows[0].problem, problem);
+  }
+});
+
+test('a condition that is null is none', async () => {
+  const task = { name: 'a', connector: 'c', operation: 'o', when: null };
+  const { workflow_id } = await register('unconditional', [task]);
+
+  const { rows } = await pool.query(
+    'select condition is null as is_none from sluice.workflow_tasks where workflow_id = $1',
+    [workflow_id],
+  );
+  assert.deepEqual(rows, [{ is_none: true }]);
+});
+
 test('a field that no task has is refused, whoever registers it', async () => {
   const tasks = [{ name: 'a', connector: 'none', operation: 'none', retires: 3 }];
 
   assert.deepEqual(await problemsOf(tasks), [
     'task "a": "retires" is not a field of a task; there are: name, connector, operation, parameters, after, when, retries, timeout_ms',
   ]);
+});
+
+test('what is wrong with the fields of tasks is told task by task, and of each by the name of the field', async () => {
+  const task = { connector: 'c', operation: 'o' };
+
+  const problems = await problemsOf([
+    { name: 'b', ...task, when: 7, zeal: 1, age: 1 },
+    { name: 'a', ...task, wehn: 1 },
+  ]);
+
+  assert.deepEqual(
+    problems.map((problem) => problem.slice(0, 16)),
+    ['task "b": "age" ', 'task "b": "when"', 'task "b": "zeal"', 'task "a": "wehn"'],
+  );
+});
+
+test('tasks that are no objects are refused in words', async () => {
+  const problems = await problemsOf(['a', 7]);
+
+  assert.deepEqual(
+    problems.filter((problem) => / a name is /.test(problem)).map((problem) => problem.slice(0, 9)),
+    ['task "#1"', 'task "#2"'],
+  );
 });
 
 test('a definition that is refused leaves nothing behind', async () => {
@@ -250,6 +335,13 @@ test('a reference has to lead upstream: to a parent, or further up', async () =>
   assert.deepEqual(await problemsOf(tasks({ deep: [{ x: output('aside', 'x') }] })), problem('aside'));
   assert.deepEqual(await problemsOf(tasks({ x: output('reader') })), problem('reader'));
   assert.deepEqual(await problemsOf(tasks({ x: output('nobody') })), problem('nobody'));
+});
+
+test('a reference may lead far upstream in whatever order the tasks are written', async () => {
+  const chain = tasksOf({ first: [], second: ['first'], third: ['second'] });
+  const last = { ...tasksOf({ last: ['third'] })[0], parameters: { x: output('first') } };
+
+  assert.deepEqual(await problemsOf([...chain, last].toReversed()), []);
 });
 
 test('1,000 tasks in a row may all refer to the first one', async () => {
@@ -281,6 +373,13 @@ for (const [schema, problem] of [
   });
 }
 
+test('an input may be anything, or nothing, in the words of JSON Schema', async () => {
+  assert.deepEqual(
+    await problemsOf(tasksOf({ a: [] }), { type: 'object', properties: { any: true, none: false } }),
+    [],
+  );
+});
+
 test('a condition’s reference has to lead upstream as well', async () => {
   const tasks = [
     ...tasksOf({ a: [] }),
@@ -300,6 +399,18 @@ test('a reference to an input that is not declared is refused when the schema is
     'task "a" refers to the input "emial", which the workflow does not declare',
   ]);
   assert.deepEqual(await problemsOf(tasks, schema), []);
+});
+
+test('a schema that is closed and declares nothing has no input to refer to', async () => {
+  const tasks = [{ name: 'a', connector: 'c', operation: 'o', parameters: { x: input('x') } }];
+
+  assert.deepEqual(
+    await problemsOf(tasks, { type: 'object', additionalProperties: false }, [{ $input: ['x'] }]),
+    [
+      'task "a" refers to the input "x", which the workflow does not declare',
+      'its subject refers to the input "x", which the workflow does not declare',
+    ],
+  );
 });
 
 test('a chain of 10,000 tasks, written down backwards, is checked and stored', async () => {

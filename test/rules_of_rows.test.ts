@@ -226,6 +226,18 @@ for (const [what, lie] of [
   ['that ended at another time', { finished_at: 'now()' }],
   ['that says since when it was READY', { ready_at: 'now()' }],
   ['that has failed', { state: `'FAILED'` }],
+  ['that nobody has run', { attempt: '0', runner_id: 'null', started_at: 'null' }],
+  [
+    'that has failed though nobody has run it',
+    {
+      state: `'FAILED'`,
+      error: `'{"message": "x"}'`,
+      output: 'null',
+      attempt: '0',
+      runner_id: 'null',
+      started_at: 'null',
+    },
+  ],
 ] as const) {
   test(`a task cannot begin as a copy ${what}`, async () => {
     const [scene, copy] = await repeated();

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { RunStatus, TaskState } from '../src/inspect.ts';
-import { draw, running, type Scene } from './support/scene.ts';
+import { draw, registerRunner, running, type Scene } from './support/scene.ts';
 
 const STATES: readonly TaskState[] = ['PENDING', 'READY', 'RUNNING', 'SUCCESS', 'FAILED'];
 
@@ -275,6 +275,21 @@ test('a move by plain SQL leaves the same row of audit as a runner does', async 
 
   assert.deepEqual(await scene.transitions('a'), ['PENDING → READY', 'READY → RUNNING', 'RUNNING → SUCCESS']);
   assert.deepEqual(await scene.transitions('b'), ['PENDING → READY']);
+});
+
+test('the audit says who took a task first, and when, however often it was taken on again', async () => {
+  await using scene = await running({ a: [] }, { retries: { a: 1 } });
+  await scene.claim(1);
+  const { started_at: at } = await scene.task('a');
+  await scene.fail('a');
+  await scene.claim(1, await registerRunner());
+
+  assert.deepEqual(
+    await scene.sql(
+      `select runner_id, attempt, at from sluice.transitions where run_id = $run and to_state = 'RUNNING'`,
+    ),
+    [{ runner_id: scene.runner, attempt: 1, at }],
+  );
 });
 
 test('the audit tells the state of a run as of any moment', async () => {
@@ -558,6 +573,27 @@ test('a run begins at the time at which it does', async () => {
       { code: 'WF001', message: /^run \d+ cannot begin like this, as RUNNING$/ },
       at,
     );
+});
+
+test('a run may be said to begin with its transaction, or at the very moment, also where the clock goes back', async () => {
+  await using scene = await running({ a: [] });
+  await using session = await scene.transaction();
+  const begin = (at: string) =>
+    session.sql(
+      `insert into sluice.runs (workflow_id, workflow, waiting_for, input, created_at)
+       select workflow_id, workflow, 1, '{}', ${at} from sluice.runs where id = $run returning id`,
+    );
+  const begun = [await begin('transaction_timestamp()'), await begin('clock_timestamp()')];
+  await session.sql(`
+    create schema late;
+    create function late.clock_timestamp() returns timestamptz language sql as $$ select pg_catalog.clock_timestamp() - interval '1 hour' $$;
+    set local search_path = late, pg_catalog`);
+  begun.push(await begin('statement_timestamp()'), await begin('clock_timestamp() + interval $$1 s$$'));
+
+  assert.deepEqual(
+    begun.map((rows) => rows.length),
+    [1, 1, 1, 1],
+  );
 });
 
 test('only who takes a task from its runner counts a crash', async () => {

@@ -36,6 +36,69 @@ test('a PENDING task says which of its parents are missing, and what they wait f
   );
 });
 
+test('a task that waits for five others names them all, and of more the first five', async () => {
+  await using scene = await running({
+    ...{ a: [], b: [], c: [], d: [], e: [], f: [] },
+    five: ['a', 'b', 'c', 'd', 'e'],
+    six: ['a', 'b', 'c', 'd', 'e', 'f'],
+  });
+  for (const name of ['e', 'c', 'a']) await scene.take(name);
+
+  const five = 'it waits for a (RUNNING), b (READY), c (RUNNING), d (READY), e (RUNNING)';
+  assert.equal(await reasonOf(scene.run, 'five'), five);
+  assert.equal(await reasonOf(scene.run, 'six'), `${five} and 1 more`);
+});
+
+test('a task that waits for nobody is not what it waits for itself', async () => {
+  await using scene = await running({ a: [] });
+
+  assert.deepEqual(await engine.listBlockers(scene.run, 'a'), []);
+});
+
+test('why tasks have not run is said in the order of the run', async () => {
+  await using scene = await running({ a: [], b: [], c: ['b'], d: ['a', 'c'] });
+  for (const name of ['b', 'a']) await scene.take(name);
+
+  const tasks = (await engine.explain(scene.run)).map(({ task }) => task);
+  const blockers = (await engine.listBlockers(scene.run, 'd')).map(({ task }) => task);
+
+  assert.deepEqual(
+    [tasks, blockers],
+    [
+      ['a', 'b', 'c', 'd'],
+      ['a', 'b'],
+    ],
+  );
+});
+
+test('a task that was given back could run', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  await scene.sql(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
+
+  assert.equal(await codeOf(scene.run, 'a'), 'NO_RUNNER');
+});
+
+test('a task that failed says in which attempt of how many, and why', async () => {
+  await using scene = await running({ a: [] }, { retries: { a: 2 } });
+  for (const _ of [1, 2, 3]) {
+    await scene.claim(1);
+    await scene.fail('a');
+  }
+
+  assert.equal(await reasonOf(scene.run, 'a'), 'it failed in attempt 3 of 3: a broke');
+});
+
+test('a task whose output was taken over says from which run', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.succeed('a');
+  await scene.fail('b');
+  const again = await engine.rerun(scene.run, 'me', true);
+
+  assert.equal(await reasonOf(again, 'a'), `it did not have to run: it had succeeded in run ${scene.run}`);
+  await engine.cancelRun(again, 'me');
+});
+
 test('a READY task says that no runner is alive', async () => {
   await using scene = await running({ a: [] });
   await scene.sql(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
@@ -55,6 +118,26 @@ test('a READY task says that all slots are taken, or that it is about to be clai
     await reasonOf(scene.run, 'b'),
     'it could run, but all slots are taken (runners: 1, slots: 1)',
   );
+});
+
+test('a runner that runs more than it has slots for takes none from another', async () => {
+  await using scene = await running({ a: [], b: [], c: [] }, { slots: 1 });
+  const other = await registerRunner(1);
+  await using control = await scene.transaction();
+  await control.sql(
+    `select pg_advisory_xact_lock(sluice.runner_lock(), id) from unnest(array[$runner, ${other}]) as id`,
+  );
+  await scene.take('a', 'b');
+
+  assert.equal(await codeOf(scene.run, 'c'), 'TO_BE_CLAIMED');
+});
+
+test('where no runner is alive, there are no slots, and none is free', async () => {
+  await pool.query(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
+
+  const { rows } = await pool.query('select * from sluice.capacity');
+
+  assert.deepEqual(rows, [{ runners: 0, slots: 0, free: 0 }]);
 });
 
 test('slots are added up as far as a number goes', async () => {

@@ -102,6 +102,18 @@ test('a run whose tasks could run waits for a slot, or for a runner when there i
   assert.deepEqual(all, ['a slot', 'a runner', 'a runner']);
 });
 
+test('what runs is named in the order of the run, and what was given back waits and does not run', async () => {
+  await using scene = await running({ a: [], b: [], c: [] });
+  for (const name of ['c', 'b', 'a']) await scene.take(name);
+
+  const during = await rowOf('v_active_runs', scene);
+  await scene.sql(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
+  const afterwards = await rowOf('v_active_runs', scene);
+
+  assert.deepEqual([during.running, during.waiting_for], ['a, b, c', null]);
+  assert.deepEqual([afterwards.running, afterwards.waiting_for], [null, 'a runner']);
+});
+
 test('a run that has all that it can have running waits for nothing', async () => {
   await using scene = await running({ a: [], b: ['a'] });
   await scene.take('a');
@@ -117,6 +129,15 @@ test('a run is in one of the two views, never in both', async () => {
 
   assert.equal(await rowOf('v_active_runs', scene), undefined);
   assert.equal((await rowOf('v_run_history', scene)).run, scene.run);
+});
+
+test('a run that has stopped is history, though something of it still runs', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+  await scene.sql('select sluice.cancel_run($run)');
+
+  assert.equal(await rowOf('v_active_runs', scene), undefined);
+  assert.equal((await rowOf('v_run_history', scene)).status, 'CANCELLED');
 });
 
 test('a completed run shows how many of its tasks succeeded, and no error', async () => {
@@ -182,6 +203,11 @@ test('a workflow’s figures count all its runs, and judge by the last 1,000 of 
   const full = await figures();
   await start(1);
   const over = await figures();
+  await scene.sql('select sluice.cancel_run(min(id)) from sluice.runs where workflow = $1 and id > $run', [
+    scene.workflow,
+  ]);
+  await start(1);
+  const overOfOneVersion = await figures();
 
   assert.deepEqual(full, {
     version: 2,
@@ -199,6 +225,7 @@ test('a workflow’s figures count all its runs, and judge by the last 1,000 of 
     completed: 0,
     last_status: 'RUNNING',
   });
+  assert.deepEqual(overOfOneVersion, { ...over, runs: '1002' });
 });
 
 test('what is cut shows that it was', async () => {

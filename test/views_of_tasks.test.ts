@@ -168,6 +168,22 @@ test('v_tasks says that a task was skipped, and why; an output that only says so
   assert.deepEqual(await says('v_tasks', 'note', run), ['nothing', 'skipped: 1 is not 2', 'nothing']);
 });
 
+test('v_events tells what happened in one moment in the order in which it did, and why', async () => {
+  await using scene = await running({ a: [] });
+  await scene.fail('a');
+  // As they come, not as a join happens to leave them.
+  const marks = ['set local enable_hashjoin = off; set local enable_mergejoin = off'];
+
+  assert.deepEqual(await says('v_events', 'task, what, note', scene, marks), [
+    'nothing | RUNNING | nothing',
+    'a | PENDING → READY | nothing',
+    'a | READY → RUNNING | nothing',
+    'a | attempt FAILED | a broke',
+    'a | RUNNING → FAILED | a broke',
+    'nothing | FAILED | a broke',
+  ]);
+});
+
 test('a result that was taken over took no time and no attempt, and says where it is from', async () => {
   await using scene = await running({ a: [], b: [], c: ['b'], d: ['c'] });
   await scene.succeed('a');
@@ -383,4 +399,18 @@ test('v_throughput divides the minute that is not over by what there has been of
   // It looks at the clock between these two moments.
   const isBetween = `tasks_per_s between ${rateBy('clock_timestamp()')} and ${rateBy('now()')}`;
   assert.deepEqual(await look(`select ${isBetween} from v_throughput`, history, db.superuserUrl), ['true']);
+});
+
+test('v_workflows says how long runs take that are COMPLETED, however long others took', async () => {
+  await using scene = await running({ a: [] });
+  await scene.succeed('a');
+  const [{ failed }] = await scene.sql('select sluice.start_run($1) as failed', [scene.workflow]);
+  await scene.sql('select sluice.cancel_run($1)', [failed]);
+
+  const took = await look(`select success, p50, p95 from v_workflows where workflow = '${scene.workflow}'`, [
+    markRun(scene, `created_at = ${noon(0)}, finished_at = ${noon(2)}`),
+    `update sluice.runs set created_at = ${noon(0)}, finished_at = ${noon(7500)} where id = ${failed}`,
+  ]);
+
+  assert.deepEqual(took, ['50.0 % | 2.0 s | 2.0 s']);
 });

@@ -539,6 +539,61 @@ for (const [status, end] of [
     );
   });
 
+test('a run that began at a moment to come can also be ended by hand as of now: the clock went back', async () => {
+  await using scene = await running({ a: [] });
+  await using session = await scene.transaction();
+  await session.sql('alter table sluice.runs disable trigger advance_runs');
+  await session.sql(`update sluice.runs set created_at = now() + interval '1 hour' where id = $run`);
+  await session.sql('alter table sluice.runs enable trigger advance_runs');
+
+  await session.sql(
+    `update sluice.runs set status = 'CANCELLED', reason = 'by hand', finished_at = now() where id = $run`,
+  );
+
+  assert.equal(await session.status(), 'CANCELLED');
+});
+
+test('a statement that stops one run leaves the tasks of others alone', async () => {
+  await using scene = await running({ a: [], b: [] });
+  const [{ other }] = await scene.sql('select sluice.start_run($1) as other', [scene.workflow]);
+  await scene.claim(3);
+  await scene.sql(`select sluice.end_runner($runner, 'stopped')`);
+
+  await scene.sql(
+    `update sluice.runs
+        set status      = case id when $run then 'CANCELLED' else status end,
+            finished_at = case id when $run then statement_timestamp() end,
+            reason      = case id when $run then 'by hand' end
+      where id in ($run, ${other})`,
+  );
+
+  const tasks = `select run_id, state, stopped from sluice.tasks where run_id in ($run, ${other}) order by run_id, task_no`;
+  assert.deepEqual(await scene.sql(tasks), [
+    { run_id: scene.run, state: 'FAILED', stopped: false },
+    { run_id: scene.run, state: 'FAILED', stopped: false },
+    { run_id: other, state: 'RUNNING', stopped: false },
+    { run_id: other, state: 'READY', stopped: false },
+  ]);
+});
+
+test('what somebody’s own trigger writes is judged as well after a run was stopped in the same transaction', async () => {
+  await using scene = await running({ a: [] });
+  await using other = await running({ a: [] });
+  await using session = await scene.transaction();
+  await session.sql(`
+    create function own_trigger() returns trigger language plpgsql as $$
+      begin update sluice.tasks set stopped = true where run_id = ${other.run}; return null; end $$`);
+
+  await session.sql('select sluice.cancel_run($run)');
+  await session.sql(
+    'create trigger own_trigger after update on sluice.runners for each statement execute function own_trigger()',
+  );
+
+  await assert.rejects(session.sql('update sluice.runners set beat_at = now() where id = $runner'), {
+    code: 'WF001',
+  });
+});
+
 test('a clock that goes back in the middle of a statement makes none of its moves illegal', async () => {
   await using scene = await running({ a: [], b: ['a'], c: [] });
   await using session = await scene.transaction();

@@ -232,6 +232,9 @@ test('a run is not cancelled by a transaction that may not see all its tasks, an
     code: 'WF011',
     hint: /read committed/,
   });
+  await using lax = await scene.transaction();
+  await lax.sql('set transaction isolation level read uncommitted');
+  assert.deepEqual(await lax.sql('select sluice.cancel_run($run)'), [{ cancel_run: true }]);
 });
 
 test('what ends with a run that had to be waited for is dated after what was waited for', async () => {

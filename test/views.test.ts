@@ -228,6 +228,12 @@ test('a workflow’s figures count all its runs, and judge by the last 1,000 of 
   assert.deepEqual(overOfOneVersion, { ...over, runs: '1002' });
 });
 
+test('what just fits is not cut', async () => {
+  const { rows } = await pool.query(`select sluice.cut('four', 4) as whole, sluice.cut('fives', 4) as cut`);
+
+  assert.deepEqual(rows, [{ whole: 'four', cut: 'fiv…' }]);
+});
+
 test('what is cut shows that it was', async () => {
   const name = 'a'.repeat(63);
   await using scene = await running({ [name]: [] });

@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import * as z from 'zod';
 import { openEngine } from '../src/engine.ts';
 import { UsageError } from '../src/errors.ts';
+import { createDatabase } from './support/database.ts';
 import { draw, fileDatabase, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 
@@ -340,6 +341,20 @@ test('a workflow that is not there is refused, and what there is is said', async
     assert.ok(error.hint?.includes(workflow), error.hint);
     return true;
   });
+});
+
+test('of the workflows that there are, each is named once, and of none it is said what to do', async () => {
+  await using db = await createDatabase();
+  const refused = (hint: string) =>
+    assert.rejects(db.pool.query(`select sluice.start_run('x')`), { code: 'WF003', hint });
+
+  await refused('There are: none; register one first.');
+  for (const [name, operation] of ['b1', 'a1', 'b2'])
+    await db.pool.query('select from sluice.register_workflow($1, $2)', [
+      name,
+      JSON.stringify([{ name: 'a', connector: 'c', operation }]),
+    ]);
+  await refused('There are: a, b.');
 });
 
 test('many runs are started in one call, and their ids are in the order of the inputs', async () => {

@@ -683,7 +683,8 @@ begin
     ), problem as (
       select task.position, format('%s: a name is a letter, then at most 62 letters, digits, "_" or "-"', task.which) as words
         from task
-       where coalesce(task.value ->> 'name', '') !~ '^[A-Za-z][A-Za-z0-9_-]{0,62}$'
+       where jsonb_typeof(task.value -> 'name') is distinct from 'string'
+          or task.value ->> 'name' !~ '^[A-Za-z][A-Za-z0-9_-]{0,62}$'
       union all
       select max(task.position), format('%s is there %s times; names are unique', task.which, count(*))
         from task
@@ -720,6 +721,13 @@ begin
        cross join lateral jsonb_array_elements_text(case jsonb_typeof(task.value -> 'after') when 'array' then task.value -> 'after' else '[]' end) as parent(name)
        group by task.position, task.which, parent.name
       having count(*) > 1
+      union all
+      select task.position, format('%s has a reference that names nothing; write {"$input": ["name"]} or {"$output": ["task"]}', task.which)
+        from task
+       where jsonb_path_exists(
+               jsonb_build_array(task.value -> 'parameters', task.value -> 'when'),
+               '$.** ? (@.type() == "object").keyvalue()
+                     ? ((@.key == "$input" || @.key == "$output") && !(@.value.type() == "array" && @.value[0].type() == "string"))')
       union all
       select task.position, format('%s refers to the input "%s", which the workflow does not declare', task.which, input.name)
         from task
@@ -762,8 +770,7 @@ begin
     return query
       select format('task "%s" refers to the output of "%s", which is not upstream of it; add it to "after"', v_task.value ->> 'name', reference.name)
         from task_references(v_task.value) as reference(name)
-       where reference.name is not null
-         and coalesce(get_bit(v_upstream[v_task.number], (v_numbers ->> reference.name)::integer - 1), 0) = 0;
+       where coalesce(get_bit(v_upstream[v_task.number], (v_numbers ->> reference.name)::integer - 1), 0) = 0;
   end loop;
 end;
 $function$;
@@ -2034,7 +2041,7 @@ BEGIN ATOMIC
    WHERE (jsonb_typeof(input_problems.p_input_schema) IS DISTINCT FROM 'object'::text)
  UNION ALL
   SELECT format('"%s" of its input schema is %s, it has to be %s'::text, field.name, (input_problems.p_input_schema -> field.name), field.rule) AS format
-    FROM ( VALUES ('type'::text,'strict $."type"?(@ != "object")'::jsonpath,'"object"'::text), ('properties'::text,'strict $."properties"?(@.type() != "object" || exists (@.*?(@.type() != "object" && @.type() != "boolean")))'::jsonpath,'an object of schemas'::text), ('required'::text,'strict $."required"?(@.type() != "array" || exists (@[*]?(@.type() != "string")))'::jsonpath,'a list of names'::text)) field(name, broken, rule)
+    FROM ( VALUES ('type'::text,'strict $."type"?(@.type() != "string" || @ != "object")'::jsonpath,'"object"'::text), ('properties'::text,'strict $."properties"?(@.type() != "object" || exists (@.*?(@.type() != "object" && @.type() != "boolean")))'::jsonpath,'an object of schemas'::text), ('required'::text,'strict $."required"?(@.type() != "array" || exists (@[*]?(@.type() != "string")))'::jsonpath,'a list of names'::text)) field(name, broken, rule)
    WHERE ((jsonb_typeof(input_problems.p_input_schema) = 'object'::text) AND jsonb_path_exists(input_problems.p_input_schema, field.broken, '{}'::jsonb, true));
 END;
 

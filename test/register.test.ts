@@ -315,6 +315,28 @@ test('tasks that are no objects are refused in words', async () => {
   );
 });
 
+test('a name that is no text is refused', async () => {
+  assert.match(
+    (await problemsOf([{ name: true, connector: 'c', operation: 'o' }])).join(),
+    /task "true": a name is/,
+  );
+});
+
+for (const reference of [
+  { $output: [] },
+  { $output: { a: 1 } },
+  { $output: null },
+  { $input: [] },
+  { $input: 'a' },
+])
+  test(`${JSON.stringify(reference)} names nothing, and is refused`, async () => {
+    const task = { name: 'a', connector: 'c', operation: 'o', parameters: { deep: [reference] } };
+
+    assert.deepEqual(await problemsOf([task]), [
+      'task "a" has a reference that names nothing; write {"$input": ["name"]} or {"$output": ["task"]}',
+    ]);
+  });
+
 test('a definition that is refused leaves nothing behind', async () => {
   await assert.rejects(register('refused', tasksOf({ a: ['b'], b: ['a'] })), { code: 'WF002' });
 
@@ -360,6 +382,7 @@ for (const [schema, problem] of [
   [5, 'its input schema is 5, it has to be a JSON object'],
   [null, 'its input schema is null, it has to be a JSON object'],
   [{ type: 'string' }, '"type" of its input schema is "string", it has to be "object"'],
+  [{ type: ['object'] }, '"type" of its input schema is ["object"], it has to be "object"'],
   [{ properties: [] }, '"properties" of its input schema is [], it has to be an object of schemas'],
   [
     { properties: { a: 5 } },

@@ -819,3 +819,20 @@ test('a total below the only item is its own if the product says so, and the ord
   assert.deepEqual(totals('Tax: $1.00\nTotal: $21.00'), [null, '21.00', 0]);
   assert.deepEqual(totals('Net: $21.00\nTax: $1.00\nGross: $22.00'), [null, '22.00', 1]);
 });
+
+test('prices that could be thousands or have three decimals are in doubt if neither a product nor a sum tells', () => {
+  const read = (row: string, below = '') => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 7\n\n${HEADING}${row}\n${below}`));
+    const doubts = warnings.map(({ code, field }) => `${code} ${field}`);
+    return [fields.line_items[0]?.unit_price, ...doubts].join(', ');
+  };
+
+  assert.equal(read('1  Rod  1  1.125  1.125'), '1125.00, VALUE_AMBIGUOUS line_items');
+  assert.equal(read('1  Rod  1  1,125  1,125'), '1125.00, VALUE_AMBIGUOUS line_items');
+  assert.equal(read('1  Rod  1  $1,125  $1,125'), '1125.00');
+  assert.equal(read('1  Rod  1.000  3  3.000'), '3.00, VALUE_AMBIGUOUS line_items');
+  assert.equal(read('1  Rod  1.000  3  3000'), '3.00');
+  assert.equal(read('1  Rod  1  1.125  1.125', '\nTotal: 1125'), '1125.00');
+  assert.equal(read('1  Rod  1  1.125  1.125', '\nTotal: 5.00'), '1.125, TOTAL_MISMATCH total');
+  assert.equal(read('1  Rod  4  0,125  0,500'), '0.125');
+});

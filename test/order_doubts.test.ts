@@ -290,6 +290,15 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { total: '12.500' },
     warnings: ['VALUE_AMBIGUOUS total'],
   },
+  'but not in a currency of a thousand parts': {
+    text: `${HEAD}\nItem  Description  Qty  Price  Total\n1  Rod  1  100.125  100.125\nSubtotal: 100.125\nTotal: KWD 100.125`,
+    fields: { subtotal: '100.125', total: '100.125', currency: 'KWD' },
+  },
+  'nor is every company "Bhd" one': {
+    text: 'PO Number: A-1\nVendor: FOO SDN BHD 1.250 Ltd\nTotal: 1.250',
+    fields: { currency: null, total: '1250.00' },
+    warnings: ['VALUE_AMBIGUOUS total'],
+  },
   'a date that is replaced by another is doubted': {
     text: 'PO Number: A-1\nDue Date: 2025-07-01 -> 2025-07-15',
     fields: { due_date: '2025-07-01' },

@@ -15,6 +15,7 @@ import {
 import { type Labelled, valueText } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Line, Region } from './regions.ts';
+import type { Row } from './rows.ts';
 import { withColons, withSumsApart } from './run_together.ts';
 import { withWholeHeadings, withWholeRows } from './split_headings.ts';
 import { readTables, type Tables } from './tables.ts';
@@ -48,8 +49,8 @@ export interface Document {
   /** Days that are none of the calendar, and amounts that are none. */
   readonly unreadable: readonly Unreadable[];
   readonly mark: Mark;
-  /** Nothing tells whether a point or a comma is the decimal mark. */
-  readonly markUncertain: boolean;
+  /** Its rows by the other mark where nothing tells whether a point or a comma is the decimal mark, else null. */
+  readonly otherwise: readonly Row[] | null;
 }
 
 /** Reads everything that a document states: labelled values, and the rows of its item tables. */
@@ -127,7 +128,8 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   if (daysDue.size === 1 && ofRows[0] && ofRows.length === tables.rows.length)
     statements.push({ ...inTables, ...ofRows[0], field: 'due_date' });
 
-  return { source, text, statements, tables, daysDue, unreadable, mark, markUncertain: !certain };
+  const otherwise = certain ? null : readTables(lines, mark === '.' ? ',' : '.', labelledAs).rows;
+  return { source, text, statements, tables, daysDue, unreadable, mark, otherwise };
 }
 
 /** So many lines, each with a blank one below it, are not so by chance. */

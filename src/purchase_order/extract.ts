@@ -3,7 +3,7 @@ import { chooseDocuments, contradict, type Mail, numberOf, pick, type Warn } fro
 import { DECIMAL, fromUnits, toUnits } from './decimal.ts';
 import { type Document, orderCurrencies, type Statement } from './document.ts';
 import { isDateField, type LabelField, MONEY_FIELDS } from './labels.ts';
-import { amountsIn, asMoney, currenciesOfAll, currencyOf } from './money.ts';
+import { amountsIn, asMoney, currenciesOfAll, currencyOf, hasThousandths } from './money.ts';
 import {
   type Extraction,
   type LineItem,
@@ -13,7 +13,7 @@ import {
   REQUIRED,
 } from './order.ts';
 import { expectedTotal, findMismatches, type Sums, same, sumOfRows } from './reconcile.ts';
-import { isPriced, type Row } from './rows.ts';
+import { isPriced, isProven, type Row } from './rows.ts';
 import { findUnwanted } from './unwanted.ts';
 import { orderNumberInSubject } from './values.ts';
 
@@ -111,6 +111,11 @@ export function extractOrder(mail: Mail): Extraction {
     warn('VALUES_DIFFER', 'currency', `currency is ${known}, but there are amounts in ${carried.join(', ')}`);
   }
 
+  if (tablesIn && areAmbiguous(tablesIn, value('currency'), value('total') ?? value('subtotal'))) {
+    const message = `a separator in the line items of the ${tablesIn.source} could be a decimal mark, or one of thousands`;
+    warn('VALUE_AMBIGUOUS', 'line_items', message);
+  }
+
   const fields: OrderFields = {
     po_number: value('po_number'),
     vendor: value('vendor'),
@@ -137,6 +142,22 @@ export function extractOrder(mail: Mail): Extraction {
     ],
   };
 }
+
+/** Whether prices would be as plausible by the other decimal mark, and no sum is stated that tells. */
+function areAmbiguous(
+  { tables: { rows }, otherwise, mark }: Document,
+  currency: string | null,
+  stated: string | null,
+): boolean {
+  if (otherwise?.length !== rows.length || (mark === '.' && ANGLO.test(currency ?? ''))) return false;
+  const proven = (all: readonly Row[]) => all.filter(isProven).length;
+  const [sum, other] = [sumOfRows(rows), sumOfRows(otherwise)];
+  const isTold = proven(otherwise) < proven(rows) || (stated !== null && sum !== other);
+  return !isTold && sum !== null && JSON.stringify(otherwise) !== JSON.stringify(rows);
+}
+
+/** Of countries where a comma is no decimal mark. */
+const ANGLO = /\$|£|^(?:USD|CAD|AUD|GBP)$/;
 
 /** The currencies of the items and of the totals of a document, as far as they carry any. */
 function carriedCurrencies({ tables, statements, text }: Document): readonly string[][] {
@@ -198,18 +219,19 @@ function lineItem({ item, description, quantity, unit_price, total }: Row): Line
 
 /** Why a value could also mean something else. */
 function doubtOf(
-  { markUncertain }: Document,
+  { otherwise, mark, text }: Document,
   { raw, doubt, currency, value, qualified }: Statement,
 ): string | undefined {
   if (doubt) return doubt;
   if (qualified) return 'its label is a part of a longer one';
   if (raw.includes('\ufffd')) return 'some of its characters could not be decoded';
   if (currency === undefined) return undefined; // no amount
-  if (/\.\d{3}$/.test(value)) return 'its decimals could be thousands';
-  if (/\.\d{2,}[1-9]/.test(value)) return 'it has parts of a cent';
-  if (!markUncertain) return undefined;
+  const isFine = mark === '.' && hasThousandths(text) && !/\.\d{4}/.test(value);
+  if (!isFine && /[1-9]\d*\.\d{3}$/.test(value)) return 'its decimals could be thousands';
+  if (!isFine && /\.\d{2,}[1-9]/.test(value)) return 'it has parts of a cent';
+  if (!otherwise) return undefined;
   const separator = /(?<![\d.,])\d{1,3}([.,])\d{3}(?![\d.,]*\d)/.exec(raw)?.[1];
-  const isAnglo = separator === ',' && /\$|£|^(?:USD|CAD|AUD|GBP)$/.test(currency ?? '');
+  const isAnglo = separator === ',' && ANGLO.test(currency ?? '');
   return separator && !isAnglo ? 'its separator could be a decimal mark' : undefined;
 }
 

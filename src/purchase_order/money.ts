@@ -7,7 +7,9 @@ export type Mark = '.' | ',';
 const OTHER_DOLLARS = 'CAD|AUD|NZD|SGD|HKD|TWD|MXN|ARS|CLP|COP|UYU';
 /** What else may be written with `Rs`. */
 const OTHER_RUPEES = 'PKR|LKR|NPR|MUR';
-const CODES = `USD|EUR|GBP|${OTHER_DOLLARS}|CHF|JPY|CNY|INR|${OTHER_RUPEES}|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|KRW|TRY|ILS|AED|THB`;
+/** Of a thousand parts each: three decimals are their cents. "Sdn Bhd" is a kind of company. */
+const IN_THOUSANDTHS = 'KWD|(?<!SDN[. ]{1,2})BHD|TND|OMR|JOD';
+const CODES = `USD|EUR|GBP|${OTHER_DOLLARS}|CHF|JPY|CNY|INR|${OTHER_RUPEES}|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|KRW|TRY|ILS|AED|THB|${IN_THOUSANDTHS}`;
 const DOLLARS = 'US|CA|AU|NZ|HK|C|A|S';
 const SIGNS: Readonly<Record<string, string>> = {
   '€': 'EUR',
@@ -64,8 +66,8 @@ export function readAmount(text: string, mark: Mark): Amount | null {
 const PLAIN = { '.': /^(?:\d+(?:\.\d+)?|\.\d+)$/, ',': /^\d+(?:,\d+)?$/ };
 // Groups of three, the Indian ones of two before the last; apostrophes and spaces group in either style.
 const GROUPED = {
-  '.': /^\d{1,3}(?:[,'’ ]\d{2,3})*[,'’ ]\d{3}(?:\.\d+)?$/,
-  ',': /^\d{1,3}(?:[.'’ ]\d{2,3})*[.'’ ]\d{3}(?:,\d+)?$/,
+  '.': /^[1-9]\d{0,2}(?:[,'’ ]\d{2,3})*[,'’ ]\d{3}(?:\.\d+)?$/,
+  ',': /^[1-9]\d{0,2}(?:[.'’ ]\d{2,3})*[.'’ ]\d{3}(?:,\d+)?$/,
 };
 
 function readNumber(digits: string, mark: Mark): string | null {
@@ -122,16 +124,31 @@ const PRICED = new RegExp(
 );
 
 function vote(text: string): { readonly mark: Mark; readonly certain: boolean } {
-  const comma = count(text, /(?<![\d.,])\d{1,3}(?:[.'’ ]\d{3})*,(?:\d{2}|-)(?![\d.,]\d|\d)/g);
-  const point = count(text, /(?<![\d.,])\d{1,3}(?:[,'’ ]\d{2,3})*(?:\.\d{2}|\/-)(?![\d.,]\d|\d)/g);
+  const comma = count(
+    text,
+    /(?<![\d.,])\d{1,3}(?:[.'’ ]\d{3})*,(?:\d{2}|-|(?<=\.\d{3},)\d{3})(?![\d.,]\d|\d)/g,
+  );
+  const cents = /(?<![\d.,])\d{1,3}(?:[,'’ ]\d{2,3})*(?:\.\d{2}|\/-|(?<=,\d{3})\.\d{3})(?![\d.,]\d|\d)/g;
+  const point = count(text, cents) + count(text, THOUSANDTHS);
   if (comma !== point) return { mark: comma > point ? ',' : '.', certain: true };
-  const pointGroups = count(text, /(?<![\d.,])\d{1,3}(?:\.\d{3})+(?![\d.,]*\d)/g);
-  const commaGroups = count(text, /(?<![\d.,])\d{1,3}(?:,\d{3})+(?![\d.,]*\d)/g);
+  const pointGroups = count(text, /(?<![\d.,])(?:[1-9]\d{0,2}(?:\.\d{3})+|0,\d{3})(?![\d.,]*\d)/g);
+  const commaGroups = count(text, /(?<![\d.,])(?:[1-9]\d{0,2}(?:,\d{3})+|0\.\d{3})(?![\d.,]*\d)/g);
   return { mark: pointGroups > commaGroups ? ',' : '.', certain: false };
 }
 
+/** "KWD 1.250" */
+const THOUSANDTHS = new RegExp(
+  String.raw`(?:${IN_THOUSANDTHS})[^\w\n]{0,12}\d{1,3}\.\d{3}(?![\d.,]*\d)`,
+  'g',
+);
+
 function count(text: string, pattern: RegExp): number {
   return text.match(pattern)?.length ?? 0;
+}
+
+/** Whether three decimals are ordinary in a text. */
+export function hasThousandths(text: string): boolean {
+  return count(text, THOUSANDTHS) > 0;
 }
 
 /** The currency that stands with the label of an amount, `Total (USD):`, or is written out behind it. */

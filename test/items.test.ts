@@ -48,6 +48,11 @@ for (const [what, table, read] of [
     ['0010 Rod, polished 10', '0020 Nut 15'],
   ],
   [
+    'rows without totals may stand behind one another on a line',
+    'Description  Qty  Price\nRibbon 5 $2.00 Nut 15 $1.00',
+    ['null Ribbon 5', 'null Nut 15'],
+  ],
+  [
     'names of groups may stand between the rows, if one stands before the first',
     'Description  Qty  Price  Total\nHardware\nRibbon  5  $2.00  $10.00\nServices\nAssembly  5  $1.00  $5.00',
     ['null Ribbon 5', 'null Assembly 5'],

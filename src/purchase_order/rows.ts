@@ -46,7 +46,8 @@ export function readRows(line: string, shape: Shape): readonly Row[] | null {
   if (byCells) return [byCells];
   if (!hasPrices(shape.columns)) return null;
   const run = readRun(line, shape);
-  if (run.rows.length > 1 && run.rest === '' && run.rows.every(isProven)) return run.rows;
+  const holds = shape.columns.includes('other') ? isProven : productHolds;
+  if (run.rows.length > 1 && run.rest === '' && run.rows.every(holds)) return run.rows;
   // "34 687,50" is one amount where columns are kept apart by more than a blank; else the product decides.
   const inGroups = / {2}/.test(line.trim());
   const words = (text: string) => upToNumber(tokensOf(text, shape.mark));

@@ -588,6 +588,14 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nSub-total: $5.00\nEst. Grand Total: $5.00`,
     fields: { subtotal: '5.00', total: '5.00' },
   },
+  'a company may be called like what a sum is for': {
+    text: 'PO Number: A-1\nVendor: Courier',
+    fields: { vendor: 'Courier' },
+  },
+  'terms go on below a colon': {
+    text: `${HEAD}\nPayment terms: 50% with the order, balance:\non delivery`,
+    fields: { payment_terms: '50% with the order, balance: on delivery' },
+  },
   'what is said of payment may have a colon': {
     text: `${HEAD}\nPayment terms:\nNet 30: due in July`,
     fields: { payment_terms: 'Net 30: due in July' },

@@ -90,7 +90,7 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
 /** The cell beside a label, unless it is the name of what stands elsewhere: "Ship to:   Supplier's invoice:". */
 function besideOf({ value }: Found): string {
   const text = cellOf(OF_ADDRESS.test(value) ? value.replace(/:\s+/, ': ') : value);
-  return text.endsWith(':') && !OF_ADDRESS.test(text) ? '' : text;
+  return /^[^,\d]*:$/.test(text) && !OF_ADDRESS.test(text) ? '' : text;
 }
 
 /** Whether what stands beside the label of an address begins the next column: an address stands below the label, too. */
@@ -110,7 +110,7 @@ function withMoreTerms(text: string, lines: readonly Labelled[], index: number):
   if (text === '' || !first?.line.text.endsWith(text)) return text;
   const end = below.findIndex(({ line, labels }, at) => {
     const above = (at === 0 ? first : below[at - 1])?.line.text ?? '';
-    const isWrapped = /^\s{2}/.test(line.text) || above.length >= WRAPPED_AT;
+    const isWrapped = /^\s{2}/.test(line.text) || above.length >= WRAPPED_AT || above.endsWith(':');
     const goesOn =
       (isWrapped && /^\s*\p{Ll}/u.test(line.text) && !/[.!?]$/.test(above)) || SHARE.test(line.text);
     return !goesOn || labels.length > 0 || cellsOf(line.text).length !== 1 || OPENS.test(line.text);

@@ -44,8 +44,8 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
   return { value: date.day, ...(other && { doubt: `another date follows, ${other}` }) };
 }
 
-/** The name of a field, which is no value of another. */
-const NAME = new RegExp(`^(?:${wordsOf((field) => field !== null)})\\W*$`, 'iu');
+/** The name of a field, which is no value of another; a company may be called "Courier" or "Total". */
+const NAME = new RegExp(`^(?:${wordsOf((field) => field !== null && !isMoneyField(field))})\\W*$`, 'iu');
 
 /** Whether a text that is no value of a field is stated for one all the same: a day, a number, and anything for the total. */
 export function isUnreadable(field: LabelField, text: string): boolean {

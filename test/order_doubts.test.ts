@@ -32,6 +32,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\n\nTerms     Account    Ship Via\nNet 30    4711       Freight',
     fields: { payment_terms: 'Net 30', shipping: null },
   },
+  'and what stands beside it there is not its value': {
+    text: 'PO Number: A-1\n\nShip Via   F.O.B.        Terms    Requisitioner\nUPS        Destination   Net 30   R. Roe',
+    fields: { payment_terms: 'Net 30', ship_to: null },
+  },
   'behind several labels in a row, another name is no value': {
     text: 'PO Number: A-1\n\nShip Via   F.O.B.   Terms     Confirm To\n           Leeds    Net 30    R. Roe',
     fields: { payment_terms: 'Net 30' },

@@ -12,7 +12,7 @@ import {
   type LabelField,
   type Revision,
 } from './labels.ts';
-import { type Labelled, valueText } from './layout.ts';
+import { areAligned, type Labelled, valueText } from './layout.ts';
 import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Line, Region } from './regions.ts';
 import type { Row } from './rows.ts';
@@ -92,7 +92,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   const unreadable: Unreadable[] = [];
   for (const [index, { line, labels }] of labelled.entries()) {
     for (const found of labels) {
-      if (isOfSignature(labelled, index, found)) continue;
+      if (isOfSignature(labelled, index, found) || isBelowName(labelled, index, found)) continue;
       const { strong, qualified, revision, label, addendum } = found;
       for (const [field, raw, rank] of partsOf(found, valueText(labelled, index, found, readDay), readDay)) {
         const value = readValue(field, raw, style, label);
@@ -160,6 +160,14 @@ const SIGNED =
 function isOfSignature(lines: readonly Labelled[], index: number, { field, label }: Found): boolean {
   if (field !== 'order_date' || !/^dated?$/i.test(label)) return false;
   return lines.slice(Math.max(0, index - 2), index + 1).some(({ line }) => SIGNED.test(line.text));
+}
+
+/** Whether words stand in a row of cells below names of fields, and are no name themselves: "Destination" below "F.O.B.". */
+function isBelowName(lines: readonly Labelled[], index: number, { colon }: Found): boolean {
+  const [above, here] = index > 0 ? lines.slice(index - 1, index + 1) : [];
+  const bare = above?.labels.filter(({ value }) => value === '') ?? [];
+  const [names, cells] = [above, here].map((line) => cellsOf(line?.line.text ?? ''));
+  return !colon && bare.length > 2 && bare.length === names?.length && areAligned(names, cells ?? []);
 }
 
 /** Whether the only text below a label stands below another one, too: "Vendor: Ship to:" with two names below. */

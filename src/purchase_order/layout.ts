@@ -177,7 +177,7 @@ function areTitles(names: readonly Cell[], below: readonly Cell[]): boolean {
   return names.length > 1 && areAligned(names, below) && names.every(isTitle) && below.every(isText);
 }
 
-function areAligned(names: readonly Cell[], below: readonly Cell[]): boolean {
+export function areAligned(names: readonly Cell[], below: readonly Cell[]): boolean {
   return names.length === below.length && names.every(({ start }, index) => start === below[index]?.start);
 }
 

@@ -624,6 +624,7 @@ for (const [line, read] of [
   ['10 hours Welding @ $24.00/hour', 'null | Welding | 10 | 24.00 | null'],
   ['1) Bit set, 29 pc - qty 10 @ $64.95 = $649.50', '1 | Bit set, 29 pc | 10 | 64.95 | 649.50'],
   ['Blank 70mm, Qty: 4 @ $1.15 = $4.60', 'null | Blank 70mm | 4 | 1.15 | 4.60'],
+  ['10 Stk Seil @ $24.00', 'null | Seil | 10 | 24.00 | null'],
   ['10 kg Salt @ $24.00/kg', 'null | Salt | 10 | 24.00 | null'],
 ] as const) {
   test(`"${line}" is a row`, () => {

@@ -39,7 +39,7 @@ const AMOUNT = new RegExp(
 
 /** What a number counts if it is no money. */
 export const MEASURE =
-  '(?:ea|each|pcs?|pieces?|units?|box(?:es)?|bxs?|cases?|cs|pks?|packs?|pkgs?|sets?|kits?|pairs?|prs?|dozen|dz|rolls?|rls?|bags?|kgs?|g|lbs?|t|tons?|tonnes?|m[23²³]?|mm|cm|cbm|ft|yds?|l|ltrs?|litres?|liters?|gals?|h|hrs?|hours?|days?|lots?|ct|cartons?|ctns?|pallets?|sheets?|bottles?|drums?|reels?|reams?|cans?|tubes?|bundles?)';
+  '(?:ea|each|pcs?|pieces?|units?|box(?:es)?|bxs?|cases?|cs|pks?|packs?|pkgs?|sets?|kits?|pairs?|prs?|dozen|dz|rolls?|rls?|bags?|kgs?|g|lbs?|t|tons?|tonnes?|m[23²³]?|mm|cm|cbm|ft|yds?|l|ltrs?|litres?|liters?|gals?|h|hrs?|hours?|days?|lots?|stk|stück|ct|cartons?|ctns?|pallets?|sheets?|bottles?|drums?|reels?|reams?|cans?|tubes?|bundles?)';
 
 export interface Amount {
   /** Decimal text, `-` in front if negative, decimals as printed. */

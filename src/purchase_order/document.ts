@@ -49,8 +49,8 @@ export interface Document {
   /** Days that are none of the calendar, and amounts that are none. */
   readonly unreadable: readonly Unreadable[];
   readonly mark: Mark;
-  /** Its rows by the other mark where nothing tells whether a point or a comma is the decimal mark, else null. */
-  readonly otherwise: readonly Row[] | null;
+  /** Reads its rows by the other mark where nothing tells which one is the decimal mark, else null. */
+  readonly otherwise: (() => readonly Row[]) | null;
 }
 
 /** Reads everything that a document states: labelled values, and the rows of its item tables. */
@@ -128,7 +128,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
   if (daysDue.size === 1 && ofRows[0] && ofRows.length === tables.rows.length)
     statements.push({ ...inTables, ...ofRows[0], field: 'due_date' });
 
-  const otherwise = certain ? null : readTables(lines, mark === '.' ? ',' : '.', labelledAs).rows;
+  const otherwise = certain ? null : () => readTables(lines, mark === '.' ? ',' : '.', labelledAs).rows;
   return { source, text, statements, tables, daysDue, unreadable, mark, otherwise };
 }
 

@@ -3,7 +3,7 @@ import { chooseDocuments, contradict, type Mail, numberOf, pick, type Warn } fro
 import { DECIMAL, fromUnits, toUnits } from './decimal.ts';
 import { type Document, orderCurrencies, type Statement } from './document.ts';
 import { isDateField, type LabelField, MONEY_FIELDS } from './labels.ts';
-import { amountsIn, asMoney, currenciesOfAll, currencyOf, hasThousandths } from './money.ts';
+import { amountsIn, asMoney, currenciesOfAll, currencyOf, THOUSANDTHS } from './money.ts';
 import {
   type Extraction,
   type LineItem,
@@ -111,9 +111,12 @@ export function extractOrder(mail: Mail): Extraction {
     warn('VALUES_DIFFER', 'currency', `currency is ${known}, but there are amounts in ${carried.join(', ')}`);
   }
 
-  if (tablesIn && areAmbiguous(tablesIn, value('currency'), value('total') ?? value('subtotal'))) {
-    const message = `a separator in the line items of the ${tablesIn.source} could be a decimal mark, or one of thousands`;
-    warn('VALUE_AMBIGUOUS', 'line_items', message);
+  if (tablesIn && areAmbiguous(tablesIn, values)) {
+    warn(
+      'VALUE_AMBIGUOUS',
+      'line_items',
+      'a separator in the line items could also be a decimal mark, or none',
+    );
   }
 
   const fields: OrderFields = {
@@ -143,17 +146,16 @@ export function extractOrder(mail: Mail): Extraction {
   };
 }
 
-/** Whether prices would be as plausible by the other decimal mark, and no sum is stated that tells. */
-function areAmbiguous(
-  { tables: { rows }, otherwise, mark }: Document,
-  currency: string | null,
-  stated: string | null,
-): boolean {
-  if (otherwise?.length !== rows.length || (mark === '.' && ANGLO.test(currency ?? ''))) return false;
+/** Whether prices would be as plausible by the other decimal mark, and no total is stated that tells. */
+function areAmbiguous({ tables, otherwise, mark }: Document, values: ReadonlyMap<string, string>): boolean {
+  const { rows } = tables;
+  const isAnglo = mark === '.' && ANGLO.test(values.get('currency') ?? '');
+  const others = (!isAnglo && otherwise?.()) || [];
   const proven = (all: readonly Row[]) => all.filter(isProven).length;
-  const [sum, other] = [sumOfRows(rows), sumOfRows(otherwise)];
-  const isTold = proven(otherwise) < proven(rows) || (stated !== null && sum !== other);
-  return !isTold && sum !== null && JSON.stringify(otherwise) !== JSON.stringify(rows);
+  const [sum, other] = [sumOfRows(rows), sumOfRows(others)];
+  const isTold =
+    others.length !== rows.length || proven(others) < proven(rows) || (values.has('total') && sum !== other);
+  return !isTold && sum !== null && JSON.stringify(others) !== JSON.stringify(rows);
 }
 
 /** Of countries where a comma is no decimal mark. */
@@ -226,9 +228,9 @@ function doubtOf(
   if (qualified) return 'its label is a part of a longer one';
   if (raw.includes('\ufffd')) return 'some of its characters could not be decoded';
   if (currency === undefined) return undefined; // no amount
-  const isFine = mark === '.' && hasThousandths(text) && !/\.\d{4}/.test(value);
-  if (!isFine && /[1-9]\d*\.\d{3}$/.test(value)) return 'its decimals could be thousands';
-  if (!isFine && /\.\d{2,}[1-9]/.test(value)) return 'it has parts of a cent';
+  const inCents = mark === '.' && THOUSANDTHS.test(text) ? value.slice(0, -1) : value;
+  if (/[1-9]\d*\.\d{3}$/.test(inCents)) return 'its decimals could be thousands';
+  if (/\.\d{2,}[1-9]/.test(inCents)) return 'it has parts of a cent';
   if (!otherwise) return undefined;
   const separator = /(?<![\d.,])\d{1,3}([.,])\d{3}(?![\d.,]*\d)/.exec(raw)?.[1];
   const isAnglo = separator === ',' && ANGLO.test(currency ?? '');

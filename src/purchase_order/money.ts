@@ -9,21 +9,11 @@ const OTHER_DOLLARS = 'CAD|AUD|NZD|SGD|HKD|TWD|MXN|ARS|CLP|COP|UYU';
 const OTHER_RUPEES = 'PKR|LKR|NPR|MUR';
 /** Of a thousand parts each: three decimals are their cents. "Sdn Bhd" is a kind of company. */
 const IN_THOUSANDTHS = 'KWD|(?<!SDN[. ]{1,2})BHD|TND|OMR|JOD';
+/** "KWD 1.250" */
+export const THOUSANDTHS = new RegExp(String.raw`(?:${IN_THOUSANDTHS})\W{0,9}\d[\d,]*\.\d{3}(?![\d.,]*\d)`);
 const CODES = `USD|EUR|GBP|${OTHER_DOLLARS}|CHF|JPY|CNY|INR|${OTHER_RUPEES}|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|KRW|TRY|ILS|AED|THB|${IN_THOUSANDTHS}`;
 const DOLLARS = 'US|CA|AU|NZ|HK|C|A|S';
-const SIGNS: Readonly<Record<string, string>> = {
-  '€': 'EUR',
-  '£': 'GBP',
-  '₹': 'INR',
-  US$: 'USD',
-  CA$: 'CAD',
-  C$: 'CAD',
-  AU$: 'AUD',
-  A$: 'AUD',
-  NZ$: 'NZD',
-  HK$: 'HKD',
-  S$: 'SGD',
-};
+const SIGNS: Readonly<Record<string, string>> = { '€': 'EUR', '£': 'GBP', '₹': 'INR' };
 
 /** A currency as it stands before or after an amount. */
 export const CURRENCY = String.raw`(?:(?:${DOLLARS})?\$|[€£¥₹]|(?<![A-Za-z])Rs\.?(?![A-Za-z])|(?<![A-Za-z])(?:${CODES})(?![A-Za-z]))`;
@@ -124,31 +114,17 @@ const PRICED = new RegExp(
 );
 
 function vote(text: string): { readonly mark: Mark; readonly certain: boolean } {
-  const comma = count(
-    text,
-    /(?<![\d.,])\d{1,3}(?:[.'’ ]\d{3})*,(?:\d{2}|-|(?<=\.\d{3},)\d{3})(?![\d.,]\d|\d)/g,
-  );
-  const cents = /(?<![\d.,])\d{1,3}(?:[,'’ ]\d{2,3})*(?:\.\d{2}|\/-|(?<=,\d{3})\.\d{3})(?![\d.,]\d|\d)/g;
-  const point = count(text, cents) + count(text, THOUSANDTHS);
+  const commas = /(?<![\d.,])\d{1,3}(?:[.'’ ]\d{3})*,(?:\d{2}|-|(?<=\.\d{3},)\d{3})(?![\d.,]\d|\d)/g;
+  const points = /(?<![\d.,])\d{1,3}(?:[,'’ ]\d{2,3})*(?:\.\d{2}|\/-|(?<=,\d{3})\.\d{3})(?![\d.,]\d|\d)/g;
+  const [comma, point] = [count(text, commas), count(text, points) + count(text, THOUSANDTHS)];
   if (comma !== point) return { mark: comma > point ? ',' : '.', certain: true };
   const pointGroups = count(text, /(?<![\d.,])(?:[1-9]\d{0,2}(?:\.\d{3})+|0,\d{3})(?![\d.,]*\d)/g);
   const commaGroups = count(text, /(?<![\d.,])(?:[1-9]\d{0,2}(?:,\d{3})+|0\.\d{3})(?![\d.,]*\d)/g);
   return { mark: pointGroups > commaGroups ? ',' : '.', certain: false };
 }
 
-/** "KWD 1.250" */
-const THOUSANDTHS = new RegExp(
-  String.raw`(?:${IN_THOUSANDTHS})[^\w\n]{0,12}\d{1,3}\.\d{3}(?![\d.,]*\d)`,
-  'g',
-);
-
 function count(text: string, pattern: RegExp): number {
   return text.match(pattern)?.length ?? 0;
-}
-
-/** Whether three decimals are ordinary in a text. */
-export function hasThousandths(text: string): boolean {
-  return count(text, THOUSANDTHS) > 0;
 }
 
 /** The currency that stands with the label of an amount, `Total (USD):`, or is written out behind it. */
@@ -178,5 +154,7 @@ export function currencyOf(signs: readonly string[], text: string): string | nul
     : sign === '¥'
       ? ['JPY', 'CNY']
       : ['USD', OTHER_DOLLARS];
+  const whose = /^[A-Z]+(?=\$)/.exec(sign)?.[0]; // "C$", "US$"
+  if (whose) return `USD|${OTHER_DOLLARS}`.split('|').find((code) => code.startsWith(whose)) ?? null;
   return SIGNS[sign] ?? new RegExp(`(?<![A-Za-z])(?:${others})(?![A-Za-z])`).exec(text)?.[0] ?? usual;
 }

@@ -298,6 +298,11 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nItem  Description  Qty  Price  Total\n1  Rod  1  100.125  100.125\nSubtotal: 100.125\nTotal: KWD 100.125`,
     fields: { subtotal: '100.125', total: '100.125', currency: 'KWD' },
   },
+  'in another, they are thousands all the same': {
+    text: `${HEAD}\nTotal: EUR 2.500\n(about KWD 833.250)`,
+    fields: { total: '2.500' },
+    warnings: ['VALUE_AMBIGUOUS total'],
+  },
   'nor is every company "Bhd" one': {
     text: 'PO Number: A-1\nVendor: FOO SDN BHD 1.250 Ltd\nTotal: 1.250',
     fields: { currency: null, total: '1250.00' },

@@ -221,14 +221,14 @@ function lineItem({ item, description, quantity, unit_price, total }: Row): Line
 
 /** Why a value could also mean something else. */
 function doubtOf(
-  { otherwise, mark, text }: Document,
+  { otherwise, text }: Document,
   { raw, doubt, currency, value, qualified }: Statement,
 ): string | undefined {
   if (doubt) return doubt;
   if (qualified) return 'its label is a part of a longer one';
   if (raw.includes('\ufffd')) return 'some of its characters could not be decoded';
   if (currency === undefined) return undefined; // no amount
-  const inCents = mark === '.' && THOUSANDTHS.test(text) ? value.slice(0, -1) : value;
+  const inCents = THOUSANDTHS.test(`${currency ?? text} ${value}`) ? value.slice(0, -1) : value;
   if (/[1-9]\d*\.\d{3}$/.test(inCents)) return 'its decimals could be thousands';
   if (/\.\d{2,}[1-9]/.test(inCents)) return 'it has parts of a cent';
   if (!otherwise) return undefined;

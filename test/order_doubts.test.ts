@@ -601,6 +601,11 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nVendor: Courier',
     fields: { vendor: 'Courier' },
   },
+  'terms are in doubt if a place stands in them, as where the blanks between columns are lost': {
+    text: 'PO Number: A-1 Deliver To:\nVendor: Foo Ltd Acme\nTerms: Net 30 Ames, IA 50010',
+    fields: { payment_terms: 'Net 30 Ames, IA 50010' },
+    warnings: ['VALUE_AMBIGUOUS payment_terms'],
+  },
   'terms go on below a colon': {
     text: `${HEAD}\nPayment terms: 50% with the order, balance:\non delivery`,
     fields: { payment_terms: '50% with the order, balance: on delivery' },

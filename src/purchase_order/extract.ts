@@ -3,6 +3,7 @@ import { chooseDocuments, contradict, type Mail, numberOf, pick, type Warn } fro
 import { DECIMAL, fromUnits, toUnits } from './decimal.ts';
 import { type Document, orderCurrencies, type Statement } from './document.ts';
 import { isDateField, type LabelField, MONEY_FIELDS } from './labels.ts';
+import { postalCodesIn } from './layout.ts';
 import { amountsIn, asMoney, currenciesOfAll, currencyOf, THOUSANDTHS } from './money.ts';
 import {
   type Extraction,
@@ -222,11 +223,12 @@ function lineItem({ item, description, quantity, unit_price, total }: Row): Line
 /** Why a value could also mean something else. */
 function doubtOf(
   { otherwise, text }: Document,
-  { raw, doubt, currency, value, qualified }: Statement,
+  { raw, doubt, currency, value, qualified, field }: Statement,
 ): string | undefined {
   if (doubt) return doubt;
   if (qualified) return 'its label is a part of a longer one';
   if (raw.includes('\ufffd')) return 'some of its characters could not be decoded';
+  if (field === 'payment_terms' && postalCodesIn(raw).length > 0) return 'a place stands in it';
   if (currency === undefined) return undefined; // no amount
   const inCents = THOUSANDTHS.test(`${currency ?? text} ${value}`) ? value.slice(0, -1) : value;
   if (/[1-9]\d*\.\d{3}$/.test(inCents)) return 'its decimals could be thousands';

@@ -145,10 +145,8 @@ export function currenciesOfAll(text: string): string[] {
 
 /** The currency of an order: a code that is written with its amounts, then a sign; a bare `$` is a US one, `Rs` an Indian one, `¥` a yen, unless another is named. */
 export function currencyOf(signs: readonly string[], text: string): string | null {
-  const code = signs.find((sign) => /^[A-Z]{3}$/.test(sign));
-  if (code) return code;
-  const sign = signs[0];
-  if (sign === undefined) return null;
+  const sign = signs.find((each) => /^[A-Z]{3}$/.test(each)) ?? signs[0] ?? null;
+  if (sign === null || /^[A-Z]{3}$/.test(sign)) return sign;
   const [usual, others] = sign.startsWith('Rs')
     ? ['INR', OTHER_RUPEES]
     : sign === '¥'

@@ -116,7 +116,7 @@ export function extractOrder(mail: Mail): Extraction {
     warn(
       'VALUE_AMBIGUOUS',
       'line_items',
-      'a separator in the line items could also be a decimal mark, or none',
+      'separators in the line items could be decimal marks, or of thousands',
     );
   }
 

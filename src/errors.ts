@@ -43,10 +43,14 @@ export class SchemaError extends Error {
   override readonly name = 'SchemaError';
 }
 
-/** The text of whatever was thrown: libraries throw strings, and objects that are no errors. */
+/** The text of whatever was thrown: libraries throw strings, and objects that are no errors, or cannot even be read. */
 export function messageOf(error: unknown): string {
-  if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
+  try {
+    if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ');
+    return String(error instanceof Error ? error.message : error);
+  } catch {
+    return '';
+  }
 }
 
 /** What libraries and the system tell errors apart by: `42P01`, `ECONNREFUSED`; empty when there is none. */

@@ -97,7 +97,8 @@ export class Execution {
   stop(reason: unknown): boolean {
     const isNews = this.#stopped === undefined;
     this.#stopped ??= { reason };
-    this.#controller?.abort(reason);
+    // In the task's name: what listens to it may throw.
+    inNameOf.run(this, () => this.#controller?.abort(reason));
     return isNews;
   }
 

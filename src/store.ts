@@ -183,7 +183,7 @@ export async function giveBackOthers(
 export function failure(claim: Claim, thrown: unknown): Result {
   const { run_id, task_no, token } = claim;
   const error = whatStopped(thrown) ?? thrown;
-  const code = (error instanceof ConnectorError && storable(() => error.code)) || 'ERROR';
+  const code = storable(() => (error instanceof ConnectorError ? error.code : '')) || 'ERROR';
   const text = storable(() => messageOf(error));
   return { run_id, task_no, token, error: { code, message: text || 'it failed without a message' } };
 }

@@ -114,9 +114,10 @@ test('another runner takes over from one that is killed, without being started a
 for (const [operation, message] of [
   ['reject', 'nobody awaits this'],
   ['throw', 'thrown in a timer'],
+  ['listen', 'it took longer than 500 ms'],
 ]) {
   test(`what a task throws past everybody (${operation}) fails the task and not the process`, async () => {
-    await register(`stray_${operation}`, [{ name: 'a', operation }]);
+    await register(`stray_${operation}`, [{ name: 'a', operation, timeout_ms: 500 }]);
     await register('fine', [{ name: 'a', operation: 'fine' }]);
     await using runner = worker();
     await runner.said('ready');
@@ -132,6 +133,20 @@ for (const [operation, message] of [
     assert.equal(runner.process.exitCode, null);
   });
 }
+
+test('what a task leaves behind that cannot even be told ends no process', async () => {
+  await register('leaving', [
+    { name: 'a', operation: 'leave' },
+    { name: 'b', operation: 'fine' },
+  ]);
+  await using runner = worker();
+  await runner.said('ready');
+
+  const { status } = await engine.waitForRun(await engine.startRun('leaving'), AbortSignal.timeout(20_000));
+
+  assert.equal(status, 'COMPLETED');
+  assert.equal(runner.process.exitCode, null);
+});
 
 test('a runner ends with exit code 0 when it is asked to', async () => {
   const runner = worker();

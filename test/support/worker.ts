@@ -39,6 +39,18 @@ await using engine = openEngine({
         });
         await never;
       },
+      listen: async (_, { signal }) => {
+        signal.addEventListener('abort', () => {
+          throw new Error('thrown by what listens to the signal');
+        });
+        await never;
+      },
+      leave: () => {
+        setTimeout(() => {
+          throw Object.create(null);
+        });
+        return 'left';
+      },
       fine: () => 'fine',
     }),
   },

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { accessSync, mkdirSync, statSync } from 'node:fs';
 import { open, rename, rm } from 'node:fs/promises';
-import { basename, dirname, isAbsolute, join, relative, sep } from 'node:path';
+import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { codeOf, messageOf } from './errors.ts';
 
 /** Does a path lie inside a folder, or is it that folder? Both as they are written: links are not followed. */
@@ -53,7 +53,7 @@ export async function writeWhole(
   content: string | Buffer,
   signal?: AbortSignal,
 ): Promise<void> {
-  const draft = join(dirname(path), `.${basename(path)}.${randomUUID()}.draft`);
+  const draft = join(dirname(path), `.${randomUUID()}.draft`);
   try {
     await using file = await open(draft, 'wx');
     await file.writeFile(content, { signal });

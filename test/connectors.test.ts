@@ -580,6 +580,45 @@ test('with a URL of its own it stops also while it waits for a connection', asyn
   assert.equal((await pool.query('select from crowded')).rowCount, 10);
 });
 
+test('what a trigger keeps from being stored is not told as stored', async () => {
+  await pool.query(`
+    create table shut (id integer primary key);
+    create function refuse() returns trigger language plpgsql as 'begin return null; end';
+    create trigger refuse before insert on shut for each row execute function refuse()`);
+
+  for (const [operation, key] of [
+    ['create', {}],
+    ['upsert', { key: ['id'] }],
+  ] as const)
+    await assert.rejects(run(database, operation, { table: 'shut', row: { id: 1 }, ...key }), {
+      code: 'DB_NOT_STORED',
+      message: 'shut: a trigger or a rule kept the row from being stored',
+    });
+});
+
+test('a column whose name no object has is not lost on the way', async () => {
+  const row = JSON.parse('{"id": 77, "__proto__": 5}');
+
+  await assert.rejects(run(database, 'create', { table: 'things', row }), { code: 'DB_NO_COLUMN' });
+});
+
+for (const given of [undefined, '', 'nonsense', 'mysql://me@host/db'])
+  test(`a database of its own at ${JSON.stringify(given)} is refused when the connector is made`, () => {
+    // As TypeScript lets it be written without exactOptionalPropertyTypes.
+    const options = { url: given } as { url: string };
+
+    assert.throws(() => new DatabaseConnector(options), /^UsageError: BAD_DATABASE_URL of a connector: /);
+  });
+
+test('a file may have the longest name that there is, and keys of any name', async () => {
+  const path = `${'é'.repeat(125)}.json`;
+  const content = JSON.parse('{"__proto__": {"a": 1}, "b": {"__proto__": 2}}');
+
+  await run(file, 'writeJson', { path, content });
+
+  assert.deepEqual(JSON.parse(readFileSync(join(folder, path), 'utf8')), content);
+});
+
 test('a file holds the value as JSON, indented, with a line end', async () => {
   await run(file, 'writeJson', { path: 'plain.json', content: { a: [1, 'ä'] } });
 

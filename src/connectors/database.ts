@@ -3,8 +3,10 @@ import * as z from 'zod';
 import { unlessAborted } from '../abort.ts';
 import { Connector, operation, type Queryable, type TaskContext } from '../connector.ts';
 import { abandon, createPool } from '../database/connect.ts';
-import { ConnectorError, codeOf, didYouMean, messageOf } from '../errors.ts';
+import { databaseUrlProblems } from '../database/url.ts';
+import { ConnectorError, codeOf, didYouMean, messageOf, UsageError } from '../errors.ts';
 import type { Json } from '../json.ts';
+import { jsonObject } from './json.ts';
 
 const table = z
   .string()
@@ -13,9 +15,7 @@ const table = z
     'DB_BAD_IDENTIFIER a table is "name" or "schema.name", of letters, digits and "_"',
   );
 const column = z.string().min(1).max(63);
-const row = z
-  .record(column, z.json())
-  .refine((values) => Object.keys(values).length > 0, 'give at least one column');
+const row = jsonObject.refine((values) => Object.keys(values).length > 0, 'give at least one column');
 
 /** The engine's own tables move by its own rules only. */
 const RESERVED = /^(sluice|graphile_migrate|information_schema|pg_.*)$/;
@@ -40,10 +40,17 @@ interface Table {
 export class DatabaseConnector extends Connector {
   readonly #elsewhere: { readonly url: string; readonly pool: Pool } | undefined;
 
-  constructor({ url }: { url?: string } = {}) {
+  /** Throws a UsageError when a `url` is given that is none: also undefined, as a missing variable is. */
+  constructor(options: { url?: string } = {}) {
     super();
-    if (url !== undefined)
-      this.#elsewhere = { url, pool: createPool(url, { name: 'connector', max: 5, allowExitOnIdle: true }) };
+    if (!('url' in options)) return;
+    const { url = '' } = options;
+    const problems = databaseUrlProblems(url);
+    if (problems.length > 0)
+      throw new UsageError(
+        problems.map((problem) => `BAD_DATABASE_URL of a connector: ${problem}`).join('\n'),
+      );
+    this.#elsewhere = { url, pool: createPool(url, { name: 'connector', max: 5, allowExitOnIdle: true }) };
   }
 
   readonly operations = {
@@ -56,7 +63,7 @@ export class DatabaseConnector extends Connector {
           const { rows } = await db.query(`${insertInto(target, columns)} returning *`, [
             JSON.stringify(parameters.row),
           ]);
-          return { row: toJson(rows[0] ?? {}) };
+          return { row: toJson(stored(target, rows)) };
         }),
     }),
 
@@ -86,8 +93,8 @@ export class DatabaseConnector extends Connector {
              returning *, ${isNew(target, keys)} as "upsert: created"`,
             [JSON.stringify(parameters.row)],
           );
-          const { 'upsert: created': created, ...stored } = rows[0] ?? {};
-          return { created: created === true, row: toJson(stored) };
+          const { 'upsert: created': created, ...row } = stored(target, rows);
+          return { created: created === true, row: toJson(row) };
         }),
     }),
 
@@ -95,7 +102,7 @@ export class DatabaseConnector extends Connector {
     query: operation({
       parameters: z.strictObject({
         table,
-        where: z.record(column, z.json()).default({}),
+        where: jsonObject.default({}),
         columns: z.array(column).min(1).optional(),
         order_by: z
           .array(z.strictObject({ column, direction: z.enum(['asc', 'desc']).default('asc') }))
@@ -231,6 +238,12 @@ function isNew({ quoted, plain }: Table, keys: readonly string[]): string {
 function insertInto({ quoted }: Table, columns: readonly string[]): string {
   return `insert into ${quoted} as stored (${columns.join(', ')})
           select ${columns.map((name) => `given.${name}`).join(', ')} from jsonb_populate_record(null::${quoted}, $1) as given`;
+}
+
+/** The row that a statement has written. */
+function stored({ name }: Table, [row]: readonly Record<string, unknown>[]): Record<string, unknown> {
+  if (row) return row;
+  throw new ConnectorError('DB_NOT_STORED', `${name}: a trigger or a rule kept the row from being stored`);
 }
 
 function toJson(stored: Record<string, unknown>): { [key: string]: Json } {

@@ -6,6 +6,7 @@ import { ConnectorError } from '../errors.ts';
 import { isInside, makeFolder, whyNot, writeWhole } from '../files.ts';
 import { printable } from '../terminal.ts';
 import { fillPath } from './file_name.ts';
+import { json } from './json.ts';
 
 /** Writes files, inside one folder only. */
 export class FileConnector extends Connector {
@@ -23,7 +24,7 @@ export class FileConnector extends Connector {
         /** May contain `{name}` for each of `names`: their values become parts of a file name, whatever they hold. */
         path: z.string().min(1),
         names: z.record(z.string(), z.string().nullable()).default({}),
-        content: z.json(),
+        content: json,
         /** Keys that come first wherever they occur, in this order: Postgres does not keep the order of keys. */
         keys: z.array(z.string()).default([]),
       }),

@@ -65,6 +65,9 @@ export interface RunnerSettings {
   readonly onReady?: (runnerId: number) => void;
 }
 
+/** As many as Postgres can count. */
+const MOST_SLOTS = 2 ** 31 - 1;
+
 /**
  * What the commands do with workflows and runs, for programs. Dispose of it when done:
  * `await using engine = openEngine(…)`.
@@ -146,8 +149,8 @@ export class Engine implements AsyncDisposable {
 
   /** Runs tasks until the signal aborts, or the engine is disposed of. Throws a UsageError when there are no slots. */
   async run({ slots = 20, graceMs = 10_000, signal, ...settings }: RunnerSettings): Promise<void> {
-    if (!Number.isInteger(slots) || slots < 1)
-      throw new UsageError(`BAD_SLOTS a runner has a whole number of slots, 1 or more, not ${slots}.`);
+    if (!Number.isInteger(slots) || slots < 1 || slots > MOST_SLOTS)
+      throw new UsageError(`BAD_SLOTS a runner has 1 to ${MOST_SLOTS} slots, a whole number, not ${slots}.`);
     const { connectionString: url, connectors, log = SILENT } = this.#options;
     const end = AbortSignal.any([signal, this.#disposal.signal]);
     const runner = new Runner({ url, connectors, log, slots, graceMs, signal: end, ...settings });

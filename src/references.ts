@@ -90,6 +90,12 @@ export function referenceProblems(value: Json, path: string): string[] {
   return keys.flatMap((key) => referenceProblems(value[key] ?? null, `${path}.${key}`));
 }
 
+/** Whether a reference stands anywhere in it. */
+export function hasReference(value: unknown): boolean {
+  if (typeof value !== 'object' || value === null) return false;
+  return asReference(value as JsonObject) !== undefined || Object.values(value).some(hasReference);
+}
+
 /** Is there a reference at this place, or on the way to it? What stands there is known only when the task runs. */
 export function isReferenceAt(value: unknown, path: readonly PropertyKey[]): boolean {
   if (typeof value !== 'object' || value === null) return false;

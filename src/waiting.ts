@@ -70,17 +70,19 @@ export async function* follow<T>(
   }
 }
 
-/** Resolves when the run has ended. Outages are waited out. */
-export async function waitForRun(db: Connection, id: string, signal?: AbortSignal): Promise<RunDetails> {
+/** Resolves when the run has ended; rejects with the signal's reason. Outages are waited out. */
+export async function waitForRun(db: Connection, id: string, given?: AbortSignal): Promise<RunDetails> {
+  // Of our own: any number may wait by one signal.
+  const signal = AbortSignal.any(given ? [given] : []);
   for (let pause = SHORTEST_MS; ; pause = Math.min(pause * 1.5, LONGEST_MS)) {
     try {
-      const run = await (signal ? unlessAborted(signal, readEnded(db, id)) : readEnded(db, id));
+      const run = await unlessAborted(signal, readEnded(db, id));
       if (run) return run;
       if (run === undefined) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
     } catch (error) {
-      if (!isAway(error)) throw error;
+      if (signal.aborted || !isAway(error)) throw error;
     }
-    await delay(pause, undefined, signal && { signal });
+    await unlessAborted(signal, delay(pause));
   }
 }
 

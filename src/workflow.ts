@@ -4,6 +4,7 @@ import { didYouMean, messageOf } from './errors.ts';
 import { type Json, type JsonObject, jsonProblem, own } from './json.ts';
 import {
   type Condition,
+  hasReference,
   type InputReference,
   isReferenceAt,
   type OutputReference,
@@ -102,7 +103,7 @@ export function workflowDefiner<Cs extends Connectors>() {
         operation,
         parameters: parameters as JsonObject,
         after: after ?? [],
-        ...(when && { when }),
+        ...(when !== undefined && { when }),
         retries: retries ?? 0,
         timeout_ms: timeoutMs ?? DEFAULT_TIMEOUT_MS,
         ...others,
@@ -158,19 +159,26 @@ export function connectorProblems({ tasks, problems = [] }: Workflow, connectors
     }
     const unstorable = jsonProblem({ parameters: task.parameters, when: task.when ?? null });
     if (unstorable) return [`${where}: it cannot be stored as JSON at ${unstorable}`];
-    const { error } = operation.parameters.safeParse(task.parameters);
-    // Where a reference stands, the value is not known yet; the task will check it.
-    const issues = (error?.issues ?? []).filter(
-      (issue: z.core.$ZodIssue) => !isReferenceAt(task.parameters, issue.path),
-    );
     return [
       ...referenceProblems(task.parameters, `${where}: parameters`),
       ...(task.when ? referenceProblems(task.when as unknown as Json, `${where}: when`) : []),
-      ...issues.map(
-        (issue: z.core.$ZodIssue) =>
-          `${where}: parameters${issue.path.map((step) => `.${String(step)}`).join('')}: ${issue.message}`,
+      ...parameterProblems(operation.parameters, task.parameters).map(
+        (problem) => `${where}: parameters${problem}`,
       ),
     ];
   });
   return [...problems, ...inTasks];
+}
+
+/** Where a reference stands, the value is not known yet; the task will check it. */
+function parameterProblems(schema: z.ZodType, parameters: Json): string[] {
+  try {
+    const issues = schema.safeParse(parameters).error?.issues ?? [];
+    return issues
+      .filter(({ path }) => !isReferenceAt(parameters, path))
+      .map(({ path, message }) => `${path.map((step) => `.${String(step)}`).join('')}: ${message}`);
+  } catch (error) {
+    // What transforms or refines a value may stumble over a reference in its place.
+    return hasReference(parameters) ? [] : [` cannot be checked by the connector: ${messageOf(error)}`];
+  }
 }

@@ -290,3 +290,21 @@ test('whoever follows may stop, also where a look is not answered', async () => 
 
   for await (const _ of engine.follow(look, stop.signal)) assert.fail('nothing is to be seen');
 });
+
+test('any number may wait by one signal, without a warning, and each is told why it ended', async () => {
+  await using scene = await running({ a: [] });
+  const stop = new AbortController();
+  const warnings: Error[] = [];
+  const listen = (warning: Error) => warnings.push(warning);
+  process.on('warning', listen);
+
+  const waits = Array.from({ length: 30 }, () => engine.waitForRun(scene.run, stop.signal));
+  const settled = Promise.allSettled(waits);
+  await scene.sql('select');
+  stop.abort(new Error('no more patience'));
+  const reasons = (await settled).map((one) => one.status === 'rejected' && one.reason.message);
+  process.off('warning', listen);
+
+  assert.deepEqual([...new Set(reasons)], ['no more patience']);
+  assert.deepEqual(warnings, []);
+});

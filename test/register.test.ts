@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as z from 'zod';
+import { Connector, operation } from '../src/connector.ts';
 import { openEngine } from '../src/engine.ts';
 import { DefinitionError } from '../src/errors.ts';
 import type { JsonObject } from '../src/json.ts';
@@ -807,6 +808,31 @@ test('what begins with a dollar and is no reference is refused', async () => {
     );
     return true;
   });
+});
+
+test('a schema that stumbles is told with its task, unless it may have stumbled over a reference', async () => {
+  const trimmed = z.preprocess((text) => (text as string).trim(), z.string());
+  const connector = new (class extends Connector {
+    readonly operations = {
+      act: operation({ parameters: z.strictObject({ trimmed }), run: async () => null }),
+    };
+  })();
+  const task = { connector: 'test', operation: 'act', after: [], retries: 0, timeout_ms: 1 };
+  const engineFor = (name: string, parameters: JsonObject) =>
+    openEngine({
+      connectionString: url,
+      connectors: { test: connector },
+      workflows: [{ name, input: {}, tasks: [{ ...task, name: 'a', parameters }] }],
+    });
+  await using stumbling = engineFor('stumbling', { trimmed: 5 });
+  await using referring = engineFor('referring', { trimmed: input('text') as unknown as string });
+
+  await assert.rejects(stumbling.register(), {
+    problems: [
+      'workflow "stumbling": task "a": parameters cannot be checked by the connector: text.trim is not a function',
+    ],
+  });
+  assert.equal((await referring.register())[0]?.isNew, true);
 });
 
 test('a registered workflow can be run at once', async () => {

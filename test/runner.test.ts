@@ -407,6 +407,8 @@ test('a task that throws fails with the message, and the run stops', async () =>
 });
 
 test('whatever a task throws becomes an error that can be stored', async () => {
+  const gone = Proxy.revocable({}, {});
+  gone.revoke();
   const thrown: readonly unknown[] = [
     'text',
     undefined,
@@ -417,6 +419,7 @@ test('whatever a task throws becomes an error that can be stored', async () => {
     new Error(`${'x'.repeat(1999)}😀`),
     Object.assign(new Error(), { message: 42 }),
     Object.create(null),
+    gone.proxy,
     new AggregateError([new Error('one address'), new Error('the other')], ''),
     new ConnectorError('A\0', 'of a code that cannot be stored'),
   ];
@@ -441,6 +444,7 @@ test('whatever a task throws becomes an error that can be stored', async () => {
     'x'.repeat(2000),
     `${'x'.repeat(1999)}\ufffd`,
     '42',
+    'it failed without a message',
     'it failed without a message',
     'one address; the other',
     'of a code that cannot be stored',
@@ -1011,14 +1015,14 @@ for (const level of ['info', 'warn'] as const) {
   });
 }
 
-for (const slots of [0, -1, 1.5, Number.NaN])
+for (const slots of [0, -1, 1.5, Number.NaN, 2 ** 31])
   test(`a runner with ${slots} slots is refused, and never begins`, async () => {
     const { url } = await fileDatabase();
     await using engine = openEngine({ connectionString: url, connectors: {} });
 
     await assert.rejects(engine.run({ slots, signal: AbortSignal.timeout(10_000) }), {
       name: 'UsageError',
-      message: `BAD_SLOTS a runner has a whole number of slots, 1 or more, not ${slots}.`,
+      message: `BAD_SLOTS a runner has 1 to 2147483647 slots, a whole number, not ${slots}.`,
     });
   });
 

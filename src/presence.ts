@@ -124,8 +124,11 @@ export class Presence {
     this.#options.onDoubt();
   }
 
-  /** Signs off, and gives back what is left. */
-  async leave(): Promise<void> {
+  /**
+   * Signs off, and gives back what is left; not where it has crashed: others find it dead, and that counts for the tasks that
+   * it ran, as one of them may be to blame.
+   */
+  async leave(crashed = false): Promise<void> {
     this.#left = true;
     clearInterval(this.#heart);
     const { log } = this.#options;
@@ -135,6 +138,7 @@ export class Presence {
     this.#session = undefined;
     if (runner === undefined) return;
     try {
+      if (crashed) throw new Error('something was thrown past everybody');
       const tasks = await session?.signOff();
       if (typeof tasks !== 'number') throw new Error('the database is not there');
       log.info({ runner }, `runner ${runner} stopped${tasks ? `; tasks given back: ${tasks}` : ''}`);

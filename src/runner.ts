@@ -135,7 +135,11 @@ export class Runner {
 
   /** Once only. */
   async run(): Promise<void> {
-    using _ = catchStrayErrors((error) => this.#fail(error));
+    let crashed = false;
+    using _ = catchStrayErrors((error) => {
+      crashed = true;
+      this.#fail(error);
+    });
     const { signal } = this.#options;
     const stop = () => this.#stop();
     signal.addEventListener('abort', stop);
@@ -148,7 +152,7 @@ export class Runner {
       clearInterval(minute);
       signal.removeEventListener('abort', stop);
       this.#abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
-      await Promise.all([this.#ear[Symbol.asyncDispose](), this.#presence.leave()]);
+      await Promise.all([this.#ear[Symbol.asyncDispose](), this.#presence.leave(crashed)]);
       await this.#pool.end();
     }
   }

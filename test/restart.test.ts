@@ -148,6 +148,24 @@ test('what a task leaves behind that cannot even be told ends no process', async
   assert.equal(runner.process.exitCode, null);
 });
 
+test('what is thrown in nobody’s name ends the runner as a crash does, and counts for what it ran', async () => {
+  await register('doomed', [{ name: 'a', operation: 'doom' }]);
+  const first = worker('doom');
+  await first.said('ready');
+  const run = await engine.startRun('doomed');
+  await once(first.process, 'exit');
+  await using second = worker();
+  await second.said('ready');
+
+  const end = await engine.waitForRun(run, AbortSignal.timeout(20_000));
+
+  assert.equal(end.status, 'COMPLETED');
+  assert.deepEqual(
+    end.attempts.map(({ outcome }) => outcome),
+    ['LOST'],
+  );
+});
+
 test('a runner ends with exit code 0 when it is asked to', async () => {
   const runner = worker();
   await runner.said('ready');

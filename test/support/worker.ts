@@ -14,6 +14,11 @@ const onOrphaned = () => process.exit(1);
 process.on('disconnect', onOrphaned);
 
 const never = new Promise<never>(() => {});
+/** Throws in nobody's name. */
+let isDoomed = false;
+setInterval(() => {
+  if (isDoomed) throw new Error('thrown in a timer of the process');
+}, 10).unref();
 
 await using engine = openEngine({
   connectionString: url,
@@ -50,6 +55,11 @@ await using engine = openEngine({
           throw Object.create(null);
         });
         return 'left';
+      },
+      doom: async () => {
+        if (hangsAt !== 'doom') return 'spared';
+        isDoomed = true;
+        return await never;
       },
       fine: () => 'fine',
     }),

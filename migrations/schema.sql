@@ -874,6 +874,8 @@ declare
 begin
   if jsonb_typeof(p_input) is distinct from 'object' then
     v_problems := array[format('it is %s, not an object', coalesce(jsonb_typeof(p_input), 'null'))];
+  elsif pg_column_size(p_input) > 16777216 then
+    v_problems := array[format('it has %s bytes, the limit is 16777216; put it into a table or a file and hand on where that is', pg_column_size(p_input))];
   else
     if p_schema ? 'required' then
       for v_name in select jsonb_array_elements_text(p_schema -> 'required') loop
@@ -1298,7 +1300,7 @@ CREATE OR REPLACE FUNCTION sluice.run_subject(p_run_id bigint)
  LANGUAGE sql
  STABLE
 BEGIN ATOMIC
- SELECT string_agg(part.words, ', '::text ORDER BY part."position") AS string_agg
+ SELECT string_agg("left"(part.words, 500), ', '::text ORDER BY part."position") AS string_agg
     FROM ( SELECT reference."position",
                  CASE
                      WHEN (reference.value ? '$input'::text) THEN (runs.input #>> ARRAY( SELECT jsonb_array_elements_text((reference.value -> '$input'::text)) AS jsonb_array_elements_text))
@@ -1495,7 +1497,7 @@ begin
         then format('task %s of run %s keeps its run and its number', p_task_no, p_run_id)
       else format('task %s of run %s cannot move from %s to %s', p_task_no, p_run_id, p_was, p_is)
     end,
-    hint = 'Tasks begin as PENDING or READY, and move PENDING → READY → RUNNING → SUCCESS | FAILED, by success of their parents, claim and result, at the time at which they do.';
+    hint = 'Tasks begin as PENDING or READY, and move PENDING -> READY -> RUNNING -> SUCCESS | FAILED, by success of their parents, claim and result, at the time at which they do.';
 end;
 $function$;
 
@@ -1520,7 +1522,7 @@ begin
       when p_was is null then format('run %s cannot begin like this, as %s', p_run_id, p_is)
       else format('run %s is %s, and this change of it is not allowed', p_run_id, p_was)
     end,
-    hint = 'Runs begin as RUNNING and move RUNNING → COMPLETED | FAILED | CANCELLED, at the time at which they do; their number, version, input and key never change.';
+    hint = 'Runs begin as RUNNING and move RUNNING -> COMPLETED | FAILED | CANCELLED, at the time at which they do; their number, version, input and key never change.';
 end;
 $function$;
 

@@ -495,6 +495,24 @@ test('a start waits for the runs that have its keys in the order in which everyb
   );
 });
 
+test('an input over 16 MB is refused, whoever starts with it, and one that just fits is not', async () => {
+  const workflow = await declared({ type: 'object' });
+  const start = (bytes: number) =>
+    pool.query(`select sluice.start_run($1, jsonb_build_object('a', repeat('x', $2 - 100)))`, [
+      workflow,
+      bytes,
+    ]);
+
+  await assert.rejects(start(16 * 1024 * 1024 + 200), {
+    code: 'WF004',
+    message:
+      /it has 16777\d+ bytes, the limit is 16777216; put it into a table or a file and hand on where that is/,
+  });
+  await start(16 * 1024 * 1024);
+
+  assert.equal(await runsOf(workflow), 1);
+});
+
 test('the engine checks an input by its whole schema, and names the place', async () => {
   const schema = z.toJSONSchema(z.strictObject({ day: z.iso.date(), amounts: z.array(z.number().max(10)) }), {
     io: 'input',

@@ -59,7 +59,10 @@ for (const from of STATES) {
 
       for (const update of [`update sluice.tasks set state = '${to}'`, become(to)]) {
         const move = scene.sql(`${update} where run_id = $run and task_no = $1`, [scene.number('it')]);
-        await assert.rejects(move, { code: 'WF001', hint: /PENDING → READY → RUNNING → SUCCESS \| FAILED/ });
+        await assert.rejects(move, {
+          code: 'WF001',
+          hint: /PENDING -> READY -> RUNNING -> SUCCESS \| FAILED/,
+        });
       }
 
       assert.deepEqual(await scene.task('it'), before);
@@ -371,7 +374,7 @@ for (const from of STATUSES) {
         scene.sql(`update sluice.runs set status = '${to}', ${WHOLE_RUN[to]} where id = $run`),
         {
           code: 'WF001',
-          hint: /RUNNING → COMPLETED \| FAILED \| CANCELLED/,
+          hint: /RUNNING -> COMPLETED \| FAILED \| CANCELLED/,
         },
       );
 

@@ -74,6 +74,8 @@ export class Runner {
   readonly #results = new Results();
   readonly #search = new Search();
   readonly #workflows = new Map<string, StoredWorkflow>();
+  /** So many tasks a hop asks for at the most: fewer after one that got no answer, as what they read may be large. */
+  #most = Number.POSITIVE_INFINITY;
   /** Hops under way, of a session that is gone perhaps. */
   #hops = 0;
   /** A start is one of them. */
@@ -235,7 +237,7 @@ export class Runner {
   get #room(): number {
     if (this.#left || this.#stopping || this.#resting) return 0;
     const part = Math.max(SMALLEST_PART, Math.ceil(this.#options.slots / LANES));
-    return Math.max(0, Math.min(this.#slots.free, part));
+    return Math.max(0, Math.min(this.#slots.free, part, this.#most));
   }
 
   async #hop(session: Session): Promise<void> {
@@ -284,8 +286,10 @@ export class Runner {
           if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
       });
       this.#presence.answered();
+      if (hop && hop.claimed.length > 0) this.#most *= 2;
     } catch (error) {
       this.#presence.recover(session, error);
+      if (room > 0 && isAway(error)) this.#most = Math.ceil(room / 4);
       // What it ended is told; what it claimed is given back.
       if (hop) hop = { ...hop, claimed: [] };
     }

@@ -114,6 +114,24 @@ for (const when of ['before', 'after'] as const) {
   });
 }
 
+test('after a hop that got no answer less is asked for at first: what it would have brought may be too large', async () => {
+  await using runner = await wired(undefined, { slots: 20 });
+  const names = Array.from({ length: 20 }, (_, n) => `b${n}`);
+  const run = await fleet.start({
+    a: ['held'],
+    ...Object.fromEntries(names.map((name) => [name, ['nothing', 'a']])),
+  });
+  await fleet.held(run);
+
+  const sprung = runner.proxy.cutOn('report_and_claim', 'before');
+  await fleet.openGate(run);
+  await sprung;
+  const { tasks } = await fleet.ended(run);
+
+  const starts = tasks.slice(1).map(({ started_at }) => started_at?.getTime() ?? 0);
+  assert.equal(starts.filter((at) => at === Math.min(...starts)).length, 5);
+});
+
 test('what a hop has ended is told, though the connection breaks before what it claimed can be looked up', async () => {
   await using runner = await wired(undefined, { slots: 1 });
   const ends = await fleet.start({ a: ['held'] });

@@ -35,7 +35,7 @@ export function addRunCommands(shell: Shell): void {
           onReady = resolve;
         });
         const running = engine.run({ signal: stop.signal, onReady });
-        // Who is ready claims a run as it starts it: no other runner tells of it elsewhere.
+        // Who is ready claims a run as it starts it, so that it is told here.
         const runner = await Promise.race([ready, running.then(() => undefined)]);
         if (runner === undefined) {
           say('Stopped before a run was started.');

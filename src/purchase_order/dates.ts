@@ -10,7 +10,7 @@ export interface DateOrder {
 }
 const USUAL: DateOrder = { slashed: null, dotted: 'day first' };
 
-export interface DateReading {
+interface DateReading {
   readonly day: string;
   /** Read by the usual order only: day and month could be the other way round. */
   readonly ambiguous: boolean;

@@ -6,7 +6,7 @@
 const DIGITS = 6;
 const UNIT = 10n ** BigInt(DIGITS);
 
-/** What is read: an amount that has no more digits than anybody means. */
+/** What is read: up to twelve digits before the point and six behind it. */
 export const DECIMAL = /^-?\d{1,12}(?:\.\d{1,6})?$/;
 
 /** Sums and products may have more digits than what was read. */

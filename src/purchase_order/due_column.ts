@@ -6,7 +6,7 @@ const DUE =
   /^(?:(?:delivery|deliver|del(?:iv)?\.?|due|need(?:ed)?|required|req(?:['’]?d|\.)?|requested|expected|promised)(?:[ -](?:by|on|date(?:\/time)?|(?:delivery|receipt)(?: date)?))?|date (?:due|needed|req(?:uired|\.)))$/i;
 
 /** The day on which a row is due, and where that stands. */
-export interface DueColumn {
+interface DueColumn {
   readonly value: string;
   readonly label: string;
   readonly raw: string;

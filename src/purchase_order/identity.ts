@@ -7,7 +7,7 @@ const PUBLIC_SERVICES =
   /^(?:(?:gmail|googlemail|icloud|me|protonmail)\.com|(?:web|t-online)\.de|proton\.me|protonmail\.ch|(?:outlook|hotmail|live|yahoo|aol|gmx)\.(?:com?\.)?[a-z]{2,3})$/;
 
 /** What makes an order the same order. */
-export type OrderIdentity = {
+type OrderIdentity = {
   /** Who orders: the domain of the sender, or the whole address at a public mail service. */
   readonly buyer: string | null;
   /**

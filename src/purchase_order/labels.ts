@@ -5,9 +5,9 @@ import { CURRENCY, MEASURE } from './money.ts';
  * label, to a column gap, or to the end of the line; that one rule reads natural and run-together layouts.
  */
 
-export type DateField = 'order_date' | 'due_date';
-export type MoneyField = (typeof MONEY_FIELDS)[number];
-export type TextField = 'po_number' | 'vendor' | 'ship_to' | 'payment_terms' | 'currency';
+type DateField = 'order_date' | 'due_date';
+type MoneyField = (typeof MONEY_FIELDS)[number];
+type TextField = 'po_number' | 'vendor' | 'ship_to' | 'payment_terms' | 'currency';
 export type LabelField = DateField | MoneyField | TextField;
 
 export const MONEY_FIELDS = ['subtotal', 'shipping', 'discount', 'tax', 'total'] as const;

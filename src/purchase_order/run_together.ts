@@ -39,7 +39,7 @@ export function headingWithin(line: string): number {
 }
 
 /** Whether a text begins with what a field plainly looks like. */
-export type Opening = (field: LabelField, text: string) => boolean;
+type Opening = (field: LabelField, text: string) => boolean;
 
 /** A label of a form, without its colon. */
 interface Name {

@@ -141,7 +141,7 @@ create table sluice.tasks (
   token integer not null default 0,
   -- Which attempt this is, or was; at most retries + 1. Crashes do not count.
   attempt integer not null default 0,
-  -- How often its runner was lost while it ran; the fifth time fails it as poison.
+  -- How often its runner, or the connection of its transaction amid a statement, was lost while it ran; the fifth time fails it as poison.
   crashes integer not null default 0,
   -- Who runs it, or ran it last. A RUNNING task without runner waits to be taken on again.
   runner_id integer,
@@ -164,7 +164,7 @@ CREATE TRIGGER guard_new_task BEFORE INSERT ON sluice.tasks FOR EACH ROW EXECUTE
 CREATE TRIGGER announce_new_tasks AFTER INSERT ON sluice.tasks REFERENCING NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION sluice.announce_new_tasks();
 CREATE TRIGGER advance AFTER UPDATE ON sluice.tasks REFERENCING OLD TABLE AS before NEW TABLE AS after FOR EACH STATEMENT EXECUTE FUNCTION sluice.advance();
 
--- Executions that did not succeed: failed ones, and those whose runner was lost or gave them back.
+-- Executions that did not succeed: failed ones, lost ones, and those that were given back.
 create table sluice.attempts (
   -- The run.
   run_id bigint not null,
@@ -941,64 +941,6 @@ CREATE OR REPLACE FUNCTION sluice.session_name(p_run_id bigint, p_task_no intege
 BEGIN ATOMIC
  SELECT format('sluice task %s/%s/%s'::text, p_run_id, p_task_no, p_token) AS format;
 END;
-
--- Takes from a runner all its tasks but those given, as LOST or GIVEN BACK; says how many.
-CREATE OR REPLACE FUNCTION sluice.release_tasks(p_runner_id integer, p_outcome text, p_except jsonb DEFAULT '[]'::jsonb)
- RETURNS integer
- LANGUAGE plpgsql
- SET search_path TO 'sluice', 'pg_temp'
- SET plan_cache_mode TO 'force_generic_plan'
- SET enable_seqscan TO 'off'
-AS $function$
-declare
-  v_poison constant integer := 5;
-  v_kept   constant text[] := array(select session_name(kept.run_id, kept.task_no, kept.token)
-                                      from jsonb_to_recordset(p_except) as kept(run_id bigint, task_no integer, token integer));
-  v_count  integer;
-  v_error  constant jsonb := jsonb_build_object(
-    'code', replace(p_outcome, ' ', '_'),
-    'message', case p_outcome when 'LOST' then format('runner %s was lost while it ran the task', p_runner_id)
-                              else format('runner %s gave the task back', p_runner_id) end);
-begin
-  -- A transaction that a stopped or cut-off process left open would hold us up, and later whoever runs the task again.
-  perform pg_terminate_backend(activity.pid)
-     from pg_stat_activity as activity
-     join open_tasks as held on activity.application_name = session_name(held.run_id, held.task_no, held.token)
-    where activity.datname = current_database()
-      and pg_has_role(activity.usesysid, 'MEMBER')
-      and held.runner_id = p_runner_id
-      and activity.application_name <> all (v_kept);
-
-  with held as (
-    select open_tasks.run_id, open_tasks.task_no, open_tasks.token, open_tasks.attempt, open_tasks.started_at,
-           p_outcome = 'LOST' and open_tasks.crashes + 1 >= v_poison as poison
-      from open_tasks
-     where open_tasks.runner_id = p_runner_id
-       and session_name(open_tasks.run_id, open_tasks.task_no, open_tasks.token) <> all (v_kept)
-     order by open_tasks.run_id, open_tasks.task_no
-       for no key update
-  ), recorded as (
-    insert into attempts (run_id, task_no, token, attempt, outcome, runner_id, started_at, ended_at, error)
-    select held.run_id, held.task_no, held.token, held.attempt, p_outcome, p_runner_id, held.started_at, greatest(statement_timestamp(), held.started_at), v_error
-      from held
-        on conflict do nothing
-  )
-  update tasks
-     set crashes     = tasks.crashes + (p_outcome = 'LOST')::integer,
-         state       = case when held.poison then 'FAILED' else tasks.state end,
-         finished_at = case when held.poison then greatest(statement_timestamp(), held.started_at) end,
-         error       = case when held.poison then jsonb_build_object(
-                         'code', 'POISON',
-                         'message', format('%s times its runner was lost while it ran this task; it is not tried again', v_poison)) end,
-         token       = tasks.token + (not held.poison)::integer,
-         runner_id   = case when held.poison then tasks.runner_id end
-    from held
-   where tasks.run_id = held.run_id
-     and tasks.task_no = held.task_no;
-  get diagnostics v_count = row_count;
-  return v_count;
-end;
-$function$;
 
 -- Runners that hold no lock any more, or have not given a sign of life for 15 s.
 CREATE OR REPLACE FUNCTION sluice.dead_runners(p_cut_off_since timestamp with time zone DEFAULT 'infinity'::timestamp with time zone)
@@ -1976,34 +1918,6 @@ begin
 end;
 $function$;
 
--- Takes from a living runner all its tasks but those given, and but those that somebody holds; says how many, and how many others are held.
-CREATE OR REPLACE FUNCTION sluice.give_back_others(p_runner_id integer, p_kept jsonb, OUT given_back integer, OUT held integer)
- RETURNS record
- LANGUAGE plpgsql
- SET search_path TO 'sluice', 'pg_temp'
- SET lock_timeout TO '100ms'
-AS $function$
-declare
-  v_held jsonb;
-begin
-  -- Runs that are busy are held most of the time, and are to be had by those who wait.
-  begin
-    given_back := release_tasks(p_runner_id, 'GIVEN BACK', p_kept);
-    held := 0;
-    return;
-  exception when lock_not_available then
-    v_held := held_tasks(p_runner_id);
-  end;
-  given_back := release_tasks(p_runner_id, 'GIVEN BACK', p_kept || v_held);
-  held := (select count(*)
-             from (select held.run_id, held.task_no, held.token
-                     from jsonb_to_recordset(v_held) as held(run_id bigint, task_no integer, token integer)
-                   except
-                   select kept.run_id, kept.task_no, kept.token
-                     from jsonb_to_recordset(p_kept) as kept(run_id bigint, task_no integer, token integer)) as others);
-end;
-$function$;
-
 -- A runner ends once, and holds no task then. Raises WF001, and WF011 unless the transaction is read committed.
 CREATE OR REPLACE FUNCTION sluice.guard_ended_runner()
  RETURNS trigger
@@ -2279,6 +2193,99 @@ begin
       join tasks as task on task.run_id = runs.id
      where runs.id = v_run_id
        and task.state = 'RUNNING';
+end;
+$function$;
+
+-- Takes from a runner all its tasks but those that are excepted, as LOST or GIVEN BACK; as LOST those that crashed. The fifth loss fails a task. Says how many it took.
+CREATE OR REPLACE FUNCTION sluice.release_tasks(p_runner_id integer, p_outcome text, p_except jsonb DEFAULT '[]'::jsonb, p_crashed jsonb DEFAULT '[]'::jsonb)
+ RETURNS integer
+ LANGUAGE plpgsql
+ SET search_path TO 'sluice', 'pg_temp'
+ SET plan_cache_mode TO 'force_generic_plan'
+ SET enable_seqscan TO 'off'
+AS $function$
+declare
+  v_poison  constant integer := 5;
+  v_kept    constant text[] := array(select session_name(kept.run_id, kept.task_no, kept.token)
+                                       from jsonb_to_recordset(p_except) as kept(run_id bigint, task_no integer, token integer));
+  v_crashed constant text[] := array(select session_name(crashed.run_id, crashed.task_no, crashed.token)
+                                       from jsonb_to_recordset(p_crashed) as crashed(run_id bigint, task_no integer, token integer));
+  v_count   integer;
+begin
+  -- A transaction that a stopped or cut-off process left open would hold us up, and later whoever runs the task again.
+  perform pg_terminate_backend(activity.pid)
+     from pg_stat_activity as activity
+     join open_tasks as held on activity.application_name = session_name(held.run_id, held.task_no, held.token)
+    where activity.datname = current_database()
+      and pg_has_role(activity.usesysid, 'MEMBER')
+      and held.runner_id = p_runner_id
+      and activity.application_name <> all (v_kept);
+
+  with held as (
+    select open_tasks.run_id, open_tasks.task_no, open_tasks.token, open_tasks.attempt, open_tasks.started_at,
+           released.outcome, released.what, released.outcome = 'LOST' and open_tasks.crashes + 1 >= v_poison as poison
+      from open_tasks
+     cross join lateral (select session_name(open_tasks.run_id, open_tasks.task_no, open_tasks.token) as name) as session
+     cross join lateral (
+       select case when session.name = any (v_crashed) then 'LOST' else p_outcome end as outcome,
+              case when session.name = any (v_crashed) then format('the connection of its transaction broke amid a statement, on runner %s', p_runner_id)
+                   when p_outcome = 'LOST'             then format('runner %s was lost while it ran the task', p_runner_id)
+                   else                                     format('runner %s gave the task back', p_runner_id)
+              end as what
+     ) as released
+     where open_tasks.runner_id = p_runner_id
+       and session.name <> all (v_kept)
+     order by open_tasks.run_id, open_tasks.task_no
+       for no key update of open_tasks
+  ), recorded as (
+    insert into attempts (run_id, task_no, token, attempt, outcome, runner_id, started_at, ended_at, error)
+    select held.run_id, held.task_no, held.token, held.attempt, held.outcome, p_runner_id, held.started_at, greatest(statement_timestamp(), held.started_at),
+           jsonb_build_object('code', replace(held.outcome, ' ', '_'), 'message', held.what)
+      from held
+        on conflict do nothing
+  )
+  update tasks
+     set crashes     = tasks.crashes + (held.outcome = 'LOST')::integer,
+         state       = case when held.poison then 'FAILED' else tasks.state end,
+         finished_at = case when held.poison then greatest(statement_timestamp(), held.started_at) end,
+         error       = case when held.poison then jsonb_build_object(
+                         'code', 'POISON',
+                         'message', format('%s times its runner or its connection was lost while it ran this task; it is not tried again', v_poison)) end,
+         token       = tasks.token + (not held.poison)::integer,
+         runner_id   = case when held.poison then tasks.runner_id end
+    from held
+   where tasks.run_id = held.run_id
+     and tasks.task_no = held.task_no;
+  get diagnostics v_count = row_count;
+  return v_count;
+end;
+$function$;
+
+-- Takes from a living runner all its tasks but those given, and but those that somebody holds, as GIVEN BACK; as LOST those that crashed. Says how many, and how many others are held.
+CREATE OR REPLACE FUNCTION sluice.give_back_others(p_runner_id integer, p_kept jsonb, p_crashed jsonb DEFAULT '[]'::jsonb, OUT given_back integer, OUT held integer)
+ RETURNS record
+ LANGUAGE plpgsql
+ SET search_path TO 'sluice', 'pg_temp'
+ SET lock_timeout TO '100ms'
+AS $function$
+declare
+  v_held jsonb;
+begin
+  -- Runs that are busy are held most of the time, and are to be had by those who wait.
+  begin
+    given_back := release_tasks(p_runner_id, 'GIVEN BACK', p_kept, p_crashed);
+    held := 0;
+    return;
+  exception when lock_not_available then
+    v_held := held_tasks(p_runner_id);
+  end;
+  given_back := release_tasks(p_runner_id, 'GIVEN BACK', p_kept || v_held, p_crashed);
+  held := (select count(*)
+             from (select held.run_id, held.task_no, held.token
+                     from jsonb_to_recordset(v_held) as held(run_id bigint, task_no integer, token integer)
+                   except
+                   select kept.run_id, kept.task_no, kept.token
+                     from jsonb_to_recordset(p_kept) as kept(run_id bigint, task_no integer, token integer)) as others);
 end;
 $function$;
 

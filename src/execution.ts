@@ -15,8 +15,11 @@ export type Outcome =
   | { readonly kind: 'result'; readonly result: Result }
   /** Written already, in one transaction with the task's effects. */
   | { readonly kind: 'committed'; readonly result: Result; readonly hop: Hop }
-  /** The engine's database went away under it, or somebody was in its way: not the task's fault, so it is given back. */
-  | { readonly kind: 'interrupted'; readonly cause: unknown };
+  /**
+   * The engine's database went away under it, or somebody was in its way: not the task's fault, so it is given back. If it
+   * crashed, it may be the task's fault after all.
+   */
+  | { readonly kind: 'interrupted'; readonly cause: unknown; readonly crashed: boolean };
 
 const LARGEST_OUTPUT = 16 * 1024 * 1024;
 
@@ -140,12 +143,12 @@ export class Execution {
   #fail(error: unknown): void {
     this.#end();
     this.#transaction?.abort();
-    const cause = this.#transaction?.trouble;
+    const { trouble: cause, crashed = false } = this.#transaction ?? {};
     this.#onEnd(
       this,
       cause === undefined
         ? { kind: 'result', result: failure(this.task, error) }
-        : { kind: 'interrupted', cause },
+        : { kind: 'interrupted', cause, crashed },
     );
   }
 

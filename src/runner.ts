@@ -90,6 +90,8 @@ export class Runner {
   #mustReconcile = false;
   /** Of these, somebody holds some: each beat tries again. */
   #isLeftToGiveBack = false;
+  /** Executions that may have taken Postgres down: said of them when they are given back. */
+  readonly #crashed: Claim[] = [];
   #left = false;
   /** Resolves when waiting has an end: the grace is over. Rejects when something failed that should not. */
   readonly #over: Promise<void>;
@@ -349,6 +351,7 @@ export class Runner {
         this.#taskTrouble.say(outcome.cause);
         this.#resting = true;
       }
+      if (outcome.crashed) this.#crashed.push(execution.task);
       this.#narrator.interrupted(execution, outcome.cause);
       this.#reconcileSoon();
     } else if (outcome.kind === 'result') {
@@ -387,8 +390,10 @@ export class Runner {
   async #reconcile(session: Session): Promise<void> {
     this.#mustReconcile = false;
     const giveBack = async (lane: Connection) => {
-      const { given_back: tasks, held } = await giveBackOthers(lane, session.runnerId, this.#claims);
+      const crashed = [...this.#crashed];
+      const { given_back: tasks, held } = await giveBackOthers(lane, session.runnerId, this.#claims, crashed);
       this.#isLeftToGiveBack = held > 0;
+      if (held === 0) this.#crashed.splice(0, crashed.length);
       if (tasks > 0)
         this.#options.log.info({ runner: session.runnerId, tasks }, `interrupted tasks given back: ${tasks}`);
       return undefined;

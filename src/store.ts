@@ -164,19 +164,24 @@ export async function startAndClaim(
 
 /**
  * Gives back all tasks that the runner holds but these, and but those that somebody else holds; says how many of which.
- * It costs none of them an attempt.
+ * It costs none of them an attempt; of those that crashed the fifth crash is counted as the last.
  */
 export async function giveBackOthers(
   db: Connection,
   runnerId: number,
   kept: readonly Claim[],
+  crashed: readonly Claim[] = [],
 ): Promise<{ readonly given_back: number; readonly held: number }> {
-  const claims = kept.map(({ run_id, task_no, token }) => ({ run_id, task_no, token }));
-  const { rows } = await db.query('select given_back, held from sluice.give_back_others($1, $2)', [
+  const { rows } = await db.query('select given_back, held from sluice.give_back_others($1, $2, $3)', [
     runnerId,
-    JSON.stringify(claims),
+    namesOf(kept),
+    namesOf(crashed),
   ]);
   return rows[0];
+}
+
+function namesOf(claims: readonly Claim[]): string {
+  return JSON.stringify(claims.map(({ run_id, task_no, token }) => ({ run_id, task_no, token })));
 }
 
 /** The result as it may be sent, whatever was thrown. */

@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from './connector.ts';
-import { isAway, isConflict, isDeadlock } from './database/connect.ts';
+import { isAway, isConflict, isConnectionFailure, isDeadlock } from './database/connect.ts';
 import { ConnectorError, codeOf } from './errors.ts';
 import type { Claim, Hop, Result } from './store.ts';
 import { beginTask, endTask, endTaskSession, report } from './task_session.ts';
@@ -10,6 +10,8 @@ import { duration } from './terminal.ts';
 const IDLE_MS = 20_000;
 const IDLE_TIMEOUT = '25P03';
 const TRANSACTION_TIMEOUT = '25P04';
+/** The server ends the connection, for reasons of its own. */
+const GOODBYE = /^57P0/;
 /** The task has made its transaction read-only, or asks for more locks or memory than there is: it would again. */
 const OWN_FAULT = /^(25006|53200)$/;
 
@@ -27,8 +29,11 @@ export class TaskTransaction {
   /** Why the server ended the connection, if it did; and whether the task was still at work then. */
   #fatal: unknown;
   #fatalBeforeEnd = false;
+  #hasWarned = false;
   /** What is not the task's fault, if that came up: the database went away, cannot take work now, or somebody was in the way. */
   trouble: unknown;
+  /** The connection broke amid a statement of the task, and the server said no goodbye: the statement may have crashed it. */
+  crashed = false;
 
   /** Begins it; open or complete it at once. */
   constructor(pool: Pool, claim: Claim, timeoutMs: number) {
@@ -94,7 +99,7 @@ export class TaskTransaction {
       throw new ConnectorError('TRANSACTION_CLOSED', 'the task has ended');
     }
     this.#client = client;
-    client.on('error', this.#onError);
+    client.on('error', this.#onError).on('notice', this.#onNotice);
     this.#began = await this.#watch(beginTask(client, this.#claim, { timeoutMs, idleMs: IDLE_MS }));
     return client;
   }
@@ -102,13 +107,18 @@ export class TaskTransaction {
   #release(discard: boolean): void {
     const client = this.#client;
     this.#client = undefined;
-    client?.off('error', this.#onError);
+    client?.off('error', this.#onError).off('notice', this.#onNotice);
     client?.release(discard);
   }
 
   readonly #onError = (error: unknown) => {
     this.#fatal ??= error;
     this.#fatalBeforeEnd ||= !this.#closed;
+  };
+
+  /** In a crash of another session's, and when the server stops at once, its last word is a warning. */
+  readonly #onNotice = ({ code = '' }: { readonly code?: string | undefined }) => {
+    this.#hasWarned ||= GOODBYE.test(code);
   };
 
   async #watch<T>(pending: Promise<T>): Promise<T> {
@@ -136,6 +146,8 @@ export class TaskTransaction {
       const isInTheWay = this.#closed ? isConflict(error) : isDeadlock(error);
       const isAwayNow = isAway(error) && !OWN_FAULT.test(codeOf(error));
       if (wasIdle || isAwayNow || isInTheWay) this.trouble ??= error;
+      if (!this.#closed && this.#underWay > 0 && isConnectionFailure(error))
+        this.crashed = !this.#hasWarned && !said.some((code) => GOODBYE.test(code));
       throw error;
     }
   }

@@ -1,6 +1,9 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { openEngine } from '../src/engine.ts';
 import type { RunDetails } from '../src/inspect.ts';
+import { acting } from './support/acting.ts';
+import { createFolder } from './support/embedded.ts';
 import { Fleet } from './support/fleet.ts';
 import { until } from './support/until.ts';
 
@@ -64,8 +67,46 @@ test('a task that takes its runner down five times is FAILED as poison, and its 
   await heir.says(new RegExp(`run ${run} of \\S+ FAILED in .* at deadly: 5 times`));
 
   assert.deepEqual([details.status, details.failed_task], ['FAILED', 'deadly']);
-  assert.match(details.reason ?? '', /5 times its runner was lost while it ran this task/);
+  assert.match(details.reason ?? '', /5 times its runner or its connection was lost while it ran this task/);
   assert.deepEqual(outcomes(details), Array(5).fill('1 LOST'));
+});
+
+test('a statement that takes Postgres down five times fails its task as poison; what it tore along is not blamed', async () => {
+  await using folder = createFolder();
+  await using fleet = await Fleet.open((await folder.start()).url);
+  const connector = acting({
+    deadly: async (_, { transaction }) => {
+      const db = await transaction();
+      const [{ pid }] = (await db.query('select pg_backend_pid() as pid')).rows as [{ pid: number }];
+      const statement = db.query('select pg_sleep(600)');
+      process.kill(pid, 'SIGKILL');
+      await statement;
+    },
+    innocent: async (_, { transaction }) => {
+      await (await transaction()).query('select pg_sleep(600)');
+    },
+  });
+  const { pool, url } = fleet;
+  await pool.query('select from sluice.register_workflow($1, $2)', [
+    'crashing',
+    JSON.stringify(
+      ['innocent', 'deadly'].map((name) => ({ name, connector: 'test', operation: name, retries: 1 })),
+    ),
+  ]);
+  await using engine = openEngine({ connectionString: url, connectors: { test: connector } });
+  const stop = new AbortController();
+  const running = engine.run({ slots: 2, signal: stop.signal });
+
+  const details = await engine.waitForRun(await engine.startRun('crashing'), AbortSignal.timeout(60_000));
+  stop.abort();
+  await running;
+
+  assert.deepEqual([details.status, details.failed_task], ['FAILED', 'deadly']);
+  assert.match(details.reason ?? '', /5 times its runner or its connection was lost/);
+  const came = (task: string) =>
+    details.attempts.filter((one) => one.task === task).map((one) => one.outcome);
+  assert.deepEqual(came('deadly'), Array(5).fill('LOST'));
+  assert.ok(came('innocent').every((outcome) => outcome === 'GIVEN BACK'));
 });
 
 test('a runner that is only stopped is overtaken; when it wakes it changes nothing and goes on as somebody else', async () => {

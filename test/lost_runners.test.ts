@@ -293,6 +293,24 @@ test('a shutdown is no crash: what it gives back is never poison', async () => {
   assert.deepEqual(await scene.claim(1), ['a']);
 });
 
+test('of what a living runner gives back only what crashed counts a crash, and only as it was claimed then', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  const crashed = JSON.stringify([{ run_id: scene.run, task_no: 1, token: 1 }]);
+  const giveBack = () => scene.sql(`select * from sluice.give_back_others($runner, '[]', $1)`, [crashed]);
+
+  assert.deepEqual(await giveBack(), [{ given_back: 2, held: 0 }]);
+  await scene.claim(2);
+  assert.deepEqual(await giveBack(), [{ given_back: 2, held: 0 }]);
+
+  assert.deepEqual(await scene.attempts('a'), [
+    `1 LOST: the connection of its transaction broke amid a statement, on runner ${scene.runner}`,
+    `1 GIVEN BACK: runner ${scene.runner} gave the task back`,
+  ]);
+  assert.equal((await scene.task('a')).crashes, 1);
+  assert.equal((await scene.task('b')).crashes, 0);
+});
+
 test('what a lost runner had finished stays finished', async () => {
   await using scene = await running({ a: [], b: ['a'] });
   await scene.claim(1);
@@ -460,7 +478,7 @@ test('a beat says which runs have failed by what it took over', async () => {
     answer: 'FAILED',
     failure: {
       task: 'a',
-      reason: '5 times its runner was lost while it ran this task; it is not tried again',
+      reason: '5 times its runner or its connection was lost while it ran this task; it is not tried again',
     },
   });
   assert.deepEqual(later, []);

@@ -203,6 +203,8 @@ test('amounts, big numbers, days and moments are stored and read exactly', async
     [row.price, row.exact, row.big, row.day, row.data, row.tags],
     [given.price, given.exact, given.big, given.day, given.data, given.tags],
   );
+  const found = await run(database, 'query', { table: 'things', where: { moment: row.moment } });
+  assert.deepEqual([row.moment, found.count], ['2025-03-30T01:30:00.123456+00:00', 1]);
   const { rows } = await pool.query(
     `select exact::text, day::text, moment = $1 as same_moment from things where id = 2`,
     [given.moment],
@@ -219,8 +221,8 @@ test('a column of any type is put out, as Postgres takes it again', async () => 
   const given = {
     span: '1 day 02:00:00',
     spans: ['00:00:01', null],
-    never: 'Infinity',
-    moments: ['2025-03-30T01:30:00.000Z'],
+    never: 'infinity',
+    moments: ['2025-03-30T01:30:00+00:00'],
     ratio: 'NaN',
     ratios: [0.5, '-Infinity'],
     bytes: '\\x00ff',

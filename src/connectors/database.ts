@@ -27,7 +27,14 @@ interface Table {
   readonly quoted: string;
   /** Neither a view nor partitioned: its rows have system columns. */
   readonly plain: boolean;
-  readonly columns: ReadonlyMap<string, { readonly quoted: string; readonly generated: boolean }>;
+  readonly columns: ReadonlyMap<string, TableColumn>;
+}
+
+interface TableColumn {
+  readonly quoted: string;
+  readonly generated: boolean;
+  /** A timestamptz, or several. */
+  readonly moment: boolean;
 }
 
 /**
@@ -60,9 +67,10 @@ export class DatabaseConnector extends Connector {
       run: (parameters, context) =>
         this.#with(context, parameters.table, async (db, target) => {
           const columns = writable(target, Object.keys(parameters.row));
-          const { rows } = await db.query(`${insertInto(target, columns)} returning *`, [
-            JSON.stringify(parameters.row),
-          ]);
+          const { rows } = await db.query(
+            `${insertInto(target, columns)} returning ${selected(target, 'stored')}`,
+            [JSON.stringify(parameters.row)],
+          );
           return { row: toJson(stored(target, rows)) };
         }),
     }),
@@ -90,7 +98,7 @@ export class DatabaseConnector extends Connector {
           const { rows } = await db.query(
             `${insertInto(target, columns)}
              on conflict (${keys.join(', ')}) do update set ${set.join(', ')}
-             returning *, ${isNew(target, keys)} as "upsert: created"`,
+             returning ${selected(target, 'stored')}, ${isNew(target, keys)} as "upsert: created"`,
             [JSON.stringify(parameters.row)],
           );
           const { 'upsert: created': created, ...row } = stored(target, rows);
@@ -111,16 +119,13 @@ export class DatabaseConnector extends Connector {
       }),
       run: ({ where, columns, order_by, limit, ...parameters }, context) =>
         this.#with(context, parameters.table, async (db, target) => {
-          const wanted = (columns ?? [...target.columns.keys()]).map(
-            (name) => `row.${known(target, name).quoted}`,
-          );
           const conditions = Object.entries(where).map(([name, value]) => {
             const { quoted } = known(target, name);
             return value === null ? `row.${quoted} is null` : `row.${quoted} = wanted.${quoted}`;
           });
           const order = order_by.map((by) => `row.${known(target, by.column).quoted} ${by.direction}`);
           const { rows } = await db.query(
-            `select ${wanted.join(', ')}
+            `select ${selected(target, 'row', columns)}
                from ${target.quoted} as row, jsonb_populate_record(null::${target.quoted}, $1) as wanted
               where ${['true', ...conditions].join(' and ')}
               ${order.length > 0 ? `order by ${order.join(', ')}` : ''}
@@ -176,10 +181,12 @@ async function findTable(db: Queryable, name: string): Promise<Table> {
     );
   const { rows } = await db.query(
     `select quote_ident(space.nspname) || '.' || quote_ident(class.relname) as quoted, class.relkind = 'r' as plain,
-            json_agg(json_build_object('name', attname, 'quoted', quote_ident(attname), 'generated', attgenerated <> '' or attidentity = 'a') order by attnum) as columns
+            json_agg(json_build_object('name', attname, 'quoted', quote_ident(attname), 'generated', attgenerated <> '' or attidentity = 'a',
+                                      'moment', coalesce(nullif(typbasetype, 0), atttypid) in ('timestamptz'::regtype, 'timestamptz[]'::regtype)) order by attnum) as columns
        from pg_class as class
        join pg_namespace as space on space.oid = class.relnamespace
        join pg_attribute on attrelid = class.oid and attnum > 0 and not attisdropped
+       join pg_type as type on type.oid = atttypid
       where space.nspname = $1 and class.relname = $2 and class.relkind in ('r', 'p', 'v', 'm', 'f')
       group by 1, 2`,
     [schema, relation],
@@ -187,7 +194,7 @@ async function findTable(db: Queryable, name: string): Promise<Table> {
   const [found] = rows as unknown as {
     quoted: string;
     plain: boolean;
-    columns: { name: string; quoted: string; generated: boolean }[];
+    columns: (TableColumn & { name: string })[];
   }[];
   if (found) return { ...found, name, columns: new Map(found.columns.map((one) => [one.name, one])) };
   const { rows: others } = await db.query(
@@ -201,7 +208,7 @@ async function findTable(db: Queryable, name: string): Promise<Table> {
   );
 }
 
-function known(target: Table, name: string): { quoted: string; generated: boolean } {
+function known(target: Table, name: string): TableColumn {
   const found = target.columns.get(name);
   if (!found)
     throw new ConnectorError(
@@ -240,6 +247,15 @@ function insertInto({ quoted }: Table, columns: readonly string[]): string {
           select ${columns.map((name) => `given.${name}`).join(', ')} from jsonb_populate_record(null::${quoted}, $1) as given`;
 }
 
+/** Columns as they are put out: moments to the microsecond, which a Date does not have. */
+function selected(target: Table, from: string, names: Iterable<string> = target.columns.keys()): string {
+  const each = [...names].map((name) => {
+    const { quoted, moment } = known(target, name);
+    return moment ? `to_json(${from}.${quoted}) as ${quoted}` : `${from}.${quoted}`;
+  });
+  return each.join(', ');
+}
+
 /** The row that a statement has written. */
 function stored({ name }: Table, [row]: readonly Record<string, unknown>[]): Record<string, unknown> {
   if (row) return row;
@@ -250,7 +266,7 @@ function toJson(stored: Record<string, unknown>): { [key: string]: Json } {
   return Object.fromEntries(Object.entries(stored).map(([name, value]) => [name, asJson(value)]));
 }
 
-/** JSON has no moments (to the millisecond), no bytes, no NaN and nothing infinite: these are text, as Postgres takes it. */
+/** JSON has no bytes, no NaN and nothing infinite: these are text, as Postgres takes it. */
 function asJson(value: unknown): Json {
   if (value instanceof Date) return value.toISOString();
   if (Buffer.isBuffer(value)) return `\\x${value.toString('hex')}`;

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { extractOrder } from '../src/purchase_order/extract.ts';
+import { withSumsApart } from '../src/purchase_order/run_together.ts';
 import { mail } from './support/order_mail.ts';
 
 const read = (text: string) => extractOrder(mail(text)).fields;
@@ -132,4 +133,9 @@ test('prose that speaks of the fields of a form is none', () => {
       ['USD', '5.00', []],
       text,
     );
+});
+
+test('a label right behind a number is set apart from it, and a rate is not from its own digits', () => {
+  assert.equal(withSumsApart('PO: 4711Vendor: Acme'), 'PO: 4711   Vendor: Acme');
+  assert.equal(withSumsApart('Less 15% discount: $3.00'), 'Less 15% discount: $3.00');
 });

@@ -874,8 +874,8 @@ declare
 begin
   if jsonb_typeof(p_input) is distinct from 'object' then
     v_problems := array[format('it is %s, not an object', coalesce(jsonb_typeof(p_input), 'null'))];
-  elsif pg_column_size(p_input) > 16777216 then
-    v_problems := array[format('it has %s bytes, the limit is 16777216; put it into a table or a file and hand on where that is', pg_column_size(p_input))];
+  elsif octet_length(p_input::text) > 16777216 then
+    v_problems := array[format('it has %s bytes, the limit is 16777216; put it into a table or a file and hand on where that is', octet_length(p_input::text))];
   else
     if p_schema ? 'required' then
       for v_name in select jsonb_array_elements_text(p_schema -> 'required') loop
@@ -1400,7 +1400,7 @@ BEGIN ATOMIC
          CASE
              WHEN ((outputs.stored <= 131072) OR (( SELECT sum(octet_length((tasks.output)::text)) AS sum
                 FROM sluice.tasks
-               WHERE ((tasks.run_id = outputs_of.p_run_id) AND (tasks.task_no = ANY (outputs_of.p_task_nos)))) <= 33554432)) THEN ( SELECT jsonb_object_agg(upstream.name, tasks.output) AS jsonb_object_agg
+               WHERE ((tasks.run_id = outputs_of.p_run_id) AND (tasks.task_no = ANY (outputs_of.p_task_nos)))) <= 33554432)) THEN ( SELECT (json_object_agg(upstream.name, tasks.output))::jsonb AS json_object_agg
                 FROM ((unnest(outputs_of.p_task_nos) read(task_no)
                   JOIN sluice.tasks ON (((tasks.run_id = outputs_of.p_run_id) AND (tasks.task_no = read.task_no))))
                   JOIN sluice.workflow_tasks upstream ON (((upstream.workflow_id = outputs_of.p_workflow_id) AND (upstream.task_no = read.task_no)))))

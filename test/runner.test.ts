@@ -73,6 +73,19 @@ test('a task that reads more than can be handed out fails, and not its runner', 
   assert.equal((await play.play()).status, 'FAILED');
 });
 
+test('a task reads an output of many texts as soon as one long text', async () => {
+  const lines: Act = () => Array.from({ length: 20_000 }, (_, line) => `${line} `.padEnd(100, '.'));
+  await using play = await stage(
+    { lines, echo },
+    { lines: {}, reads: { act: 'echo', parameters: output('lines', 19_999), after: ['lines'] } },
+  );
+
+  const details = await play.play();
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.deepEqual(details.attempts, []);
+});
+
 test('a result that the database refuses fails its task, and none of those that came with it', async () => {
   await query(
     `alter table sluice.tasks add constraint no_secrets check (output is distinct from '"secret"')`,

@@ -509,6 +509,9 @@ test('an input over 16 MB is refused, whoever starts with it, and one that just 
       /it has 16777\d+ bytes, the limit is 16777216; put it into a table or a file and hand on where that is/,
   });
   await start(16 * 1024 * 1024);
+  // A few bytes as jsonb.
+  const digits = `select sluice.start_run($1, jsonb_build_object('a', array_fill('1e131071'::jsonb, array[200])))`;
+  await assert.rejects(pool.query(digits, [workflow]), { code: 'WF004', message: /it has 26\d+ bytes/ });
 
   assert.equal(await runsOf(workflow), 1);
 });

@@ -1,3 +1,4 @@
+import type { Pool } from 'pg';
 import { createPool } from './database/connect.ts';
 import { migrate, refuseForeign } from './database/migrate.ts';
 import { databaseUrlProblems } from './database/url.ts';
@@ -74,7 +75,7 @@ const MOST_SLOTS = 2 ** 31 - 1;
  */
 export class Engine implements AsyncDisposable {
   readonly #options: EngineOptions;
-  readonly #pool: ReturnType<typeof createPool>;
+  readonly #pool: Pool;
   /** Those that run here, until they have stopped. */
   readonly #runners = new Map<Runner, Promise<void>>();
   readonly #disposal = new AbortController();

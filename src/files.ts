@@ -31,7 +31,7 @@ function isFolder(path: string): boolean {
   return statSync(path, { throwIfNoEntry: false })?.isDirectory() ?? false;
 }
 
-/** Whether a path is there, and may be used so: `constants.R_OK`, `constants.W_OK`. */
+/** Whether a path is there and we may use it in that way: `constants.R_OK`, `W_OK` or `X_OK`. */
 export function allows(path: string, mode: number): boolean {
   try {
     accessSync(path, mode);

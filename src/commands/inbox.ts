@@ -12,7 +12,7 @@ import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import { count } from '../screens/display.ts';
 import { INTERRUPTED, noSuchWorkflow, onShutdown, type Shell, say, show } from '../shell.ts';
-import { printable } from '../terminal.ts';
+import { counted, printable } from '../terminal.ts';
 
 interface Options {
   readonly once?: boolean;
@@ -178,5 +178,5 @@ function withoutTasks(log: Log): Log {
 function summary({ started, known, refused, completed, failed }: Tally): string {
   const files = started + known + refused;
   const ends = completed + failed > 0 ? ` ${completed} COMPLETED, ${failed} FAILED.` : '';
-  return `${files} ${files === 1 ? 'file' : 'files'}: ${started} started a run, ${known} known before, ${refused} left alone.${ends} See: npm run runs`;
+  return `${counted(files, 'file')}: ${started} started a run, ${known} known before, ${refused} left alone.${ends} See: npm run runs`;
 }

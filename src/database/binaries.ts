@@ -1,5 +1,4 @@
 import {
-  accessSync,
   chmodSync,
   constants,
   copyFileSync,
@@ -18,7 +17,7 @@ import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join, relative } from 'node:path';
 import { DatabaseUnavailableError } from '../errors.ts';
-import { whyNot } from '../files.ts';
+import { allows, whyNot } from '../files.ts';
 import { type Account, canReach } from './account.ts';
 
 /** A PostgreSQL as npm unpacked it. */
@@ -114,17 +113,8 @@ export function binariesForShell(native: string): Disposable & { readonly folder
 function isWhole(native: string): boolean {
   return (
     links(native).every(({ target }) => existsSync(join(native, target))) &&
-    (['initdb', 'pg_ctl', 'postgres'] as const).every((name) => isExecutable(program(native, name)))
+    (['initdb', 'pg_ctl', 'postgres'] as const).every((name) => allows(program(native, name), constants.X_OK))
   );
-}
-
-function isExecutable(path: string): boolean {
-  try {
-    accessSync(path, constants.X_OK);
-    return true;
-  } catch {
-    return false;
-  }
 }
 
 /** Paths as the package lists them begin with "native/"; here they are relative to that folder. */

@@ -15,7 +15,7 @@ export interface Mail {
 }
 
 /** What became of a mail. */
-export interface Taken {
+interface Taken {
   readonly runId: string;
   readonly isNew: boolean;
   /** Where a run that was there before reads it. */

@@ -7,7 +7,7 @@ import { addRunCommands } from './commands/run.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addWatchCommand } from './commands/watch.ts';
 import { keptByNpm } from './config.ts';
-import { describeConnectionFailure, isAway, isRefused } from './database/connect.ts';
+import { describeConnectionFailure, isAway, isRefused } from './database/failures.ts';
 import {
   codeOf,
   DatabaseUnavailableError,

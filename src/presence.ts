@@ -1,5 +1,5 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAway, isConflict, isDatabaseExhausted } from './database/connect.ts';
+import { isAway, isConflict, isDatabaseExhausted } from './database/failures.ts';
 import { codeOf, messageOf } from './errors.ts';
 import type { Pulse } from './lives.ts';
 import type { Log } from './log.ts';

@@ -1,6 +1,7 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { createPool, isAway, isLocked } from './database/connect.ts';
+import { createPool } from './database/connect.ts';
+import { isAway, isLocked } from './database/failures.ts';
 import { Doorbell } from './doorbell.ts';
 import { Ear } from './ear.ts';
 import { ConnectorError, codeOf } from './errors.ts';

@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from './connector.ts';
-import { isAway, isConflict, isConnectionFailure, isDeadlock } from './database/connect.ts';
+import { isAway, isConflict, isConnectionFailure, isDeadlock } from './database/failures.ts';
 import { ConnectorError, codeOf } from './errors.ts';
 import type { Claim, Hop, Result } from './store.ts';
 import { beginTask, endTask, endTaskSession, report } from './task_session.ts';

@@ -1,4 +1,4 @@
-import { describeConnectionFailure, isDatabaseExhausted } from './database/connect.ts';
+import { describeConnectionFailure, isDatabaseExhausted } from './database/failures.ts';
 import type { Log } from './log.ts';
 
 const AGAIN_MS = 30_000;

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from './abort.ts';
-import { describeConnectionFailure, isAway } from './database/connect.ts';
+import { describeConnectionFailure, isAway } from './database/failures.ts';
 import { Doorbell } from './doorbell.ts';
 import { listen } from './ear.ts';
 import { UsageError } from './errors.ts';

@@ -3,17 +3,14 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import { createClient, createPool, openClient, withSession } from '../src/database/connect.ts';
 import {
-  createClient,
-  createPool,
   describeConnectionFailure,
   isAway,
   isConnectionFailure,
   isDatabaseExhausted,
   isRefused,
-  openClient,
-  withSession,
-} from '../src/database/connect.ts';
+} from '../src/database/failures.ts';
 import { createDatabase } from './support/database.ts';
 
 const db = await createDatabase();

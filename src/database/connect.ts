@@ -1,6 +1,6 @@
 import pg from 'pg';
-import { codeOf, DatabaseUnavailableError, messageOf } from '../errors.ts';
-import { addressOf } from './url.ts';
+import { DatabaseUnavailableError } from '../errors.ts';
+import { describeConnectionFailure } from './failures.ts';
 
 interface ConnectOptions {
   /** Shown in pg_stat_activity. */
@@ -13,8 +13,10 @@ interface ConnectOptions {
   readonly allowExitOnIdle?: boolean;
 }
 
-const CONNECT_TIMEOUT = 10_000;
+const CONNECT_MS = 10_000;
+/** How long a connection may take to end; then its socket is destroyed. */
 const GOODBYE_MS = 1_000;
+/** How long the queries under way may take once a pool is to end. */
 const PATIENCE_MS = 5_000;
 
 /**
@@ -28,12 +30,12 @@ const SESSION = {
   timezone: 'UTC',
   datestyle: 'ISO,MDY',
   intervalstyle: 'postgres',
-  // Who sends a statement knows how long he waits for it.
+  // Whoever sends a statement sets how long it may take.
   statement_timeout: '0',
   // A runner's session is idle while there is nothing to do.
   idle_session_timeout: '0',
   array_nulls: 'on',
-  // Compiling takes longer than any statement of ours.
+  // Compiling a plan would take longer than running any statement of ours.
   jit: 'off',
 };
 
@@ -41,17 +43,17 @@ const asText = pg.types.getTypeParser(25);
 const asTexts = pg.types.getTypeParser(1009 as 25);
 
 /**
- * Dates and timestamps without a zone stay text: a Date would move them by the zone of this machine. So does numeric,
- * also in arrays: money never passes through a JavaScript number; intervals are text, too. `timestamptz` is a Date, int8 is text
- * (pg's own).
+ * What stays text, by the id of the type and of its array. Dates and timestamps without a zone: a Date would shift them by
+ * the zone of this machine. Arrays of numeric, so that money never passes through a JavaScript number. Intervals. The rest
+ * is as pg has it: `timestamptz` is a Date; `int8` and `numeric` are text.
  */
 const PARSERS = new Map<number, (value: string) => unknown>([
-  [1082, asText],
+  [1082, asText], // date
   [1182, asTexts],
-  [1114, asText],
+  [1114, asText], // timestamp
   [1115, asTexts],
-  [1231, asTexts],
-  [1186, asText],
+  [1231, asTexts], // numeric[]
+  [1186, asText], // interval
   [1187, asTexts],
 ]);
 
@@ -60,16 +62,20 @@ const types: pg.CustomTypesConfig = {
     PARSERS.get(oid) ?? pg.types.getTypeParser(oid, format)) as pg.CustomTypesConfig['getTypeParser'],
 };
 
-/** The timeout is the client's: as a pool's option it would also limit the wait for one that is free. */
+/**
+ * A client that always comes to an end. The timeout of connecting is set here and not for the pool, where it would also
+ * limit how long one waits for a connection that is free.
+ */
 class Client extends pg.Client {
   constructor(config?: pg.ClientConfig) {
-    super({ ...config, connectionTimeoutMillis: CONNECT_TIMEOUT });
-    // Where pg gives up over what the server wants, the server would still wait for an answer, and keep the process alive.
+    super({ ...config, connectionTimeoutMillis: CONNECT_MS });
+    // Where pg gives up (no password is set, say), the server still waits for an answer, and the
+    // open socket would keep the process alive.
     this.connection.once('error', () => this.connection.stream.destroy());
   }
 
   override end(callback?: (error: Error) => void): Promise<void> {
-    // One that has gone silent would never end, and keep the process alive.
+    // A server that has gone silent would never confirm the end, and the socket would keep the process alive.
     setTimeout(() => this.connection.stream.destroy(), GOODBYE_MS).unref();
     const ended = super.end();
     if (callback) ended.then(callback as () => void);
@@ -77,8 +83,9 @@ class Client extends pg.Client {
   }
 }
 
+/** A pool whose end is not held up by anybody. */
 class Pool extends pg.Pool {
-  /** pg's own: who waits for a connection. */
+  /** Inherited from pg: those who wait for a connection. */
   declare private readonly _pendingQueue: { readonly callback: (error: Error) => void }[];
   readonly #clients = new Set<pg.PoolClient & Client>();
   #ended: Promise<void> | undefined;
@@ -89,9 +96,9 @@ class Pool extends pg.Pool {
     this.on('remove', (client) => this.#clients.delete(client as pg.PoolClient & Client));
   }
 
-  /** What is under way has a while. May be called again. */
+  /** Queries under way have PATIENCE_MS left. May be called more than once. */
   override end(): Promise<void> {
-    // Whoever waits for a connection would wait for ever.
+    // pg would let them wait for ever.
     for (const { callback } of this._pendingQueue.splice(0)) callback(new Error('the pool has ended'));
     setTimeout(() => {
       for (const client of this.#clients) void client.end();
@@ -108,18 +115,18 @@ export function createPool(url: string, options: ConnectOptions = {}): pg.Pool {
     max: options.max ?? 10,
     allowExitOnIdle: options.allowExitOnIdle ?? false,
   });
-  // Idle ones report to the pool as well. Whoever was using one is told by his query.
+  // An error event that nobody listens to would end the process. Whoever uses the connection learns of it from the query.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
   return pool;
 }
 
-/** Not connected yet. It may break without ending the process. */
+/** A client that is not connected yet. Its connection may break without ending the process. */
 export function createClient(url: string, options: ConnectOptions = {}): pg.Client {
   return new Client(clientConfig(url, options)).on('error', () => {});
 }
 
-/** Connected, or a DatabaseUnavailableError that says in one line why not. */
+/** A connected client. Throws a DatabaseUnavailableError that says in one line why there is none. */
 export async function openClient(url: string, options: ConnectOptions = {}): Promise<pg.Client> {
   const client = createClient(url, options);
   try {
@@ -132,8 +139,8 @@ export async function openClient(url: string, options: ConnectOptions = {}): Pro
 }
 
 /**
- * Lets go of a connection, and of what the server is doing for it: a statement that waits for a lock would not notice that
- * nobody waits for it any more. Best effort, over a connection of its own.
+ * Closes a connection and cancels the statement that the server still runs for it: one that waits for a lock would not
+ * notice that its client has gone. The request goes over a connection of its own, and it does not matter if it fails.
  */
 export async function abandon(url: string, client: pg.PoolClient): Promise<void> {
   const { processID: pid } = client as pg.PoolClient & { readonly processID: number };
@@ -142,13 +149,13 @@ export async function abandon(url: string, client: pg.PoolClient): Promise<void>
     const other = await openClient(url, { name: 'cancel' });
     await other.query('select pg_cancel_backend($1)', [pid]).finally(() => other.end());
   } catch {
-    // It ends by itself, later.
+    // Then the statement ends by itself, later.
   }
 }
 
 /**
- * The connection string with our session defaults. Its own `options` are kept where they set other things. The modes of TLS
- * that pg takes for verify-full are called so: it would warn of a version to come, in which they check less.
+ * The connection string with our session defaults. Its own `options` are kept where they set other things. The sslmodes that
+ * pg treats as verify-full are replaced by that name: pg would warn that its next version will check less in them.
  */
 export function withSession(url: string): string {
   const session = new URL(url);
@@ -173,144 +180,4 @@ function clientConfig(url: string, { name, queryTimeoutMs }: ConnectOptions): pg
     keepAlive: true,
     ...(query_timeout && { query_timeout }),
   };
-}
-
-/** Not a message that breaks the protocol (08P01), as a statement with too few values: that is so every time. */
-const LOST = /^(08(?!P01)|57P0[123])/;
-const LOST_NETWORK =
-  /^(ECONNREFUSED|ECONNRESET|ECONNABORTED|EPIPE|ETIMEDOUT|EHOSTUNREACH|ENETUNREACH|ENETDOWN|ENOTFOUND|EAI_AGAIN)$/;
-const LOST_MESSAGE =
-  /^(Connection terminated|Client has encountered a connection error|Client was closed|timeout expired|Query read timeout)/;
-
-/**
- * The connection broke or could not be made; a new one may succeed. A write may nevertheless have been committed.
- * A server that was killed says so without SQLSTATE, hence the look at messages.
- */
-export function isConnectionFailure(error: unknown): boolean {
-  return causes(error).some(
-    (one) =>
-      (LOST.test(codeOf(one)) && !isOfStatement(one)) ||
-      LOST_NETWORK.test(codeOf(one)) ||
-      LOST_MESSAGE.test(messageOf(one)) ||
-      // The socket file of a server that is not running.
-      (codeOf(one) === 'ENOENT' && isOfConnect(one)),
-  );
-}
-
-/** The server is there to say it: what a statement could not reach is another one, as by postgres_fdw or dblink. */
-function isOfStatement(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.severity === 'ERROR';
-}
-
-const REFUSED = /^(28|3D000|42501)|CERT|SIGNATURE/;
-const REFUSED_MESSAGE =
-  /password must be a |(unsupported startup|unrecognized configuration) parameter|does not support SSL/;
-
-/** The server does not let us in, or we do not trust it: user, password, database, rights or TLS. Waiting does not help. */
-export function isRefused(error: unknown): boolean {
-  return causes(error).some(
-    (one) =>
-      REFUSED.test(codeOf(one)) ||
-      REFUSED_MESSAGE.test(messageOf(one)) ||
-      (codeOf(one) === 'EACCES' && isOfConnect(one)),
-  );
-}
-
-function isOfConnect(error: unknown): boolean {
-  return error instanceof Error && 'syscall' in error && error.syscall === 'connect';
-}
-
-/**
- * The server answers but cannot take work now: out of connections, memory, disk or locks, or read-only. Not what somebody has
- * forbidden himself (53400, as by temp_file_limit): that is so every time.
- */
-export function isDatabaseExhausted(error: unknown): boolean {
-  return causes(error).some((one) => /^(53[0-3]|25006)/.test(codeOf(one)));
-}
-
-/** Either: the same may succeed when the database is back. */
-export function isAway(error: unknown): boolean {
-  return isConnectionFailure(error) || isDatabaseExhausted(error);
-}
-
-/** Two transactions got into each other's way: the same again may succeed. */
-export function isConflict(error: unknown): boolean {
-  return causes(error).some((one) => /^(40001|40P01|55P03)$/.test(codeOf(one)));
-}
-
-/** Each waited for the other: the server has chosen one. */
-export function isDeadlock(error: unknown): boolean {
-  return causes(error).some((one) => codeOf(one) === '40P01');
-}
-
-/** Somebody else holds something for longer than we wait. */
-export function isLocked(error: unknown): boolean {
-  return causes(error).some((one) => codeOf(one) === '55P03');
-}
-
-/** One line: what is wrong and what to do. Never holds the password. */
-export function describeConnectionFailure(error: unknown, url?: string): string {
-  if (error instanceof DatabaseUnavailableError) return error.message;
-  const all = causes(error);
-  const where = URL.canParse(url ?? '') ? addressOf(new URL(url ?? '')) : undefined;
-  const at = where ? `${where.host}:${where.port}` : 'the database';
-  const found = ADVICE.find(([pattern]) =>
-    all.some((one) => pattern.test(codeOf(one)) || pattern.test(messageOf(one))),
-  );
-  const said = (all.at(-1) === undefined ? 'unknown error' : messageOf(all.at(-1)))
-    .replace(/^SASL.* password must be a .*/, 'no password is given')
-    .split('\n')[0];
-  return found ? `${at}: ${said}. ${found[1]}` : `${at}: ${said}.`;
-}
-
-const ADVICE: readonly (readonly [RegExp, string])[] = [
-  [/^(ENOTFOUND|EAI_AGAIN)$/, 'This host is unknown: check the host name in DATABASE_URL.'],
-  [
-    /^(ECONNREFUSED|ENOENT)$/,
-    'Nothing listens there: start Postgres. The embedded one is started by any command without DATABASE_URL.',
-  ],
-  [
-    /^(ETIMEDOUT|EHOSTUNREACH|ENETUNREACH)$|^timeout expired|^Query read timeout/,
-    'No answer: check address, network and firewall.',
-  ],
-  [/^Connection terminated/, 'It was closed from there: is it a Postgres that listens, and is it up?'],
-  [/^28P01$|password must be a /, 'Check user and password in DATABASE_URL.'],
-  [
-    /^28000$/,
-    'This server does not let this user in from here: see its pg_hba.conf, or add ?sslmode=require.',
-  ],
-  [/^3D000$/, 'Create this database, or correct the name in DATABASE_URL.'],
-  [
-    /unsupported startup parameter/,
-    'A pooler in transaction mode is in between: connect to Postgres directly.',
-  ],
-  [/"idle_session_timeout"/, 'PostgreSQL 14 or newer is needed.'],
-  [/^57P0[123]$/, 'The server is starting or stopping: try again in a moment.'],
-  [/^53300$/, 'Too many connections: stop something that is connected, or raise max_connections.'],
-  [/^53/, 'The server is out of disk, memory or locks: see its log.'],
-  [/^25006$/, 'This server is read-only: connect to the primary.'],
-  [
-    /^permission denied for database/,
-    'This user lacks a right: grant it connect and create on the database, or connect as its owner.',
-  ],
-  [
-    /^42501$/,
-    'This user lacks a right: connect as the owner of these tables, or as a member of its role (grant <owner> to <user>).',
-  ],
-  [
-    /^EACCES$/,
-    'This account lacks the right to open that socket: run as another, or give a host and a port.',
-  ],
-  [/does not support SSL/, 'Add ?sslmode=disable to DATABASE_URL if the network is trusted.'],
-  [
-    /CERT|SIGNATURE|certificate/,
-    'The TLS certificate is not trusted: add ?sslrootcert=<its CA> to DATABASE_URL, or have it encrypt only, with sslmode=no-verify.',
-  ],
-];
-
-/** The error, what caused it and what it is made of. The innermost is the last. */
-function causes(error: unknown): unknown[] {
-  if (error === undefined || error === null) return [];
-  const inner = error instanceof AggregateError ? error.errors : [];
-  return [error, ...inner.flatMap(causes), ...(error instanceof Error ? causes(error.cause) : [])];
 }

@@ -3,7 +3,8 @@ import { existsSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { join, resolve } from 'node:path';
 import { codeOf } from '../errors.ts';
 import type { Cluster } from './cluster.ts';
-import { createClient, isConnectionFailure } from './connect.ts';
+import { createClient } from './connect.ts';
+import { isConnectionFailure } from './failures.ts';
 import { isAlive } from './process.ts';
 
 /** Busy: a server that is starting, recovering, stopping or hanging. */

@@ -1,6 +1,7 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import type { Pool, QueryResult } from 'pg';
-import { createPool, isAway, isConflict } from '../database/connect.ts';
+import { createPool } from '../database/connect.ts';
+import { isAway, isConflict } from '../database/failures.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import { Trouble } from '../trouble.ts';

@@ -24,11 +24,12 @@ interface Options {
   readonly concurrency: number;
 }
 
-/** With a runner of our own: others who start a run do not wait until ten thousand mails have been read. */
+/** With a runner of our own. Runs that others start meanwhile wait behind these, and not behind ten thousand mails. */
 const MOST_OPEN = 200;
 /** A task that Ctrl-C interrupts runs again, so there is no need to wait long. */
 const GRACE_MS = 2_000;
 
+/** The command that starts a run for each mail in a folder. */
 export function addInboxCommand(shell: Shell): void {
   shell
     .command(
@@ -46,60 +47,59 @@ export function addInboxCommand(shell: Shell): void {
     .option('--alerts <folder>', 'where alerts are written to, each in a file of its own', 'alerts')
     .option('--no-runner', 'start runs only: a runner elsewhere runs them')
     .option('--concurrency <slots>', 'how many tasks run at once', wholeNumber(1, 1000), 20)
-    .action(
-      shell.action(async (given: string, options: Options) => {
-        const { workflow, once = false, runner, concurrency } = options;
-        const folder = await existingFolder(given);
-        const moveTo = options.moveTo === undefined ? undefined : await targetFolder(options.moveTo, folder);
-        const alerts = alertFolder(options.alerts);
-        const root = [process.cwd(), ...[folder, moveTo].filter((one) => one !== undefined)];
-        const log = runner ? withoutTasks(shell.log) : shell.log;
-        const engine = await shell.openDatabase({
-          connectors: { ...connectors, email: new EmailConnector({ root }) },
-          log,
-        });
-        const stop = new AbortController();
-        using _ = onShutdown(stop);
-        // Who comes once, from cron perhaps, is told at once that it is away.
-        if (!once) await engine.waitForDatabase(stop.signal, (line) => log.warn({}, line));
-        if (stop.signal.aborted) return 0;
-        await engine.register();
-        const input = await inputOf(engine, workflow, options.input ?? [], alerts);
-        if (!once) log.info({ folder }, `waiting for mails in ${folder}. Ctrl-C stops it`);
-
-        const end = new AbortController();
-        const signal = AbortSignal.any([stop.signal, end.signal]);
-        const running = runner
-          ? engine.run({ slots: concurrency, graceMs: GRACE_MS, signal })
-          : Promise.resolve();
-        // Should the runner fail, the inbox must not go on alone.
-        running.catch(() => end.abort());
-        const url = await shell.databaseUrl();
-        const tally = await runInbox({
-          url,
-          folder,
-          workflow,
-          input,
-          once,
-          signal,
-          log,
-          ...(moveTo !== undefined && { moveTo }),
-          ...(runner && { mostOpen: MOST_OPEN }),
-        }).finally(() => end.abort());
-        await running;
-        if (!once) return 0;
-        if (stop.signal.aborted) {
-          const open = await engine.countActiveRuns({ workflow });
-          const runs = `${count(open)} ${open === 1 ? 'run' : 'runs'} of ${workflow}`;
-          say(`Stopped with ${runs} under way; the same command goes on. ${summary(tally)}`);
-          return INTERRUPTED;
-        }
-        show(summary(tally));
-        return tally.failed + tally.refused > 0 ? 1 : 0;
-      }),
-    );
+    .action(shell.action((folder: string, options: Options) => inbox(shell, folder, options)));
 }
 
+async function inbox(shell: Shell, given: string, options: Options): Promise<number> {
+  const { workflow, once = false, runner, concurrency } = options;
+  const folder = await existingFolder(given);
+  const moveTo = options.moveTo === undefined ? undefined : await targetFolder(options.moveTo, folder);
+  const alerts = alertFolder(options.alerts);
+  const root = [process.cwd(), ...[folder, moveTo].filter((one) => one !== undefined)];
+  const log = runner ? withoutTasks(shell.log) : shell.log;
+  const engine = await shell.openDatabase({
+    connectors: { ...connectors, email: new EmailConnector({ root }) },
+    log,
+  });
+  const stop = new AbortController();
+  using _ = onShutdown(stop);
+  // With --once, which may be started by cron, a database that is away is reported at once.
+  if (!once) await engine.waitForDatabase(stop.signal, (line) => log.warn({}, line));
+  if (stop.signal.aborted) return 0;
+  await engine.register();
+  const input = await inputOf(engine, workflow, options.input ?? [], alerts);
+  if (!once) log.info({ folder }, `waiting for mails in ${folder}. Ctrl-C stops it`);
+
+  const end = new AbortController();
+  const signal = AbortSignal.any([stop.signal, end.signal]);
+  const running = runner ? engine.run({ slots: concurrency, graceMs: GRACE_MS, signal }) : Promise.resolve();
+  // Should the runner fail, the inbox must not go on alone.
+  running.catch(() => end.abort());
+  const url = await shell.databaseUrl();
+  const tally = await runInbox({
+    url,
+    folder,
+    workflow,
+    input,
+    once,
+    signal,
+    log,
+    ...(moveTo !== undefined && { moveTo }),
+    ...(runner && { mostOpen: MOST_OPEN }),
+  }).finally(() => end.abort());
+  await running;
+  if (!once) return 0;
+  if (stop.signal.aborted) {
+    const open = await engine.countActiveRuns({ workflow });
+    const runs = `${count(open)} ${open === 1 ? 'run' : 'runs'} of ${workflow}`;
+    say(`Stopped with ${runs} under way; the same command goes on. ${summary(tally)}`);
+    return INTERRUPTED;
+  }
+  show(summary(tally));
+  return tally.failed + tally.refused > 0 ? 1 : 0;
+}
+
+/** What each run is started with, beside its mail. Checked now: a mistake must not show with the first mail. */
 async function inputOf(
   engine: Engine,
   workflow: string,

@@ -18,49 +18,24 @@ import { printable, printableLines } from '../terminal.ts';
 import { workflows } from '../workflows/index.ts';
 import { watchRun } from './watch.ts';
 
+interface RunnerOptions {
+  readonly concurrency: number;
+  readonly grace: number;
+}
+
+interface StartOptions {
+  readonly input?: string[];
+  readonly key?: string;
+  readonly wait?: boolean;
+  readonly json?: boolean;
+}
+
 /** Commands that make something run: demo, runner, start-run. */
 export function addRunCommands(shell: Shell): void {
   shell
     .command('demo', 'reads the sample order, writes its row and its alert, and shows what happened')
     .option('--input <key=value>', 'input of the run; may be repeated', collectInput)
-    .action(
-      shell.action(async ({ input = [] }: { input?: string[] }) => {
-        const engine = await shell.openDatabase({ migrate: 'always' });
-        await engine.register();
-        const given = parseInput(input, await engine.inputSchema('po_demo'));
-        const stop = new AbortController();
-        using _ = onShutdown(stop);
-        let onReady: (runnerId: number) => void = () => {};
-        const ready = new Promise<number>((resolve) => {
-          onReady = resolve;
-        });
-        const running = engine.run({ signal: stop.signal, onReady });
-        // Who is ready claims a run as it starts it, so that it is told here.
-        const runner = await Promise.race([ready, running.then(() => undefined)]);
-        if (runner === undefined) {
-          say('Stopped before a run was started.');
-          return INTERRUPTED;
-        }
-        const id = await engine.startRun('po_demo', { input: given });
-        const ended = engine.waitForRun(id, stop.signal).catch((error) => {
-          if (!stop.signal.aborted) throw error;
-        });
-        const run = await Promise.race([ended, running.then(() => undefined)]);
-        stop.abort();
-        await running;
-        if (!run) {
-          say(
-            `Stopped. Run ${id} goes on when somebody runs it: npm run runner. See it: npm run runs -- ${id}`,
-          );
-          return INTERRUPTED;
-        }
-        show(`${ranElsewhere(run, runner)}\n`);
-        show(runScreen(run, shell.display()));
-        await showAlert(run);
-        show(whatNext(run.id, shell.config.databaseUrl === undefined));
-        return exitCodeOf(run);
-      }),
-    );
+    .action(shell.action(({ input }: { input?: string[] }) => demo(shell, input)));
 
   shell
     .command('runner', 'runs tasks until it is stopped')
@@ -71,29 +46,7 @@ export function addRunCommands(shell: Shell): void {
       wholeNumber(0, 3600),
       10,
     )
-    .action(
-      shell.action(async ({ concurrency, grace }: { concurrency: number; grace: number }) => {
-        const engine = await shell.openDatabase();
-        const stop = new AbortController();
-        using _ = onShutdown(stop);
-        await engine.waitForDatabase(stop.signal, (line) => shell.log.warn({}, line));
-        if (stop.signal.aborted) return 0;
-        const registered = await engine.register();
-        const url = new URL(await shell.databaseUrl());
-        const { host, port } = addressOf(url);
-        const database = `${host}:${port}${decodeURIComponent(url.pathname)}`;
-        const names = registered
-          .map(({ workflow, version }) => `${workflow} (version ${version})`)
-          .join(', ');
-        const onReady = (id: number) =>
-          shell.log.info(
-            { runner: id, slots: concurrency, database },
-            `runner ${id} is ready: ${concurrency} slots. Ctrl-C stops it. Database ${database}, workflows ${names}`,
-          );
-        await engine.run({ slots: concurrency, graceMs: grace * 1000, signal: stop.signal, onReady });
-        return 0;
-      }),
-    );
+    .action(shell.action((options: RunnerOptions) => runTasks(shell, options)));
 
   shell
     .command('start-run', 'starts a run of a workflow')
@@ -110,29 +63,84 @@ export function addRunCommands(shell: Shell): void {
     )
     .option('--wait', 'wait until it has ended, and show it')
     .option('--json', 'as JSON')
-    .action(
-      shell.action(
-        async (
-          workflow: string,
-          { input = [], key, wait, json }: { input?: string[]; key?: string; wait?: boolean; json?: boolean },
-        ) => {
-          const engine = await shell.openDatabase();
-          await engine.register();
-          const schema = (await engine.inputSchema(workflow)) ?? (await noSuchWorkflow(engine, workflow));
-          const id = await engine.startRun(workflow, {
-            input: parseInput(input, schema),
-            ...(key !== undefined && { key }),
-          });
-          if (wait) return await watchRun(shell, engine, id, { json, quiet: true });
-          if (json) showJson({ run: id, workflow });
-          else if (shell.isTerminal) {
-            const what = key === undefined ? 'is started' : `is the one with the key "${printable(key)}"`;
-            show(`run ${id} of ${workflow} ${what}. See it: npm run runs -- ${id}`);
-          } else show(id);
-          return 0;
-        },
-      ),
+    .action(shell.action((workflow: string, options: StartOptions) => startRun(shell, workflow, options)));
+}
+
+async function demo(shell: Shell, input: string[] = []): Promise<number> {
+  const engine = await shell.openDatabase({ migrate: 'always' });
+  await engine.register();
+  const given = parseInput(input, await engine.inputSchema('po_demo'));
+  const stop = new AbortController();
+  using _ = onShutdown(stop);
+  let onReady: (runnerId: number) => void = () => {};
+  const ready = new Promise<number>((resolve) => {
+    onReady = resolve;
+  });
+  const running = engine.run({ signal: stop.signal, onReady });
+  const stopped = running.then(() => undefined);
+  // A runner that is ready claims the run as it starts it, so that what happens is told on this console.
+  const runner = await Promise.race([ready, stopped]);
+  if (runner === undefined) {
+    say('Stopped before a run was started.');
+    return INTERRUPTED;
+  }
+  const id = await engine.startRun('po_demo', { input: given });
+  const ended = engine.waitForRun(id, stop.signal).catch((error) => {
+    if (!stop.signal.aborted) throw error;
+  });
+  const run = await Promise.race([ended, stopped]);
+  stop.abort();
+  await running;
+  if (!run) {
+    say(`Stopped. Run ${id} goes on when somebody runs it: npm run runner. See it: npm run runs -- ${id}`);
+    return INTERRUPTED;
+  }
+  show(`${ranElsewhere(run, runner)}\n`);
+  show(runScreen(run, shell.display()));
+  await showAlert(run);
+  show(whatNext(run.id, shell.config.databaseUrl === undefined));
+  return exitCodeOf(run);
+}
+
+async function runTasks(shell: Shell, { concurrency, grace }: RunnerOptions): Promise<number> {
+  const engine = await shell.openDatabase();
+  const stop = new AbortController();
+  using _ = onShutdown(stop);
+  await engine.waitForDatabase(stop.signal, (line) => shell.log.warn({}, line));
+  if (stop.signal.aborted) return 0;
+  const registered = await engine.register();
+  const url = new URL(await shell.databaseUrl());
+  const { host, port } = addressOf(url);
+  const database = `${host}:${port}${decodeURIComponent(url.pathname)}`;
+  const names = registered.map(({ workflow, version }) => `${workflow} (version ${version})`).join(', ');
+  const onReady = (id: number) =>
+    shell.log.info(
+      { runner: id, slots: concurrency, database },
+      `runner ${id} is ready: ${concurrency} slots. Ctrl-C stops it. Database ${database}, workflows ${names}`,
     );
+  await engine.run({ slots: concurrency, graceMs: grace * 1000, signal: stop.signal, onReady });
+  return 0;
+}
+
+async function startRun(
+  shell: Shell,
+  workflow: string,
+  { input = [], key, wait, json }: StartOptions,
+): Promise<number> {
+  const engine = await shell.openDatabase();
+  await engine.register();
+  const schema = (await engine.inputSchema(workflow)) ?? (await noSuchWorkflow(engine, workflow));
+  const id = await engine.startRun(workflow, {
+    input: parseInput(input, schema),
+    ...(key !== undefined && { key }),
+  });
+  if (wait) return await watchRun(shell, engine, id, { json, quiet: true });
+  if (json) showJson({ run: id, workflow });
+  else if (shell.isTerminal) {
+    const what = key === undefined ? 'is started' : `is the one with the key "${printable(key)}"`;
+    show(`run ${id} of ${workflow} ${what}. See it: npm run runs -- ${id}`);
+  } else show(id);
+  return 0;
 }
 
 /** Which tasks other runners of the database have taken, whose consoles told of them. */

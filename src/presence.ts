@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAway, isConflict, isDatabaseExhausted } from './database/failures.ts';
-import { codeOf, messageOf } from './errors.ts';
+import { isAway, isDatabaseExhausted, isGivenUp, isPassing } from './database/failures.ts';
+import { messageOf } from './errors.ts';
 import type { Pulse } from './lives.ts';
 import type { Log } from './log.ts';
 import { Session } from './session.ts';
@@ -111,7 +111,7 @@ export class Presence {
   /** After a call that failed. Beat and hops may all find that a session is broken; the second one finds it replaced. */
   recover(session: Session, error: unknown): void {
     if (this.#session !== session) return;
-    if (codeOf(error) === 'WF006') {
+    if (isGivenUp(error)) {
       this.#loseIdentity(session);
     } else if (isAway(error)) {
       this.#trouble.say(error);
@@ -171,12 +171,4 @@ export class Presence {
     );
     this.#runnerId = undefined;
   }
-}
-
-/** Somebody has cancelled a statement of ours, or a limit of the server did. */
-const CANCELLED = /^(57014|25P04)$/;
-
-/** The same may succeed later, or over another connection; or under another name. */
-export function isPassing(error: unknown): boolean {
-  return isAway(error) || isConflict(error) || CANCELLED.test(codeOf(error)) || codeOf(error) === 'WF006';
 }

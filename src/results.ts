@@ -1,3 +1,4 @@
+import { isLocked, isPassing } from './database/failures.ts';
 import { ConnectorError, messageOf } from './errors.ts';
 import type { Execution } from './execution.ts';
 import { type Claim, failure, type Result } from './store.ts';
@@ -8,12 +9,21 @@ export interface Ended {
   readonly result: Result;
 }
 
-/** The results that wait for a hop, and which of them go next. */
+/**
+ * The results that wait for a hop, and which of them go next.
+ *
+ * A hop carries many results, and fails as a whole. When it does, they are sent again one by one, to see which of them was
+ * to blame: one that the database refuses, or one of a run that another session has locked (a held run).
+ */
 export class Results {
   #waiting: Ended[] = [];
-  /** Of runs that somebody else holds, by run. They are reported apart, and hold up no others. */
+  /** Results of held runs, by run. They are sent apart, so that they hold up no others. */
   readonly #held = new Map<string, Ended[]>();
-  /** Until all that wait have gone: one at a time, with nothing else, shows which of them it was that failed its hop. */
+  /** They are to be tried again. */
+  #isHeldDue = false;
+  /** Those of one run are under way. */
+  #isTryingHeld = false;
+  /** Until all that wait have gone, each goes in a hop of its own that claims nothing. */
   #oneByOne = false;
 
   /** How many wait for the next hop. */
@@ -21,14 +31,19 @@ export class Results {
     return this.#waiting.length;
   }
 
-  get hasHeld(): boolean {
-    return this.#held.size > 0;
+  get isHeldDue(): boolean {
+    return this.#isHeldDue;
+  }
+
+  get isTryingHeld(): boolean {
+    return this.#isTryingHeld;
   }
 
   get goOneByOne(): boolean {
     return this.#oneByOne && this.#waiting.length > 0;
   }
 
+  /** The tasks that all these results are of. */
   get claims(): Claim[] {
     return [this.#waiting, ...this.#held.values()].flat().map(({ result }) => result);
   }
@@ -43,35 +58,42 @@ export class Results {
     return this.#waiting.splice(0, this.#oneByOne ? 1 : this.#waiting.length);
   }
 
-  /** Their hop has failed for a reason that may pass: another one has to carry them. */
-  putBack(batch: readonly Ended[]): void {
+  /**
+   * The hop that carried these has failed, and has written nothing: another one has to carry them. It also asked for `room`
+   * tasks. Gives the id of a run that is found to be held, if that is news. Throws what no other hop would mend.
+   */
+  keep(batch: readonly Ended[], room: number, error: unknown): string | undefined {
+    if (isLocked(error)) return this.#setApart(batch, room);
+    if (isPassing(error)) this.#putBack(batch);
+    else this.#refuse(batch, room, error);
+    return undefined;
+  }
+
+  #putBack(batch: readonly Ended[]): void {
     this.#waiting.unshift(...batch);
     this.release(batch);
   }
 
-  /**
-   * The database refuses a hop that carried these, and claimed as many as there was room for. What it refuses alone fails
-   * its task, and neither the others nor the runner.
-   */
-  refuse(batch: readonly Ended[], room: number, error: unknown): void {
+  /** The database refuses what the hop was to do. A result that it refuses alone fails its task, and nothing else. */
+  #refuse(batch: readonly Ended[], room: number, error: unknown): void {
     const [one] = batch;
     if (!one) throw error;
     if (batch.length > 1 || room > 0) {
       this.#oneByOne = true;
-      this.putBack(batch);
+      this.#putBack(batch);
     } else if ('output' in one.result) {
       const why = `the database refuses the output: ${messageOf(error)}`;
-      this.putBack([{ ...one, result: failure(one.result, new ConnectorError('OUTPUT_REFUSED', why)) }]);
+      this.#putBack([{ ...one, result: failure(one.result, new ConnectorError('OUTPUT_REFUSED', why)) }]);
     } else {
       throw error;
     }
   }
 
   /**
-   * Somebody else holds a run of these for longer than a hop waits. When it is clear which, what there is of it, and what is
-   * to come, goes apart; says so when that is news.
+   * One of the runs is held. Once it is clear which, all results of it are set apart, also those still to come. Gives its id,
+   * unless it was known to be held.
    */
-  setApart(batch: readonly Ended[], room: number): string | undefined {
+  #setApart(batch: readonly Ended[], room: number): string | undefined {
     this.#waiting.unshift(...batch);
     const [run, ...others] = new Set(batch.map(({ result }) => result.run_id));
     if (run === undefined || others.length > 0 || room > 0) {
@@ -85,8 +107,15 @@ export class Results {
     return former === undefined ? run : undefined;
   }
 
-  /** The results of the run that has been held for longest; what comes meanwhile still goes apart. */
+  /** Held runs may be free by now: their results are due, unless some of them are under way. */
+  tryHeldAgain(): void {
+    this.#isHeldDue = this.#held.size > 0 && !this.#isTryingHeld;
+  }
+
+  /** The results of the run that has been held for longest. What comes meanwhile is still set apart. Followed by heldTried. */
   takeHeld(): Ended[] {
+    this.#isHeldDue = false;
+    this.#isTryingHeld = true;
     for (const [run, results] of this.#held) {
       this.#held.delete(run);
       this.#held.set(run, []);
@@ -95,16 +124,22 @@ export class Results {
     return [];
   }
 
-  /** Runs of these results are not held any more. */
+  /** The hop that carried what takeHeld gave has an answer, or has failed. Where one run is free again, others may be, too. */
+  heldTried(isFree: boolean): void {
+    this.#isTryingHeld = false;
+    if (isFree) this.tryHeldAgain();
+  }
+
+  /** The runs of these results are not held: what was set apart of them goes with the others again. */
   release(reported: readonly Ended[]): void {
-    if (!this.hasHeld) return;
+    if (this.#held.size === 0) return;
     for (const { result } of reported) {
       this.#waiting.push(...(this.#held.get(result.run_id) ?? []));
       this.#held.delete(result.run_id);
     }
   }
 
-  /** Nobody wants them any more. */
+  /** Forgets all results: nobody wants them any more. */
   drop(): void {
     this.#waiting = [];
     this.#held.clear();

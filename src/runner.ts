@@ -1,16 +1,16 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { createPool } from './database/connect.ts';
-import { isAway, isLocked } from './database/failures.ts';
+import { isAway, isGivenUp, isLocked, isPassing } from './database/failures.ts';
 import { Doorbell } from './doorbell.ts';
 import { Ear } from './ear.ts';
-import { ConnectorError, codeOf } from './errors.ts';
+import { ConnectorError } from './errors.ts';
 import type { Execution, Outcome } from './execution.ts';
 import type { JsonObject } from './json.ts';
 import type { Pulse } from './lives.ts';
 import type { Log } from './log.ts';
 import { Narrator } from './narrator.ts';
-import { isPassing, Presence } from './presence.ts';
+import { Presence } from './presence.ts';
 import { type Ended, Results } from './results.ts';
 import { type Look, Search } from './search.ts';
 import { LANES, type Session } from './session.ts';
@@ -30,8 +30,9 @@ import { Trouble } from './trouble.ts';
 import type { Connectors } from './workflow.ts';
 
 /*
- * The loop: a hop takes results to the database and brings tasks, which are executed in slots; what they come to waits for
- * the next hop. Whatever may be a reason for a hop rings the bell, and then a turn looks what there is to do.
+ * The loop. A hop is one call of the database: it takes results there and brings tasks back, which are executed in slots;
+ * their results wait for the next hop. Whatever may be a reason for a hop rings the bell, and each turn of the loop then
+ * looks what there is to do.
  */
 
 interface RunnerOptions {
@@ -40,14 +41,17 @@ interface RunnerOptions {
   readonly log: Log;
   /** How many tasks run at once. */
   readonly slots: number;
-  /** Ends the runner: it claims nothing more and waits for what runs, `graceMs` at the most; the rest is given back. */
+  /** Ends the runner: it claims nothing more and waits up to `graceMs` for what runs; what is left is given back. */
   readonly signal: AbortSignal;
   readonly graceMs: number;
   /** Told once, when the runner is listening and may claim. */
   readonly onReady?: (runnerId: number) => void;
 }
 
-/** What a hop asks for: so many tasks at the most, and where it looks for some that wait, if it does. */
+/**
+ * What a hop asks for: at most `room` tasks. They are those that its own results make READY and, with a `look`, others that
+ * wait to be claimed.
+ */
 interface Ask {
   readonly room: number;
   readonly look: Look | undefined;
@@ -55,11 +59,11 @@ interface Ask {
 
 const NOTHING: Ask = { room: 0, look: undefined };
 const SUM_UP_MS = 60_000;
-/** A hop with fewer tasks costs nearly as much as one with so many. */
+/** A hop that may claim fewer tasks than these costs nearly as much. */
 const SMALLEST_PART = 20;
-/** Node takes a longer one for none at all. */
+/** A timer that is set to more fires at once. */
 const LONGEST_TIMEOUT_MS = 2 ** 31 - 1;
-/** The task's transactions at a time; more slots than these share them. */
+/** How many tasks may have a transaction open at the same time. */
 const TRANSACTIONS = 10;
 
 /** Runs tasks until the signal aborts. Survives restarts of the database; waits for one that is not up yet. */
@@ -75,26 +79,23 @@ export class Runner {
   readonly #results = new Results();
   readonly #search = new Search();
   readonly #workflows = new Map<string, StoredWorkflow>();
-  /** So many tasks a hop asks for at the most: fewer after one that got no answer, as what they read may be large. */
-  #most = Number.POSITIVE_INFINITY;
-  /** Hops under way, of a session that is gone perhaps. */
+  /** How many hops are under way, also over sessions that have been given up. */
   #hops = 0;
-  /** A start is one of them. */
-  #starting = false;
-  /** A task could not use the database: nothing more is claimed until the next beat. */
-  #resting = false;
-  /** Results of runs that somebody else holds are to be tried again; and whether some of them are being tried. */
-  #isHeldDue = false;
-  #tryingHeld = false;
-  #stopping = false;
-  /** The database may hold us to tasks that we do not know of, or no longer: no hop begins before they are given back. */
+  /** One of them is a start: see startRun. */
+  #isStarting = false;
+  /** The database was away when a task needed it: nothing more is claimed until the next beat. */
+  #isResting = false;
+  /** The database may think that we run tasks of which we do not know (any more). They are given back before the next hop. */
   #mustReconcile = false;
-  /** Of these, somebody holds some: each beat tries again. */
-  #isLeftToGiveBack = false;
-  /** Executions that may have taken Postgres down: said of them when they are given back. */
+  /** Another session had locked some of those, so they are still to be given back: each beat tries again. */
+  #mustReconcileRest = false;
+  /** Executions that may have taken Postgres down: the database is told so when they are given back. */
   readonly #crashed: Claim[] = [];
-  #left = false;
-  /** Resolves when waiting has an end: the grace is over. Rejects when something failed that should not. */
+  /** Nothing more is claimed; what runs may end. */
+  #isStopping = false;
+  /** Nothing more is done at all. */
+  #hasLeft = false;
+  /** Resolves when the grace is over. Rejects when something has failed that never should. */
   readonly #over: Promise<void>;
   #giveUp: () => void = () => {};
   #fail: (error: unknown) => void = () => {};
@@ -106,6 +107,8 @@ export class Runner {
     this.#narrator = new Narrator(log, (id) => this.#workflows.get(id)?.name ?? `workflow ${id}`);
     this.#slots = new Slots({
       count: slots,
+      // A lane's part, which is executed while the other lane brings the next.
+      part: Math.max(SMALLEST_PART, Math.ceil(slots / LANES)),
       surroundings: {
         connectors,
         pool: this.#pool,
@@ -138,7 +141,7 @@ export class Runner {
     this.#over.catch(() => {});
   }
 
-  /** Once only. */
+  /** Runs until the end; to be called once. */
   async run(): Promise<void> {
     let crashed = false;
     using _ = catchStrayErrors((error) => {
@@ -153,7 +156,7 @@ export class Runner {
     try {
       await Promise.race([this.#work(), this.#over]);
     } finally {
-      this.#left = true;
+      this.#hasLeft = true;
       clearInterval(minute);
       signal.removeEventListener('abort', stop);
       this.#abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
@@ -163,9 +166,9 @@ export class Runner {
   }
 
   /**
-   * Starts a run and claims its first tasks, in one commit. Undefined when that does not suit: then nothing was started.
-   * One at a time, over a lane that is idle, and for a part of the room: the rest is for results that come meanwhile. Not
-   * while older tasks may be waiting.
+   * Starts a run and claims its first tasks in one commit, so that it begins at once. Undefined, and nothing was started, when
+   * this runner has no time for it: no idle lane, no room, another start under way, or older tasks that may be waiting. It
+   * takes a part of the room only; the rest is for what becomes READY meanwhile.
    */
   async startRun(
     workflow: string,
@@ -174,9 +177,9 @@ export class Runner {
   ): Promise<string | undefined> {
     const { session } = this.#presence;
     const room = Math.ceil(this.#room / LANES);
-    // While something has to be given back, a look is due as well.
-    if (!session?.hasIdleLane || this.#starting || this.#search.isDue || room === 0) return undefined;
-    this.#starting = true;
+    // A look is due as well while something has to be given back: see #reconcileSoon.
+    if (!session?.hasIdleLane || this.#isStarting || this.#search.isDue || room === 0) return undefined;
+    this.#isStarting = true;
     let runId: string | undefined;
     let failed: { readonly error: unknown } | undefined;
     const start = async (lane: Connection) => {
@@ -186,23 +189,23 @@ export class Runner {
         return started.hop;
       } catch (error) {
         failed = { error };
-        // What is wrong with the start is its caller's business alone.
+        // A wrong start is the business of its caller alone; anything else concerns our session, too.
         if (isPassing(error)) throw error;
         return undefined;
       }
     };
     await this.#carry(session, start, { room, look: undefined }, []).finally(() => {
-      this.#starting = false;
+      this.#isStarting = false;
     });
-    // Where the lane has waited for long enough, or the runner has been given up, others may start it.
-    if (failed && !isLocked(failed.error) && codeOf(failed.error) !== 'WF006') throw failed.error;
+    // When something was locked for too long, or this runner was given up, nothing is wrong with the start: others may do it.
+    if (failed && !isLocked(failed.error) && !isGivenUp(failed.error)) throw failed.error;
     return runId;
   }
 
   async #work(): Promise<void> {
     while (!this.#presence.session && !this.#isDone) await this.#presence.connect();
     if (this.#isDone) return;
-    // What waits already needs no ring.
+    // Not awaited: what waits already needs no ring.
     this.#listen().catch(this.#fail);
     while (!this.#isDone) await this.#turn();
   }
@@ -210,21 +213,22 @@ export class Runner {
   async #listen(): Promise<void> {
     await this.#ear.open();
     const { runnerId } = this.#presence;
-    if (!this.#left && runnerId !== undefined) this.#options.onReady?.(runnerId);
+    if (!this.#hasLeft && runnerId !== undefined) this.#options.onReady?.(runnerId);
   }
 
   get #isDone(): boolean {
-    return this.#left || (this.#stopping && this.#hops === 0 && this.#claims.length === 0);
+    return this.#hasLeft || (this.#isStopping && this.#hops === 0 && this.#claims.length === 0);
   }
 
-  /** Begins a hop, or waits for a reason to begin one. Results gather while all lanes are under way. */
+  /** Begins a hop and does not wait for it; or waits for a reason to begin one. While all lanes are taken, results gather. */
   async #turn(): Promise<void> {
     const { session } = this.#presence;
     if (!session) return this.#presence.connect();
     this.#bell.answer();
     if (this.#mustReconcile) {
+      // Only while no hop is under way is it certain which tasks we hold.
       if (this.#hops === 0) return this.#reconcile(session);
-    } else if (session.hasIdleLane && this.#isHeldDue) {
+    } else if (session.hasIdleLane && this.#results.isHeldDue) {
       this.#tryHeld(session).catch(this.#fail);
       return;
     } else if (session.hasIdleLane && (this.#results.count > 0 || (this.#search.isDue && this.#room > 0))) {
@@ -236,42 +240,35 @@ export class Runner {
     if (this.#slots.running > 0) await immediate();
   }
 
-  /** How much to claim at once: a lane's part, which is executed while the next part is on its way. */
+  /** How many tasks to claim now. */
   get #room(): number {
-    if (this.#left || this.#stopping || this.#resting) return 0;
-    const part = Math.max(SMALLEST_PART, Math.ceil(this.#options.slots / LANES));
-    return Math.max(0, Math.min(this.#slots.free, part, this.#most));
+    return this.#hasLeft || this.#isStopping || this.#isResting ? 0 : this.#slots.room;
   }
 
   async #hop(session: Session): Promise<void> {
-    const room = this.#results.goOneByOne ? 0 : this.#room;
-    const look = this.#search.begin();
+    const ask = { room: this.#results.goOneByOne ? 0 : this.#room, look: this.#search.begin() };
     const results = this.#results.take();
-    const exchange = (lane: Connection) => this.#exchange(session, lane, results, { room, look });
-    await this.#carry(session, exchange, { room, look }, results);
+    await this.#carry(session, (lane) => this.#exchange(session, lane, results, ask), ask, results);
   }
 
-  /** A hop with the results of one run that somebody else held, over one lane at a time: it may have to wait again. */
+  /** A hop with the results of one run that was held. As it may have to wait again, there is only one such hop at a time. */
   async #tryHeld(session: Session): Promise<void> {
-    this.#isHeldDue = false;
-    this.#tryingHeld = true;
     const results = this.#results.takeHeld();
     const exchange = async (lane: Connection) => {
+      let hop: Hop | undefined;
       try {
-        const hop = await this.#exchange(session, lane, results, NOTHING);
-        // Where one is free again, others may be.
-        if (hop) this.#isHeldDue = this.#results.hasHeld;
-        return hop;
+        hop = await this.#exchange(session, lane, results, NOTHING);
       } finally {
-        this.#tryingHeld = false;
+        this.#results.heldTried(hop !== undefined);
       }
+      return hop;
     };
     await this.#carry(session, exchange, NOTHING, results);
   }
 
   /**
-   * A hop, or what is one to the others: something over a lane, with room kept for what it claims. All that it changes here
-   * it changes at once: that its lane and its room are free, and what runs.
+   * Carries out a hop, or something that counts as one, over a lane, with slots reserved for what it claims. When it has its
+   * answer, everything changes in one step: its lane is free, and so are its slots or what it claimed runs in them.
    */
   async #carry(
     session: Session,
@@ -289,11 +286,11 @@ export class Runner {
           if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
       });
       this.#presence.answered();
-      if (hop && hop.claimed.length > 0) this.#most *= 2;
+      if (hop && hop.claimed.length > 0) this.#slots.allowMore();
     } catch (error) {
       this.#presence.recover(session, error);
-      if (room > 0 && isAway(error)) this.#most = Math.ceil(room / 4);
-      // What it ended is told; what it claimed is given back.
+      if (isAway(error)) this.#slots.allowLess(room);
+      // The hop has succeeded, but not all of its workflows could be loaded: what it claimed is given back by #reconcile.
       if (hop) hop = { ...hop, claimed: [] };
     }
     this.#hops -= 1;
@@ -302,7 +299,7 @@ export class Runner {
     this.#bell.ring();
   }
 
-  /** Nothing, when the database refuses the results. */
+  /** The hop itself. Undefined when it failed over the results that it carried: the session is sound. */
   async #exchange(
     session: Session,
     lane: Connection,
@@ -316,7 +313,7 @@ export class Runner {
       return hop;
     } catch (error) {
       if (look) this.#search.ring();
-      // An identity that was lost meanwhile took its results with it.
+      // Not when we have become another runner meanwhile: others have taken over what these are the results of.
       if (this.#presence.runnerId === session.runnerId) this.#keep(ended, room, error);
       if (isPassing(error) && !isLocked(error)) throw error;
       return undefined;
@@ -325,32 +322,27 @@ export class Runner {
 
   /** Nothing was written: the results go with another hop. */
   #keep(ended: readonly Ended[], room: number, error: unknown): void {
-    if (isLocked(error)) {
-      const run = this.#results.setApart(ended, room);
-      if (run === undefined) return;
-      const what = `run ${run} is held by another session's transaction: what its tasks came to is written when that ends`;
-      this.#options.log.warn({ run }, what);
-    } else if (isPassing(error)) {
-      this.#results.putBack(ended);
-    } else {
-      this.#results.refuse(ended, room, error);
-    }
+    const run = this.#results.keep(ended, room, error);
+    if (run === undefined) return;
+    const what = `run ${run} is held by another session's transaction: what its tasks came to is written when that ends`;
+    this.#options.log.warn({ run }, what);
   }
 
   /** Tells what came of a hop, and executes what it claimed. */
   #accept(session: Session, hop: Hop, { room, look }: Ask, ended: Ended[]): void {
     this.#narrator.tell(hop, ended);
     this.#search.end(look, room, hop.claimed, ended);
-    if (this.#left || this.#presence.runnerId !== session.runnerId) return;
+    if (this.#hasLeft || this.#presence.runnerId !== session.runnerId) return;
     for (const task of hop.claimed) this.#slots.start(task, this.#workflows.get(task.workflow_id));
   }
 
+  /** An execution has ended, and its slot is free again. */
   #finish(execution: Execution, outcome: Outcome): void {
     if (outcome.kind === 'interrupted') {
-      // After a deadlock there is nothing to wait for: the database is there.
+      // Not after a deadlock, say: the database is there.
       if (isAway(outcome.cause)) {
         this.#taskTrouble.say(outcome.cause);
-        this.#resting = true;
+        this.#isResting = true;
       }
       if (outcome.crashed) this.#crashed.push(execution.task);
       this.#narrator.interrupted(execution, outcome.cause);
@@ -364,22 +356,23 @@ export class Runner {
     this.#bell.ring();
   }
 
+  /** What the database answers to a beat. */
   #heed({ claimable, stopped_runs: stopped, failed_runs: failed }: Pulse): void {
     for (const run of failed) this.#narrator.tellRun(run, run.workflow);
     if (claimable) this.#lookForWork();
-    this.#resting = false;
-    if (this.#isLeftToGiveBack && !this.#tryingHeld) this.#reconcileSoon();
-    this.#isHeldDue = this.#results.hasHeld && !this.#tryingHeld;
-    if (this.#isHeldDue) this.#bell.ring();
+    this.#isResting = false;
+    if (this.#mustReconcileRest && !this.#results.isTryingHeld) this.#reconcileSoon();
+    this.#results.tryHeldAgain();
+    if (this.#results.isHeldDue) this.#bell.ring();
     for (const run of stopped) if (this.#slots.stopRun(run.run_id)) this.#narrator.tellStopped(run);
   }
 
-  /** What the database should think that we hold; that it does is certain while no hop is under way. */
+  /** The tasks that we hold. While no hop is under way, the database should think the same. */
   get #claims(): Claim[] {
     return [...this.#slots.claims, ...this.#results.claims];
   }
 
-  /** Lets go of everything, and reports nothing of it; says how much it was. */
+  /** Lets go of all tasks and reports nothing of them; says how many they were. */
   #abandonAll(reason: ConnectorError): number {
     const { length } = this.#claims;
     this.#slots.abandonAll(reason);
@@ -387,13 +380,13 @@ export class Runner {
     return length;
   }
 
-  /** Gives back what the database thinks we run and we do not: the answer to a claim may have been lost. */
+  /** Gives back the tasks that the database thinks we run and we do not: the answer to a claim may have been lost. */
   async #reconcile(session: Session): Promise<void> {
     this.#mustReconcile = false;
     const giveBack = async (lane: Connection) => {
       const crashed = [...this.#crashed];
       const { given_back: tasks, held } = await giveBackOthers(lane, session.runnerId, this.#claims, crashed);
-      this.#isLeftToGiveBack = held > 0;
+      this.#mustReconcileRest = held > 0;
       if (held === 0) this.#crashed.splice(0, crashed.length);
       if (tasks > 0)
         this.#options.log.info({ runner: session.runnerId, tasks }, `interrupted tasks given back: ${tasks}`);
@@ -402,7 +395,7 @@ export class Runner {
     await this.#carry(session, giveBack, NOTHING, []);
   }
 
-  /** Nobody starts runs for us meanwhile: a look is due. */
+  /** Also makes a look due, so that startRun starts nothing meanwhile. */
   #reconcileSoon(): void {
     this.#mustReconcile = true;
     this.#lookForWork();
@@ -413,9 +406,10 @@ export class Runner {
     this.#bell.ring();
   }
 
+  /** Claims nothing more, and gives what runs its grace. */
   #stop(): void {
-    if (this.#stopping) return;
-    this.#stopping = true;
+    if (this.#isStopping) return;
+    this.#isStopping = true;
     const { log, graceMs } = this.#options;
     const { names } = this.#slots;
     if (names.length > 0) {

@@ -1,18 +1,21 @@
 import type { Ended } from './results.ts';
 import { type ClaimedTask, FIRST_RUN } from './store.ts';
 
-/** A look for tasks that wait to be claimed, and at which run it begins. */
+/** A look for tasks that wait to be claimed: in the run `from` and in later ones. */
 export interface Look {
   readonly from: string;
 }
 
-/** Whether there may be something to claim, and where a look for it begins. */
+/**
+ * Whether there may be tasks to claim, and in which run a look for them begins. What a hop's own results make READY is
+ * claimed without a look.
+ */
 export class Search {
-  /** Somebody rang. One hop goes and looks. */
+  /** Somebody rang: the next hop looks, from the first run on. */
   #isRung = true;
-  /** The last look got all that it asked for, so there may be more. All lanes go for it. */
+  /** The last look got all that it asked for, so there may be more: every hop looks, over all lanes. */
   #isMore = false;
-  /** Where: a look that got all that it asked for leaves nothing behind. */
+  /** Where the next one begins. A look that got all that it asked for has left nothing behind in earlier runs. */
   #next: Look = { from: FIRST_RUN };
 
   get isDue(): boolean {
@@ -31,16 +34,16 @@ export class Search {
     return look;
   }
 
-  /** What a hop with room for so many has claimed, and which results it carried. */
+  /** To be told what a hop with room for so many has claimed, and which results it carried. */
   end(look: Look | undefined, room: number, claimed: readonly ClaimedTask[], ended: readonly Ended[]): void {
     if (room === 0) {
-      // Nobody has looked, and what the results made READY is left.
+      // Nobody has looked, nor claimed what the results made READY.
       this.#isRung = true;
     } else if (claimed.length >= room) {
       this.#isMore = true;
       this.#lookOn(look, claimed, ended);
     } else if (look === this.#next) {
-      // Only the latest look knows: an earlier one has not seen what was left behind since.
+      // Only the latest look can tell: after an earlier one, something may have been left behind.
       this.#isMore = false;
     }
   }
@@ -49,7 +52,8 @@ export class Search {
   #lookOn(look: Look | undefined, claimed: readonly ClaimedTask[], ended: readonly Ended[]): void {
     const reported = new Set(ended.map(({ result }) => result.run_id));
     const found = claimed.find(({ run_id }) => !reported.has(run_id));
-    // These results may have left more to claim than there was room for, in any run. With a failure nothing is taken at once.
+    // Where the results made something READY, there may be more of it than was claimed, and in any run. With a failure among
+    // them, nothing is claimed as it becomes READY.
     const mayLeave = !found || ended.some(({ result }) => 'error' in result);
     if (mayLeave) this.#next = { from: FIRST_RUN };
     else if (look === this.#next) this.#next = { from: found.run_id };

@@ -4,24 +4,42 @@ import type { Claim, ClaimedTask, StoredTask, StoredWorkflow } from './store.ts'
 
 interface SlotsOptions {
   readonly count: number;
+  /** How many tasks to claim at once, at the most. */
+  readonly part: number;
   readonly surroundings: Surroundings;
   readonly onStart: (task: ClaimedTask, workflow: string, definition: StoredTask) => void;
-  /** Its slot is free again. */
+  /** Told when an execution has ended and its slot is free again. */
   readonly onEnd: (execution: Execution, outcome: Outcome) => void;
 }
 
-/** What a runner executes at the moment, and for how much more it has room. */
+/** What a runner executes at the moment, and for how many more tasks it has room. */
 export class Slots {
   readonly #options: SlotsOptions;
   readonly #executions = new Set<Execution>();
+  /** Slots for tasks that are being claimed. */
   #reserved = 0;
+  /** Less after a claim that got no answer: what the tasks read may have been too large. */
+  #most = Number.POSITIVE_INFINITY;
 
   constructor(options: SlotsOptions) {
     this.#options = options;
   }
 
-  get free(): number {
-    return this.#options.count - this.#executions.size - this.#reserved;
+  /** How many tasks to claim now. */
+  get room(): number {
+    const { count, part } = this.#options;
+    const free = count - this.#executions.size - this.#reserved;
+    return Math.max(0, Math.min(free, part, this.#most));
+  }
+
+  /** Tasks have arrived: the next claim may be larger again. */
+  allowMore(): void {
+    this.#most *= 2;
+  }
+
+  /** A claim of so many tasks got no answer: the next ones are smaller. */
+  allowLess(than: number): void {
+    if (than > 0) this.#most = Math.ceil(than / 4);
   }
 
   /** How many are being executed. */
@@ -33,12 +51,12 @@ export class Slots {
     return [...this.#executions].map(({ task }) => task);
   }
 
-  /** Of which runs something is executed. */
+  /** The ids of the runs whose tasks are being executed. */
   get runs(): string[] {
     return [...new Set([...this.#executions].map(({ task }) => task.run_id))];
   }
 
-  /** What runs, for people. */
+  /** What is being executed, in words. */
   get names(): string[] {
     return [...this.#executions].map(({ task, definition }) => `run ${task.run_id} ${definition.name}`);
   }
@@ -64,18 +82,18 @@ export class Slots {
   }
 
   readonly #end = (execution: Execution, outcome: Outcome): void => {
-    // Not ours any more, if it was abandoned with our identity or at the end.
+    // One that was abandoned is not ours any more: nothing of it is to be reported.
     if (this.#executions.delete(execution)) this.#options.onEnd(execution, outcome);
   };
 
-  /** Tells the tasks of a run to stop; false when they know. */
+  /** Tells the tasks of a run to stop; false when all of them have been told before. */
   stopRun(id: string): boolean {
     const reason = new ConnectorError('RUN_STOPPED', `run ${id} has stopped`);
     const tasks = [...this.#executions].filter(({ task }) => task.run_id === id);
     return tasks.map((execution) => execution.stop(reason)).includes(true);
   }
 
-  /** Lets go of everything. */
+  /** Ends all executions at once; `onEnd` is told of none of them. */
   abandonAll(reason: ConnectorError): void {
     for (const execution of this.#executions) execution.abandon(reason);
     this.#executions.clear();

@@ -83,6 +83,19 @@ export function isLocked(error: unknown): boolean {
   return causes(error).some((one) => codeOf(one) === '55P03');
 }
 
+/** The runner that sent this is thought dead: whatever it held is somebody else's by now. */
+export function isGivenUp(error: unknown): boolean {
+  return codeOf(error) === 'WF006';
+}
+
+/** Somebody has cancelled our statement, or a limit of the server has ended it. */
+const CANCELLED = /^(57014|25P04)$/;
+
+/** The same may succeed later, over another connection, or as another runner. Anything else is somebody's mistake. */
+export function isPassing(error: unknown): boolean {
+  return isAway(error) || isConflict(error) || CANCELLED.test(codeOf(error)) || isGivenUp(error);
+}
+
 /** One line: what is wrong and what to do. Never holds the password. */
 export function describeConnectionFailure(error: unknown, url?: string): string {
   if (error instanceof DatabaseUnavailableError) return error.message;

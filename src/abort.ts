@@ -1,4 +1,4 @@
-/** What an act comes to, unless the signal is aborted before. */
+/** Settles as `act` does, or rejects with the signal's reason if that aborts first. `act` itself goes on. */
 export function unlessAborted<T>(signal: AbortSignal, act: Promise<T>): Promise<T> {
   return new Promise((resolve, reject) => {
     const stop = () => reject(signal.reason);

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 
-/** Rings when there may be something to do. It carries nothing: a ring that nobody waits for is remembered once. */
+/** Rings when there may be something to do. However often it has rung while nobody waited, that counts as one ring. */
 export class Doorbell {
   #rung = true;
   #wake: (() => void) | undefined;
@@ -10,7 +10,7 @@ export class Doorbell {
     this.#wake?.();
   }
 
-  /** What has rung so far counts no longer. */
+  /** Forgets the rings so far. To be called before looking for something to do, so that later rings count. */
   answer(): void {
     this.#rung = false;
   }
@@ -24,10 +24,10 @@ export class Doorbell {
     this.#wake = undefined;
   }
 
-  /** The same, but no later than after so long, or when the signal aborts. */
+  /** Resolves at the next ring, after `ms`, or when the signal aborts, whatever comes first. */
   async nextWithin(ms: number, signal: AbortSignal): Promise<void> {
     const end = new AbortController();
-    // Not AbortSignal.any: what it makes is kept for as long as the signal that lives longest.
+    // Not AbortSignal.any: each signal that this made would be kept in memory for as long as `signal` is.
     signal.addEventListener('abort', () => end.abort(), { signal: end.signal });
     const late = delay(ms, undefined, { signal: end.signal }).catch(() => {});
     if (!signal.aborted) await Promise.race([this.next(), late]);

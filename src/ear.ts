@@ -5,16 +5,19 @@ import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';
 
 interface Listening extends AsyncDisposable {
-  /** Does a NOTIFY of `task_ready` that somebody else sends arrive here? A pooler in transaction mode swallows it. */
+  /** Whether a NOTIFY of `task_ready` from another session arrives here: a pooler in transaction mode swallows it. */
   hears(): Promise<boolean>;
 }
 
 const CHANNELS = ['task_ready', 'run_stopped'];
+/** After this time, listening is tried again. */
 const AGAIN_MS = 10_000;
 const CONNECT_MS = 10_000;
 const ANSWER_MS = 5_000;
 const KEEP_ALIVE_MS = 5_000;
+/** How long the connection may take to end; then its sockets are destroyed. */
 const GOODBYE_MS = 1_000;
+/** How long a test notification may take to arrive. */
 const PATIENCE_MS = 2_000;
 
 interface EarOptions {
@@ -24,8 +27,8 @@ interface EarOptions {
 }
 
 /**
- * What a runner hears with, for as long as it lives. Rings spare it the wait for the next beat: what cannot be had is said
- * once, and tried again now and then.
+ * Hears the rings of Postgres for a runner, for as long as that lives. A runner can do without them, as each beat looks for
+ * work, too: when listening fails, a warning says so once, and it is tried again now and then.
  */
 export class Ear implements AsyncDisposable {
   readonly #options: EarOptions;
@@ -36,7 +39,7 @@ export class Ear implements AsyncDisposable {
     this.#options = options;
   }
 
-  /** Resolves when it hears, or when it is known that it does not. */
+  /** Resolves when it listens, or when it is known that it cannot. Never rejects. */
   open(): Promise<void> {
     return this.#open(true);
   }
@@ -53,7 +56,7 @@ export class Ear implements AsyncDisposable {
         'NOTIFY does not arrive (is a pooler in transaction mode in between?): looking for work once a second instead',
       );
     } catch (error) {
-      // Once it listens, it looks after its connection itself.
+      // What failed was only the test whether it hears. It listens, and looks after its connection itself.
       if (this.#closed || this.#listening) return;
       if (isFirst) log.warn({}, `cannot listen: ${messageOf(error)}; looking for work once a second instead`);
       setTimeout(() => this.#closed || this.#open(false), AGAIN_MS).unref();
@@ -67,8 +70,8 @@ export class Ear implements AsyncDisposable {
 }
 
 /**
- * Listens until disposed of, also across restarts of the server, and calls back once for every ring and after every
- * reconnect. Whoever calls has to manage without it: rings get lost, and there may be no listening at all.
+ * Listens until disposed of, also across restarts of the server. Calls back for every ring, and after every reconnect for
+ * each channel, as rings may have been missed. Callers must not depend on it: rings get lost.
  */
 export async function listen(url: string, onRing: (channel: string) => void): Promise<Listening> {
   let closed = false;
@@ -80,7 +83,7 @@ export async function listen(url: string, onRing: (channel: string) => void): Pr
       connectionTimeoutMillis: CONNECT_MS,
       query_timeout: ANSWER_MS,
       keepAliveInitialDelayMillis: KEEP_ALIVE_MS,
-      // It hides its connections, and we have to be able to let go of one that does not answer.
+      // pg-listen does not hand out its connections, and we have to be able to drop one that does not answer.
       stream: () => {
         const socket = new Socket();
         sockets.add(socket);
@@ -90,7 +93,7 @@ export async function listen(url: string, onRing: (channel: string) => void): Pr
     {
       retryInterval: 250,
       retryTimeout: Number.POSITIVE_INFINITY,
-      // The system asks whether the other side is still there, which costs no query; and a beat finds what is not rung for.
+      // No queries to test the connection: TCP keep-alive does that, and beats find what was not rung for.
       paranoidChecking: false,
       parse: (text: string) => text,
     },
@@ -104,9 +107,9 @@ export async function listen(url: string, onRing: (channel: string) => void): Pr
     clearTimeout(timer);
   };
 
-  // It looks after its connection itself, and has no other errors.
+  // Ignored: pg-listen reconnects by itself, and reports no other errors.
   subscriber.events.on('error', () => {});
-  // Closing does not end its attempts to reconnect; this does.
+  // Closing does not end its attempts to reconnect, but an error in this listener does.
   subscriber.events.on('reconnect', () => {
     if (closed) throw new Error('closed');
   });
@@ -119,7 +122,7 @@ export async function listen(url: string, onRing: (channel: string) => void): Pr
     await subscriber.connect();
     await Promise.all(CHANNELS.map((channel) => subscriber.listenTo(channel)));
   } catch (error) {
-    // It would go on trying to reconnect, and could not be used again.
+    // Otherwise it would go on trying to reconnect; and it cannot be used again.
     await close();
     throw error;
   }
@@ -142,7 +145,7 @@ export async function listen(url: string, onRing: (channel: string) => void): Pr
   };
 }
 
-/** Over a connection of its own: tasks may have taken all others, for as long as they run. */
+/** Sends a NOTIFY, over a connection of its own: long tasks may have taken all that there are. */
 async function ring(url: string): Promise<void> {
   const client = await openClient(url, { name: 'ring', queryTimeoutMs: ANSWER_MS });
   await client.query('notify task_ready').finally(() => client.end());

@@ -16,8 +16,8 @@ export type Outcome =
   /** Written already, in one transaction with the task's effects. */
   | { readonly kind: 'committed'; readonly result: Result; readonly hop: Hop }
   /**
-   * The engine's database went away under it, or somebody was in its way: not the task's fault, so it is given back. If it
-   * crashed, it may be the task's fault after all.
+   * The engine's database went away, or another transaction was in the way: not the task's fault, so it is given back.
+   * `crashed` when it may be the task's fault after all, as the server went away in the middle of one of its statements.
    */
   | { readonly kind: 'interrupted'; readonly cause: unknown; readonly crashed: boolean };
 
@@ -31,8 +31,8 @@ export interface Surroundings {
 }
 
 /**
- * One attempt of a task; it is under way as soon as it is there. There are many: what few ask for is made when they do, and
- * promises are few.
+ * One attempt of a task; it begins as soon as it is constructed. There are thousands a second, so whatever few tasks use (log,
+ * signal, transaction) is made when it is asked for, and promises are kept few.
  */
 export class Execution {
   readonly task: ClaimedTask;
@@ -43,7 +43,7 @@ export class Execution {
   readonly #began = performance.now();
   readonly #timer: NodeJS.Timeout;
   #took = 0;
-  /** What the connector still does is not recorded. */
+  /** The connector is done, or was given up: what it still does is not recorded. */
   #ended = false;
   #stopped: { readonly reason: unknown } | undefined;
   #log: TaskLog | undefined;
@@ -69,7 +69,7 @@ export class Execution {
       );
   }
 
-  /** How long the connector took. */
+  /** How long the connector took; 0 as long as it is at work. */
   get tookMs(): number {
     return this.#took;
   }
@@ -96,16 +96,16 @@ export class Execution {
     return this.#transaction.open();
   }
 
-  /** Tells the connector to stop; what it then does is what is recorded. False when it was told before. */
+  /** Tells the connector to stop, and still records what comes of it. False when it had been told before. */
   stop(reason: unknown): boolean {
     const isNews = this.#stopped === undefined;
     this.#stopped ??= { reason };
-    // In the task's name: what listens to it may throw.
+    // In the task's name, as a listener of the signal may throw.
     inNameOf.run(this, () => this.#controller?.abort(reason));
     return isNews;
   }
 
-  /** The same, and waits no longer: what the connector still does is not recorded, its transaction is rolled back. */
+  /** Ends it now, as failed for this reason. What the connector still does is not recorded, its transaction is rolled back. */
   abandon(reason: unknown): void {
     const isAtWork = !this.#ended;
     this.#end();
@@ -114,7 +114,7 @@ export class Execution {
     this.#transaction?.abort();
   }
 
-  /** Something that the connector did not wait for has failed. */
+  /** Something has failed that the connector started and did not wait for. */
   failAside(error: unknown): void {
     if (this.#ended) this.log.warn(`something that it left behind failed: ${messageOf(error)}`);
     else this.abandon(error);

@@ -2,7 +2,7 @@ import type { Fields } from './log.ts';
 import type { Hop } from './store.ts';
 import { counted } from './terminal.ts';
 
-/** What a runner did since it was last asked. */
+/** Counts what a runner does, for a line once in a while. */
 export class Figures {
   #succeeded = 0;
   #failed = 0;
@@ -10,7 +10,7 @@ export class Figures {
   #runs = 0;
   #since = performance.now();
 
-  /** What came of a hop that carried so many results. */
+  /** To be told what came of a hop that carried so many results. */
   add({ answers, finished }: Hop, results: number): void {
     this.#succeeded += results - answers.length;
     for (const { answer } of answers) {

@@ -3,10 +3,10 @@ import type { RunStatus } from './inspect.ts';
 import { type Connection, type EndedRun, LOCK_TIMEOUT_MS } from './store.ts';
 
 /*
- * The statements by which runners come to life, give signs of it, and end; and what their sessions are.
+ * The statements by which runners register, give signs of life, and end; and those that set up their sessions.
  */
 
-/** A run that has stopped while tasks of it run. */
+/** A run that has stopped while the runner that asks executes tasks of it. */
 export interface StoppedRun {
   readonly run_id: string;
   readonly workflow: string;
@@ -34,14 +34,14 @@ export async function registerRunner(
   return rows[0].id;
 }
 
-/** What the sessions of a runner are called. */
+/** The application_name of a runner's sessions. */
 export function sessionNameOf(runnerId: number): string {
   return `sluice runner ${runnerId}`;
 }
 
 /**
- * Ends other sessions of that name: after a cut the server may not have noticed yet, and what they are still doing must not
- * commit once we have looked at what it did.
+ * Ends other sessions of that name. When a connection was cut, the server may not have noticed yet: whatever the session is
+ * still doing must not commit after we have looked at what it has done.
  */
 export async function endFormerSessions(db: Connection, name: string): Promise<void> {
   const { rows } = await db.query(
@@ -60,12 +60,12 @@ export async function holdRunnerLock(db: Connection, runnerId: number): Promise<
   await db.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [runnerId]);
 }
 
-/** From now on a statement of this connection waits for a lock for LOCK_TIMEOUT_MS only: then 55P03. */
+/** From now on a statement of this connection that waits for a lock for more than LOCK_TIMEOUT_MS fails with 55P03. */
 export async function limitLocks(db: Connection): Promise<void> {
   await db.query(`select set_config('lock_timeout', $1, false)`, [String(LOCK_TIMEOUT_MS)]);
 }
 
-/** What pg_stat_activity calls this connection. */
+/** Sets the application_name, which pg_stat_activity shows. */
 export async function nameSession(db: Connection, name: string): Promise<void> {
   await db.query(`select set_config('application_name', $1, false)`, [name]);
 }
@@ -77,7 +77,7 @@ export async function isRunnerAlive(db: Connection, runnerId: number): Promise<b
   return rowCount === 1;
 }
 
-/** A sign of life; says which of the runs have stopped. */
+/** A sign of life of a runner that executes tasks of these runs. The answer says which of them have stopped, and other news. */
 export async function beat(db: Connection, runnerId: number, runs: readonly string[]): Promise<Pulse> {
   const { rows } = await db.query({
     name: 'beat',
@@ -96,7 +96,7 @@ export async function beat(db: Connection, runnerId: number, runs: readonly stri
   return rows[0];
 }
 
-/** Ends the runner in an orderly way; says how many tasks it gave back, null when it had been ended before. */
+/** Ends a runner in an orderly way. Gives the number of tasks that were given back; null when it had ended before. */
 export async function endRunner(db: Connection, runnerId: number): Promise<number | null> {
   const { rows } = await db.query(`select sluice.end_runner($1, 'stopped') as count`, [runnerId]);
   return rows[0].count;

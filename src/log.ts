@@ -2,7 +2,7 @@ import { type IMeta, Logger } from 'tslog';
 import type { LogFormat, LogLevel } from './config.ts';
 import { colourOf, painter, printable, printableJson, withArrows } from './terminal.ts';
 
-/** Facts for programs; the phrase says it for people. Never parameters, outputs or connection strings. */
+/** What a line is about, for programs; its phrase is for people. Never parameters, outputs or connection strings. */
 export type Fields = Readonly<Record<string, string | number | boolean | null | undefined>>;
 
 /** debug: nothing happened · info: something moved · warn: it will mend itself · error: somebody has to act */
@@ -11,7 +11,7 @@ export interface Log {
   info(fields: Fields, phrase: string): void;
   warn(fields: Fields, phrase: string): void;
   error(fields: Fields, phrase: string): void;
-  /** Lines of debug and info go unread: those that come with every task are not even made. */
+  /** Nobody reads debug and info, so that the lines which come with every task need not even be made. */
   readonly quiet?: boolean;
 }
 

@@ -35,7 +35,7 @@ export class Narrator {
     }
   }
 
-  /** What a task says of itself. */
+  /** The log of a task: its lines bear its run and its name. */
   linesOf({ task, definition }: Execution): TaskLog {
     const fields = { run: task.run_id, task: definition.name };
     return {
@@ -52,7 +52,7 @@ export class Narrator {
     );
   }
 
-  /** Once in a while, if anything happened: how much. */
+  /** Says how much has happened since the last time, if anything has. */
   sumUp(): void {
     const figures = this.#figures.take();
     if (figures) this.#log.info(figures.fields, figures.line);
@@ -82,7 +82,7 @@ export class Narrator {
         `RUNNING → SUCCESS in ${duration(took_ms)}${skipped}`,
       );
     } else if (answer === 'FAILED') {
-      // Who was told to stop has done what it should.
+      // A task that was told to stop, and has stopped, is no error.
       const level = 'error' in result && result.error.code === 'RUN_STOPPED' ? 'info' : 'error';
       this.#log[level]({ ...fields, from: 'RUNNING', to: 'FAILED' }, `RUNNING → FAILED: ${error}`);
     } else if (error !== undefined && answer !== 'LOST') {
@@ -93,7 +93,7 @@ export class Narrator {
     }
   }
 
-  /** That somebody has cancelled a run of which something runs here. Of one that failed, its hop has told. */
+  /** A run was cancelled of which tasks run here. Of a run that failed, the hop has told that made it fail. */
   tellStopped({ run_id: run, workflow, status, reason, took_ms }: StoppedRun): void {
     if (status !== 'CANCELLED') return;
     const line = `run ${run} of ${workflow} ${status} in ${duration(took_ms)}: ${reason}`;
@@ -109,7 +109,7 @@ export class Narrator {
   }
 }
 
-/** Who was skipped has put out nothing else; sluice.run_tasks says the same. */
+/** An output of the form {skipped: why} alone means that the task was skipped; sluice.run_tasks decides it in the same way. */
 function skipNote(output: Json): string {
   const [[name, why] = [], ...others] = Object.entries(output ?? {});
   return name === 'skipped' && typeof why === 'string' && others.length === 0 ? ` (skipped: ${why})` : '';

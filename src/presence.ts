@@ -10,16 +10,16 @@ interface PresenceOptions {
   readonly url: string;
   readonly log: Log;
   readonly slots: number;
-  /** Of which runs we hold tasks. */
+  /** The ids of the runs of which tasks are executed here. */
   readonly runs: () => readonly string[];
-  /** There is a session, or none any more. */
+  /** Told when a session has been opened, or its identity was lost. */
   readonly onChange: () => void;
-  /** The database may hold us to tasks that we do not know of: a call failed, or its answer was lost. */
+  /** Told when a call has failed or its answer was lost: the database may think that we run tasks that we do not know of. */
   readonly onDoubt: () => void;
   readonly onPulse: (pulse: Pulse) => void;
-  /** Others have taken over what we run: nothing of it is worth reporting. Says how many tasks it lets go of. */
+  /** Told when others have taken over what we run, so that it is let go of unreported. Says how many tasks that were. */
   readonly onTakenOver: (why: string) => number;
-  /** Something failed that should not. */
+  /** Told of a failure that no new session mends. */
   readonly onFailure: (error: unknown) => void;
 }
 
@@ -27,8 +27,9 @@ const BEAT_MS = 1_000;
 const RECONNECT_MS = 250;
 
 /**
- * Who a runner is to the database: an identity and a session, kept by a sign of life every second. A session that breaks
- * is replaced under the same identity; an identity that was given up, by a new one.
+ * Who a runner is to the database: an identity, which is a row of sluice.runners, and a session, which is its connections.
+ * A sign of life every second, the beat, keeps them. When a session breaks, another one is opened under the same identity.
+ * When the database has given the identity up, because it took the runner for dead, the runner registers as a new one.
  */
 export class Presence {
   readonly #options: PresenceOptions;
@@ -37,7 +38,7 @@ export class Presence {
   #runnerId: number | undefined;
   #heart: NodeJS.Timeout | undefined;
   #beating = false;
-  /** How long the next attempt to connect waits. */
+  /** How long to wait before the next attempt to connect. */
   #pauseMs = 0;
   #left = false;
 
@@ -50,17 +51,17 @@ export class Presence {
     return this.#session;
   }
 
-  /** Without a session, the one to go on as. */
+  /** While there is no session: the identity under which the next one is opened. */
   get runnerId(): number | undefined {
     return this.#runnerId;
   }
 
-  /** The database has answered. */
+  /** To be told whenever the database has answered a hop. */
   answered(): void {
     this.#trouble.over();
   }
 
-  /** Tries once; where the database is not there, waits a moment. */
+  /** Tries once to open a session; where the database is away, says so and waits a moment. */
   async connect(): Promise<void> {
     if (this.#pauseMs > 0) await delay(this.#pauseMs);
     this.#pauseMs = 0;
@@ -77,7 +78,7 @@ export class Presence {
       this.#runnerId = session.runnerId;
       if (!session.isNew) return onDoubt();
       onChange();
-      // Somebody who comes anew has not been cut off: he may look at once who is dead.
+      // A new runner may look for dead ones at once. One that was cut off for a while first has to be heard again itself.
       void this.beat();
     } catch (error) {
       if (!isPassing(error)) throw error;
@@ -86,7 +87,7 @@ export class Presence {
     }
   }
 
-  /** The sign of life, and news that need no hurry: the backstop for rings that were lost. */
+  /** The sign of life. Its answer brings news for which a ring may have been lost. */
   async beat(): Promise<void> {
     const session = this.#session;
     if (!session || this.#beating) return;
@@ -94,7 +95,7 @@ export class Presence {
     try {
       const { runs, log, onPulse } = this.#options;
       const pulse = await session.beat(runs());
-      // Whoever leaves still tells what his last beat took over.
+      // Once the runner has left, its last beat may still have taken something over, which is told.
       if (this.#session !== session && !this.#left) return;
       if (!pulse.alive) return this.#left ? undefined : this.#loseIdentity(session);
       this.#trouble.over();
@@ -108,14 +109,14 @@ export class Presence {
     }
   }
 
-  /** After a call that failed. Beat and hops may all find that a session is broken; the second one finds it replaced. */
+  /** To be told when a call has failed. Of several that fail with the same session, only the first one has an effect. */
   recover(session: Session, error: unknown): void {
     if (this.#session !== session) return;
     if (isGivenUp(error)) {
       this.#loseIdentity(session);
     } else if (isAway(error)) {
       this.#trouble.say(error);
-      // A new session helps when the server has changed its mind about this one: it was read-only, say.
+      // Also where the connection is sound: a server that was read-only, say, may treat a new session differently.
       this.#drop(session);
       if (isDatabaseExhausted(error)) this.#pauseMs = BEAT_MS;
     } else if (!isPassing(error)) {
@@ -125,8 +126,8 @@ export class Presence {
   }
 
   /**
-   * Signs off, and gives back what is left; not where it has crashed: others find it dead, and that counts for the tasks that
-   * it ran, as one of them may be to blame.
+   * Signs off and gives back the tasks that are left. Not after a crash, for which one of the tasks may be to blame: then
+   * others find the runner dead, and count that against the tasks that it ran.
    */
   async leave(crashed = false): Promise<void> {
     this.#left = true;
@@ -134,7 +135,7 @@ export class Presence {
     const { log } = this.#options;
     const runner = this.#runnerId;
     const session = this.#session;
-    // No further beat; and what ends one that is under way concerns nobody any more.
+    // So that nothing more comes of a beat that is under way, if it fails.
     this.#session = undefined;
     if (runner === undefined) return;
     try {
@@ -151,7 +152,7 @@ export class Presence {
 
   #drop(session: Session): void {
     this.#session = undefined;
-    // Not awaited: a connection that does not answer takes its time to end.
+    // Not awaited: a connection that does not answer takes a while to end.
     void session[Symbol.asyncDispose]();
   }
 
@@ -161,7 +162,7 @@ export class Presence {
     this.#options.onChange();
   }
 
-  /** We go on as somebody else. */
+  /** The identity is lost: we go on under another one. */
   #forget(runner: number): void {
     const why = `runner ${runner} was thought dead`;
     const tasks = this.#options.onTakenOver(why);

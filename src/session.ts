@@ -15,21 +15,21 @@ import {
 } from './lives.ts';
 import { giveBackOthers } from './store.ts';
 
-/** No call of ours takes that long; a connection that does not answer is given up. */
+/** No hop takes that long: a connection that has not answered by then is given up. */
 const HOP_TIMEOUT_MS = 30_000;
-/** A beat is a small thing: when it does not come back, nothing does. */
+/** A beat is answered in milliseconds: when it is not, nothing else will be. */
 const BEAT_TIMEOUT_MS = 5_000;
 
-/** Hops under way at a time: while Postgres works on one, we execute what another has brought. */
+/** How many hops may be under way at a time: while Postgres works on one, we execute what another has brought. */
 export const LANES = 2;
 
 /**
- * A runner's identity, and the connections that it stands on: one holds the lock by which others know that it lives, and
- * beats; the others are lanes, each of which carries a hop, however long that takes.
+ * The connections of a runner under its identity. The control connection holds the lock by which others know that the
+ * runner lives, and carries its beats. The others are lanes: each carries one hop at a time, however long that takes.
  */
 export class Session implements AsyncDisposable {
   readonly runnerId: number;
-  /** The former identity was given up, or there was none. */
+  /** This identity is new: there was no former one, or it had been given up. */
   readonly isNew: boolean;
   readonly #control: Client;
   readonly #lanes: readonly Client[];
@@ -43,7 +43,7 @@ export class Session implements AsyncDisposable {
     this.#idle = [...lanes];
   }
 
-  /** Goes on as `former`, if that is still registered; else as a new runner. */
+  /** Opens a session of the runner `former`, if that is still registered; else of a new runner. */
   static async open(url: string, slots: number, former?: number): Promise<Session> {
     const timeouts = [BEAT_TIMEOUT_MS, ...Array.from({ length: LANES }, () => HOP_TIMEOUT_MS)];
     const opening = timeouts.map((queryTimeoutMs) => openClient(url, { name: 'runner', queryTimeoutMs }));
@@ -73,7 +73,7 @@ export class Session implements AsyncDisposable {
     return this.#idle.length > 0;
   }
 
-  /** Does something over a lane that nobody uses meanwhile. */
+  /** Does something over an idle lane, which nobody else uses meanwhile. */
   async onLane<T>(act: (lane: Client) => Promise<T>): Promise<T> {
     const lane = this.#idle.pop();
     if (!lane) throw new Error('all lanes are taken');
@@ -84,14 +84,15 @@ export class Session implements AsyncDisposable {
     }
   }
 
-  /** Says of which runs we hold tasks. */
+  /** A sign of life, which names the runs of which tasks are executed here. */
   beat(runs: readonly string[]): Promise<Pulse> {
     return beat(this.#control, this.runnerId, runs);
   }
 
   /**
-   * Says how many tasks it gave back; null when the runner had been given up before. What somebody holds keeps it from
-   * ending, and only that from being given back. After a beat that is under way.
+   * Ends the identity. Gives the number of tasks that were given back; null when the identity had been given up before. Tasks
+   * that are free are given back first: one that another session has locked makes the rest of this fail. Waits for a beat
+   * that is under way.
    */
   async signOff(): Promise<number | null> {
     const { given_back: free } = await giveBackOthers(this.#control, this.runnerId, []);

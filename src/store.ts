@@ -9,10 +9,13 @@ import type { Condition } from './references.ts';
  */
 export type Connection = Pick<ClientBase | Pool, 'query'>;
 
-/** Who holds a run for longer, in a transaction left open, holds up its results and no others. */
+/**
+ * How long a hop waits for a lock. A transaction that is left open and has locked a run for longer holds up the results of
+ * that run, and no others.
+ */
 export const LOCK_TIMEOUT_MS = 2_000;
 
-/** What identifies one execution of a task: a result that names an old token is refused. */
+/** What identifies one execution of a task. Each has a new token, and a result that names an old one is refused. */
 export interface Claim {
   readonly run_id: string;
   readonly task_no: number;
@@ -22,10 +25,10 @@ export interface Claim {
 export interface ClaimedTask extends Claim {
   readonly attempt: number;
   readonly workflow_id: string;
-  /** As Postgres writes it. */
+  /** The time as Postgres writes it. */
   readonly run_created_at: string;
   readonly input: JsonObject;
-  /** By task; null when the task reads none, or more than can be handed out. */
+  /** Those that the task refers to, by task; null when there are none, or they are too large to be handed out. */
   readonly outputs: JsonObject | null;
 }
 
@@ -54,13 +57,13 @@ interface FinishedRun extends EndedRun {
 
 /** What came of a hop. */
 export interface Hop {
-  /** To results that are not among these: the task is SUCCESS. */
+  /** A result without an answer has made its task SUCCESS. */
   readonly answers: readonly Answer[];
   readonly finished: readonly FinishedRun[];
   readonly claimed: readonly ClaimedTask[];
 }
 
-/** A registered version, as runners need it. */
+/** A task of a registered workflow, as runners need it. */
 export interface StoredTask {
   readonly name: string;
   readonly connector: string;
@@ -79,8 +82,8 @@ export interface StoredWorkflow {
 }
 
 /**
- * Ids in the order of the inputs; a key that was used before gives the run that has it. WF010 when the inputs were checked
- * for another version than the newest.
+ * Starts runs; gives their ids, in the order of the inputs. A key that was used before gives the run that has it. Fails with
+ * WF010 when `checkedFor`, the version for which the inputs were checked, is not the newest any more.
  */
 export async function startRuns(
   db: Connection,
@@ -120,12 +123,13 @@ export async function loadWorkflow(db: Connection, workflowId: string): Promise<
 const HOP =
   'answer, run_id, task_no, token, attempt, workflow_id, run_created_at::text, input, outputs, took_ms, failure';
 
-/** All runs come after it. */
+/** No run has an id as low as this, so all runs come after it. */
 export const FIRST_RUN = '0';
 
 /**
- * Results in, tasks out: what the results made READY, and whatever else can be claimed of the run `from` and of later ones
- * (null: of none, unless one of the results is a failure); `slots` tasks at the most.
+ * A hop: results in, and at most `slots` tasks out. These are what the results made READY, and whatever else can be claimed of
+ * the run `from` and of later ones. With `from` null nothing else is claimed, unless one of the results is a failure, which
+ * may have to be tried again.
  */
 export async function reportAndClaim(
   db: Connection,
@@ -143,7 +147,7 @@ export async function reportAndClaim(
   return sortRows(rows);
 }
 
-/** Starts a run and claims its first tasks, in one commit. WF010 as of startRuns. */
+/** Starts a run and claims its first tasks, in one commit. Fails with WF010 as startRuns does. */
 export async function startAndClaim(
   db: Connection,
   runnerId: number,
@@ -163,8 +167,9 @@ export async function startAndClaim(
 }
 
 /**
- * Gives back all tasks that the runner holds but these, and but those that somebody else holds; says how many of which.
- * It costs none of them an attempt; of those that crashed the fifth crash is counted as the last.
+ * Gives back all tasks that the runner holds, except for those in `kept` and those that another session has locked. Gives the
+ * numbers of tasks that were given back and that were locked. It costs none of them an attempt; those in `crashed` may have
+ * taken the server down, and are FAILED when that has happened five times.
  */
 export async function giveBackOthers(
   db: Connection,
@@ -184,7 +189,7 @@ function namesOf(claims: readonly Claim[]): string {
   return JSON.stringify(claims.map(({ run_id, task_no, token }) => ({ run_id, task_no, token })));
 }
 
-/** The result as it may be sent, whatever was thrown. */
+/** The result of a task that has failed, whatever it has thrown. */
 export function failure(claim: Claim, thrown: unknown): Result {
   const { run_id, task_no, token } = claim;
   const error = whatStopped(thrown) ?? thrown;
@@ -193,18 +198,18 @@ export function failure(claim: Claim, thrown: unknown): Result {
   return { run_id, task_no, token, error: { code, message: text || 'it failed without a message' } };
 }
 
-/** Of one who was aborted, by what: Node's own functions throw that they were, and keep the reason as the cause. */
+/** The reason for which something was aborted: Node's functions throw an AbortError, and keep the reason as its cause. */
 function whatStopped(error: unknown): ConnectorError | undefined {
   try {
     if (!(error instanceof Error) || error.name !== 'AbortError') return undefined;
     return error.cause instanceof ConnectorError ? error.cause : undefined;
   } catch {
-    // An error whose properties cannot be read.
+    // The properties of this error cannot be read.
     return undefined;
   }
 }
 
-/** Text that `jsonb` takes; empty when it cannot be read. */
+/** A text as `jsonb` takes it; empty when reading it throws. */
 function storable(read: () => unknown): string {
   try {
     return beginningOf(String(read()).replaceAll('\0', '\\0'), 2000);
@@ -213,7 +218,7 @@ function storable(read: () => unknown): string {
   }
 }
 
-/** Rows of a hop, by what they say. */
+/** The rows that a hop gives, sorted by what they are about. */
 export function sortRows(rows: readonly Record<string, unknown>[]): Hop {
   const claimed: unknown[] = [];
   const answers: unknown[] = [];

@@ -1,18 +1,19 @@
 import { AsyncLocalStorage } from 'node:async_hooks';
 
 /*
- * What is thrown past everybody: a promise that nobody awaits, a callback of a timer. Node would end the process.
+ * Errors that nobody catches: of a promise that is not awaited, or in the callback of a timer. By default Node ends the
+ * process over them.
  */
 
-/** Whom it concerns. */
+/** Who has caused such an error. */
 interface Culprit {
   failAside(error: unknown): void;
 }
 
-/** In whose name something is done; undefined outside of tasks. */
+/** The execution on whose behalf the present code runs; undefined outside of tasks. */
 export const inNameOf = new AsyncLocalStorage<Culprit>();
 
-/** Who is told what is thrown in nobody's name. */
+/** Those who are told of errors that no task has caused. */
 const others = new Set<(error: unknown) => void>();
 const handlers = (['unhandledRejection', 'uncaughtException'] as const).map((event) => ({
   event,
@@ -24,8 +25,8 @@ const handlers = (['unhandledRejection', 'uncaughtException'] as const).map((eve
 }));
 
 /**
- * Handles what is thrown past everybody. In the name of a task, it fails that task and never the process; anything else
- * is told to `onOther`, unless the program looks after such errors itself.
+ * Handles the errors that nobody catches, until disposed of. One that a task has caused fails that task and never the process.
+ * `onOther` is told of any other, unless the program has listeners of its own for such errors.
  */
 export function catchStrayErrors(onOther: (error: unknown) => void): Disposable {
   if (others.size === 0) for (const { event, handle } of handlers) process.on(event, handle);

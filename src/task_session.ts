@@ -2,12 +2,13 @@ import type { QueryResult } from 'pg';
 import { type Claim, type Connection, type Hop, LOCK_TIMEOUT_MS, type Result, sortRows } from './store.ts';
 
 /*
- * The statements of a task's transaction, and the session that it finds.
+ * The statements of a task's transaction, and the state of the session in which it begins.
  */
 
 /**
- * What DISCARD ALL does, which may not stand beside other statements; with a commit of its own, so that no rollback brings
- * anything back. Plans and prepared statements stay: ours are among them, and making them anew takes longer than all of this.
+ * Removes what the task before has left in the session. DISCARD ALL would do the same, but may not be sent together with
+ * other statements, and would remove plans and prepared statements as well: ours are among them, and preparing them anew
+ * takes longer than all of this. The commit keeps a later rollback from bringing anything back.
  */
 const CLEAN_SESSION = `
   begin;
@@ -20,12 +21,12 @@ const CLEAN_SESSION = `
   discard sequences;
   commit`;
 
-/** What we send ourselves takes milliseconds: a connection that does not answer is given up. */
+/** For statements of our own, which take milliseconds: a connection that does not answer is given up. */
 const SOON = { query_timeout: 30_000 };
 
 /**
- * Opens a transaction for a task's effects and its result; nothing of the one before it is left in the session. It may lie
- * idle for so long only. Gives when it began, as text: by that it is known from any other.
+ * Opens a transaction for a task's effects and its result, in a clean session. Each of its statements may take `timeoutMs`,
+ * and it may do nothing for `idleMs`. Gives the time at which it began, as text, which tells it from any other transaction.
  */
 export async function beginTask(
   db: Connection,
@@ -43,13 +44,13 @@ export async function beginTask(
   return (answers as QueryResult[]).at(-1)?.rows[0].began;
 }
 
-/** Ends a task's transaction; says how it ended. */
+/** Ends a task's transaction. Gives what the server says that it did: `COMMIT` or `ROLLBACK`. */
 export async function endTask(db: Connection, how: 'commit' | 'rollback'): Promise<string> {
   const { command } = await db.query({ ...SOON, text: how });
   return command;
 }
 
-/** Ends the session of a task's transaction. */
+/** Ends the session of a task's transaction, whatever it is doing. */
 export async function endTaskSession(db: Connection, { run_id, task_no, token }: Claim): Promise<void> {
   await db.query({
     ...SOON,
@@ -62,13 +63,15 @@ export async function endTaskSession(db: Connection, { run_id, task_no, token }:
 }
 
 /**
- * One result, in the transaction that began then: with it, whatever else the transaction did. Undefined, and nothing is
- * reported, when that has ended. From here on it holds a lock that everybody needs who moves something of the run, also to
- * take it over: a process that is stopped now is waited for briefly, and so is who holds the run: then 55P03. How long the
- * commit may wait is the task's own setting again.
+ * Reports a result within the task's transaction, to be committed together with all else that this did. `began` is what
+ * beginTask gave: when the task itself has ended that transaction, nothing is reported, and the answer is undefined.
+ *
+ * From here on the transaction holds a lock that everybody needs who moves something of the run, or takes the task over. So
+ * it may do nothing for five seconds only, should our process be halted. And it waits for others who hold the run no longer
+ * than a hop does, and fails with 55P03; for the commit, the task's own lock_timeout holds again.
  */
 export async function report(db: Connection, began: string, result: Result): Promise<Hop | undefined> {
-  // Not by a setting: the task may have changed any.
+  // `began` is kept here and not in a setting of the session, which the task may have changed.
   const { rows } = await db.query({
     ...SOON,
     name: 'report',

@@ -6,13 +6,13 @@ import type { Claim, Hop, Result } from './store.ts';
 import { beginTask, endTask, endTaskSession, report } from './task_session.ts';
 import { duration } from './terminal.ts';
 
-/** How long a transaction may lie idle: one that a stopped process left open holds up whoever needs its rows. */
+/** How long a transaction may do nothing: if its process has been halted, it holds up everybody who needs its rows. */
 const IDLE_MS = 20_000;
 const IDLE_TIMEOUT = '25P03';
 const TRANSACTION_TIMEOUT = '25P04';
-/** The server ends the connection, for reasons of its own. */
+/** The codes with which a server says that it ends a connection for reasons of its own. */
 const GOODBYE = /^57P0/;
-/** The task has made its transaction read-only, or asks for more locks or memory than there is: it would again. */
+/** Read-only transaction, out of memory or locks: inside its transaction that is the task's own doing, in each attempt. */
 const OWN_FAULT = /^(25006|53200)$/;
 
 /** The transaction in which a task's effects and its SUCCESS commit together, or neither does. */
@@ -24,18 +24,22 @@ export class TaskTransaction {
   #began = '';
   /** How many statements of the task have no answer yet. */
   #underWay = 0;
-  /** Nothing more is let in: whatever comes now would go astray. */
+  /** The task may send no further statements: they would run outside of its transaction. */
   #closed = false;
-  /** Why the server ended the connection, if it did; and whether the task was still at work then. */
+  /** Why the server ended the connection, if it did; and whether that was while the task was still at work. */
   #fatal: unknown;
   #fatalBeforeEnd = false;
+  /** The server has said goodbye in a warning. */
   #hasWarned = false;
-  /** What is not the task's fault, if that came up: the database went away, cannot take work now, or somebody was in the way. */
+  /**
+   * What went wrong without the task's fault, if anything: the database went away or cannot take work now, or another
+   * transaction was in the way.
+   */
   trouble: unknown;
   /** The connection broke amid a statement of the task, and the server said no goodbye: the statement may have crashed it. */
   crashed = false;
 
-  /** Begins it; open or complete it at once. */
+  /** Begins the transaction. Call open or complete at once, as they handle the failure to begin it. */
   constructor(pool: Pool, claim: Claim, timeoutMs: number) {
     this.#pool = pool;
     this.#claim = claim;
@@ -52,7 +56,7 @@ export class TaskTransaction {
           const answer = await this.#watch(
             client.query(text, values === undefined ? undefined : [...values]),
           );
-          // It has been rolled back to a savepoint: the task has got over what went wrong.
+          // An answer after trouble: the task has rolled back to a savepoint and so got over it.
           this.trouble = undefined;
           return answer;
         } finally {
@@ -62,7 +66,7 @@ export class TaskTransaction {
     };
   }
 
-  /** Writes the result and commits; rolls back when the task was taken over meanwhile. */
+  /** Writes the result and commits. Rolls back when the task was taken over meanwhile; the hop says so. */
   async complete(result: Result): Promise<Hop> {
     const client = await this.#opening;
     this.#closed = true;
@@ -84,7 +88,10 @@ export class TaskTransaction {
     return hop;
   }
 
-  /** The connection goes, and the server rolls back. While a statement waits for a lock, it would not notice: it is told. */
+  /**
+   * Closes the connection, so that the server rolls back. A server that waits for a lock on behalf of a statement would not
+   * notice, so its session is ended over another connection.
+   */
   abort(): void {
     this.#closed = true;
     const isWaiting = this.#client !== undefined && this.#underWay > 0;
@@ -134,7 +141,7 @@ export class TaskTransaction {
         );
       }
       const wasIdle = said.includes(IDLE_TIMEOUT);
-      // After the task has done its part it was the process that did nothing: it had been stopped.
+      // Not after the task had done its part: then it was our process that did nothing, because it had been halted.
       if (wasIdle && (this.#fatalBeforeEnd || !this.#closed)) {
         throw new ConnectorError(
           'TRANSACTION_IDLE',
@@ -142,7 +149,8 @@ export class TaskTransaction {
           { cause: error },
         );
       }
-      // Of the task's own statements only a deadlock: who asks with NOWAIT wants to know, and triggers raise 40001, too.
+      // Of a task's own statements only a deadlock counts as that: one with NOWAIT asks for its error, and a trigger may raise
+      // 40001 on purpose.
       const isInTheWay = this.#closed ? isConflict(error) : isDeadlock(error);
       const isAwayNow = isAway(error) && !OWN_FAULT.test(codeOf(error));
       if (wasIdle || isAwayNow || isInTheWay) this.trouble ??= error;

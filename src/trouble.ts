@@ -4,8 +4,8 @@ import type { Log } from './log.ts';
 const AGAIN_MS = 30_000;
 
 /**
- * Says in one line what keeps us from working, and when it is over. A server that goes away and comes back gives errors
- * of many names; that is one trouble, which is told once, and again every half a minute.
+ * Says in one line that the database keeps us from working, and when that is over. While a server goes away and comes back,
+ * its errors have many names; they count as one trouble, which is told once, and again every half a minute.
  */
 export class Trouble {
   readonly #log: Log;

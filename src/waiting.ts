@@ -19,25 +19,25 @@ interface FollowSettings {
   readonly onTrouble?: (line: string | undefined) => void;
 }
 
-/** Of who waits for the end of a run: short runs are looked at often, long ones twenty times a second. */
+/** Pauses of waitForRun: a run that has just begun is looked at often, one that goes on twenty times a second. */
 const [SHORTEST_MS, LONGEST_MS] = [2, 50];
-/** Of who follows. */
+/** Pauses of follow: after a change, and while nothing changes. */
 const QUICK_MS = 40;
 const SLOW_MS = 250;
-/** A look may take this part of our time; what is large is looked at less often. */
+/** A pause of follow is at least this many times as long as the look before it took: large things are looked at less often. */
 const SHARE = 4;
 
 /**
- * Looks again and again: at once when a task has become READY for whoever takes it or a run was stopped (these ring anyway),
- * soon after something has changed, and four times a second otherwise. The end of a run rings no bell, on purpose: NOTIFY
- * takes a global lock at commit, and every run would pay for those who watch. Outages are waited out.
+ * Gives what `look` finds, again and again: at once when a task has become READY or a run was stopped (which ring for the
+ * runners anyway), soon after something has changed, and else four times a second. The end of a run rings no bell, on
+ * purpose: NOTIFY takes a global lock at commit, and every run would pay for those who watch. Outages are waited out.
  */
 export async function* follow<T>(
   look: () => Promise<T>,
   { url, signal, onTrouble = () => {} }: FollowSettings,
 ): AsyncGenerator<T> {
   const bell = new Doorbell();
-  // Without it there is the polling.
+  // Where listening fails, polling has to do.
   const listening = await listen(url, () => bell.ring()).catch(() => undefined);
   try {
     let troubled = false;
@@ -60,7 +60,7 @@ export async function* follow<T>(
         troubled = true;
         pause = SLOW_MS;
       }
-      // However often it rings, there is a pause.
+      // A pause that no ring cuts short, however often it rings.
       const took = performance.now() - began;
       await delay(Math.max(QUICK_MS, took), undefined, { signal }).catch(() => {});
       await bell.nextWithin(Math.max(pause, took * SHARE) - QUICK_MS, signal);
@@ -72,7 +72,7 @@ export async function* follow<T>(
 
 /** Resolves when the run has ended; rejects with the signal's reason. Outages are waited out. */
 export async function waitForRun(db: Connection, id: string, given?: AbortSignal): Promise<RunDetails> {
-  // Of our own: any number may wait by one signal.
+  // A signal of our own: callers may share theirs, and Node warns of a leak when many listen to one.
   const signal = AbortSignal.any(given ? [given] : []);
   for (let pause = SHORTEST_MS; ; pause = Math.min(pause * 1.5, LONGEST_MS)) {
     try {
@@ -86,7 +86,7 @@ export async function waitForRun(db: Connection, id: string, given?: AbortSignal
   }
 }
 
-/** False as long as it is under way, undefined when there is no such run. */
+/** The run, if it has ended; false while it is under way, undefined when there is no such run. */
 async function readEnded(db: Connection, id: string): Promise<RunDetails | undefined | false> {
   return (await readStatus(db, id)) !== 'RUNNING' && (await readRun(db, id));
 }

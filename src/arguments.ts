@@ -7,7 +7,7 @@ import { type Json, type JsonObject, own } from './json.ts';
 import { counted, printable } from './terminal.ts';
 
 /*
- * What is typed on a command line, made into values. Each throws an InvalidArgumentError that names the value.
+ * Values from what is typed on a command line. Each function throws an InvalidArgumentError that names what is wrong.
  */
 
 /** A whole number from `low` to `high`. */
@@ -32,7 +32,7 @@ export function runId(text: string): string {
   return text;
 }
 
-/** What a start may be known by: as long as the database takes it. */
+/** The key of a start; as long as the database allows it to be. */
 export function runKey(text: string): string {
   const { length } = [...text];
   if (length < 1 || length > 500)
@@ -80,7 +80,7 @@ function readInput(path: string): string {
   return new TextDecoder('utf-8', { fatal: true }).decode(readFileSync(path));
 }
 
-/** Of `{…}` or `@file`. */
+/** The object that was typed as `{…}`, or stands in the file that was typed as `@file`. */
 function parseObject(given: string): JsonObject {
   const isFile = given.startsWith('@');
   try {
@@ -88,6 +88,7 @@ function parseObject(given: string): JsonObject {
     const value = JSON.parse(text);
     if (typeof value !== 'object' || value === null || Array.isArray(value))
       throw new Error('it has to be a JSON object: {"key": …}');
+    // JSON.parse would silently keep the last one.
     if (keysIn(value) < keysWritten(text)) throw new Error('a key stands there twice');
     return value;
   } catch (error) {
@@ -96,11 +97,12 @@ function parseObject(given: string): JsonObject {
   }
 }
 
-/** How many keys a JSON text has: what is in quotes and stands before a colon. */
+/** How many keys stand in a JSON text: each is in quotes and before a colon. */
 function keysWritten(text: string): number {
   return [...text.matchAll(/"(?:[^"\\]|\\.)*"(\s*:)?/g)].filter(([, colon]) => colon).length;
 }
 
+/** How many keys the objects in a value have. */
 function keysIn(value: unknown): number {
   if (typeof value !== 'object' || value === null) return 0;
   const here = Array.isArray(value) ? 0 : Object.keys(value).length;
@@ -127,7 +129,7 @@ const UNITS: Record<string, readonly [name: string, seconds: number]> = {
 };
 const CENTURY = 36_525 * 86_400;
 
-/** Undefined when it is no age, or one of more than a century, which Postgres may not be able to count back. */
+/** Undefined when it is no age, or one of more than a century, which may be more than Postgres can count back. */
 function readAge(text: string): { number: number; unit: string; seconds: number } | undefined {
   const [, digits, letters = ''] = text.match(/^(\d{1,10})\s*(s|m|min|h|d|w)$/) ?? [];
   const [unit, size] = UNITS[letters] ?? ['', 0];
@@ -153,7 +155,7 @@ export function pointInTime(text: string): Date {
   const [, day, clock, zone] =
     text.match(/^(\d{4}-\d\d-\d\d)([T ]\d\d:\d\d(?::\d\d(?:\.\d+)?)?(Z|[+-]\d\d:\d\d)?)?$/) ?? [];
   const time = new Date(`${text.replace(' ', 'T')}${clock && !zone ? 'Z' : ''}`);
-  // 30 February would be 2 March.
+  // Date takes 30 February for 2 March.
   const exists = day !== undefined && new Date(day).toJSON()?.startsWith(day);
   if (!exists || Number.isNaN(time.getTime()))
     throw new InvalidArgumentError(

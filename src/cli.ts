@@ -47,7 +47,7 @@ addSteerCommands(shell);
 addDatabaseCommands(shell);
 addDoctorCommand(shell);
 
-// Without "--" npm keeps options for itself, and what was asked for would be done in another way.
+// Without "--" npm keeps options for itself, and the command would do something else than what was asked for.
 program.hook('preAction', (_, command) => {
   for (const option of command.options) {
     const name = option.long?.replace(/^--(no-)?/, '') ?? '';
@@ -64,7 +64,7 @@ function fail(error: unknown): number {
     line(error.message);
     return 2;
   }
-  // The others have been said by commander itself.
+  // Commander itself has told of its own errors.
   if (error instanceof CommanderError) return error.exitCode === 0 ? 0 : 2;
   if (error instanceof DatabaseUnavailableError || isAway(error) || isRefused(error)) {
     line(describeConnectionFailure(error, shell.config.databaseUrl));
@@ -79,10 +79,10 @@ function fail(error: unknown): number {
     error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? ` ${error.hint}` : '';
   if (/^WF/.test(code)) {
     const text = `${messageOf(error)}.${hint}`;
-    // Only a list of problems has several lines; anything else repeats what somebody typed.
-    if (code !== 'WF002') say(printable(text));
-    else line(text);
-    return code === 'WF002' ? 4 : 2;
+    // A list of problems has several lines; where any other message has some, they come from what somebody typed.
+    const isListOfProblems = code === 'WF002';
+    say(isListOfProblems ? printableLines(text) : printable(text));
+    return isListOfProblems ? 4 : 2;
   }
   if (code === '3F000' || code === '42P01' || code === '42703' || code === '42883') {
     line(`The database has no Sluice in it, or an older one: ${messageOf(error)}. Run: npm run migrate`);
@@ -94,7 +94,7 @@ function fail(error: unknown): number {
 
 let isLost = false;
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
-  // Of a terminal that is closed SIGHUP tells.
+  // EIO is a terminal that was closed: SIGHUP tells of that.
   if (isLost || error.code === 'EIO') return;
   isLost = true;
   const isClosed = error.code === 'EPIPE';
@@ -103,7 +103,7 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   if (!loseOutput()) process.exit(isClosed ? 0 : 74);
   process.exitCode = isClosed ? 141 : 74;
 });
-// Who does not listen to what went wrong still gets the exit code.
+// When standard error cannot be written either, there is still the exit code.
 process.stderr.on('error', () => {});
 
 try {

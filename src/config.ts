@@ -60,12 +60,12 @@ export function readConfig(env: Environment = process.env): Config {
   }
 }
 
-/** Options of npm's own, which somebody may have set in .npmrc. */
+/** Options that npm has as well, and that somebody may have set in .npmrc: finding them set says nothing. */
 const OF_NPM = new Set(['json', 'force']);
 
 /**
- * Whether npm kept an option for itself, as it does where `--` does not stand before it. Of `--key` and `--before`, which are
- * its own and of no use to scripts, npm says nothing: nobody can tell.
+ * Whether npm has kept an option for itself, as it does where `--` does not stand before it. Not known of `--key` and
+ * `--before`: they are options of npm as well, which it does not hand on to scripts.
  */
 export function keptByNpm(option: string, env: Environment = process.env): boolean {
   return !OF_NPM.has(option) && env[`npm_config_${option.replaceAll('-', '_')}`] !== undefined;

@@ -7,11 +7,11 @@ import type { Connection } from './store.ts';
 interface Known {
   readonly workflowId: string;
   readonly input: z.ZodType;
-  /** What an input is, in the words of the workflow. */
+  /** Descriptions of inputs, by name, in the words of the workflow. */
   readonly described: ReadonlyMap<string, string>;
 }
 
-/** What workflows ask of their inputs, as it was last seen. */
+/** Checks inputs against what their workflows declare, and remembers those declarations. */
 export class Declarations {
   readonly #db: Connection;
   readonly #known = new Map<string, Known>();
@@ -21,8 +21,8 @@ export class Declarations {
   }
 
   /**
-   * Throws a UsageError unless all are what the workflow declares; gives the version that it looked at. The database itself
-   * checks names and types only.
+   * Throws a UsageError unless all inputs are as the workflow declares them; the database checks their names and types only.
+   * Gives the id of the version whose declaration it was; undefined when there is no such workflow.
    */
   async check(workflow: string, inputs: readonly JsonObject[]): Promise<string | undefined> {
     for (const input of inputs) {
@@ -30,7 +30,8 @@ export class Declarations {
       if (unstorable)
         throw new UsageError(`BAD_INPUT the input of ${workflow} cannot be stored as JSON at ${unstorable}.`);
     }
-    // A version that was looked up before may have been superseded: only its yes counts, and start_runs has the last word.
+    // A remembered version may have been superseded. When it refuses, the newest is read; when it does not, start_runs still
+    // refuses a start that was checked for an older version.
     const known = this.#known.get(workflow);
     if (known && inputs.every((input) => known.input.safeParse(input).success)) return known.workflowId;
     const declared = await this.#read(workflow);
@@ -42,7 +43,7 @@ export class Declarations {
       const problems = error.issues.map(({ code, path, message }) => {
         if (path.length === 0) return message;
         const name = path.join('.');
-        // Nobody reads a pattern.
+        // The message would show a pattern, which few people can read.
         const described = code === 'invalid_format' ? declared.described.get(name) : undefined;
         return `"${name}": ${described ? `it has to be ${described}` : message}`;
       });
@@ -53,7 +54,7 @@ export class Declarations {
     return declared.workflowId;
   }
 
-  /** There is a newer version. */
+  /** To be called when there is a newer version. */
   forget(workflow: string): void {
     this.#known.delete(workflow);
   }

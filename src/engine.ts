@@ -60,13 +60,13 @@ export interface RunnerSettings {
   readonly slots?: number;
   /** Stops the runner: see `graceMs`. */
   readonly signal: AbortSignal;
-  /** How long running tasks may take to end once it stops, in milliseconds; what is left is given back. 10000. */
+  /** How long running tasks may take to end once it stops, in milliseconds; what is left is given back. 10000 if not given. */
   readonly graceMs?: number;
   /** Told once, when it listens and may claim. */
   readonly onReady?: (runnerId: number) => void;
 }
 
-/** As many as Postgres can count. */
+/** The largest `integer` of Postgres. */
 const MOST_SLOTS = 2 ** 31 - 1;
 
 /**
@@ -76,7 +76,7 @@ const MOST_SLOTS = 2 ** 31 - 1;
 export class Engine implements AsyncDisposable {
   readonly #options: EngineOptions;
   readonly #pool: Pool;
-  /** Those that run here, until they have stopped. */
+  /** The runners of this process, until they have stopped. */
   readonly #runners = new Map<Runner, Promise<void>>();
   readonly #disposal = new AbortController();
   readonly #declarations: Declarations;
@@ -123,14 +123,17 @@ export class Engine implements AsyncDisposable {
       try {
         return await this.#start(workflow, inputs, keys, checkedFor);
       } catch (error) {
-        // Somebody has registered a new version meanwhile: what it asks of inputs counts.
+        // Somebody has registered a new version meanwhile, which may ask something else of inputs.
         if (codeOf(error) !== 'WF010') throw error;
         this.#declarations.forget(workflow);
       }
     }
   }
 
-  /** With one run, a runner that runs here may begin at once. Not with a key: somebody else may hold that for long. */
+  /**
+   * A single run is started by a runner of this process if one has time for it, as that can begin with it at once. Not a run
+   * with a key: another session may have locked that key for long.
+   */
   async #start(
     workflow: string,
     inputs: readonly JsonObject[],
@@ -169,7 +172,7 @@ export class Engine implements AsyncDisposable {
     return readRun(this.#pool, id);
   }
 
-  /** Its status alone; undefined when there is no such run. */
+  /** The status of a run; undefined when there is no such run. */
   readStatus(id: string): Promise<RunStatus | undefined> {
     return readStatus(this.#pool, id);
   }
@@ -257,7 +260,10 @@ export class Engine implements AsyncDisposable {
     return countPrunable(this.#pool, age);
   }
 
-  /** Deletes them with all they left, so many at a time: nobody waits for it. Yields how many each time. */
+  /**
+   * Deletes those runs with all they have left, so many in each transaction that nobody has to wait for it. Yields how many it
+   * has deleted each time.
+   */
   async *prune(age: string, batch = 1000): AsyncGenerator<number> {
     for (;;) {
       const deleted = await pruneSome(this.#pool, age, batch);

@@ -4,19 +4,19 @@ import { open, rename, rm } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, sep } from 'node:path';
 import { codeOf, messageOf } from './errors.ts';
 
-/** Does a path lie inside a folder, or is it that folder? Both as they are written: links are not followed. */
+/** Whether a path lies inside a folder or is that folder, going by the names alone: links are not followed. */
 export function isInside(folder: string, path: string): boolean {
   const way = relative(folder, path);
   return way !== '..' && !way.startsWith(`..${sep}`) && !isAbsolute(way);
 }
 
 /**
- * Makes a folder, with those above it; gives the topmost that was made. Node's own `recursive` never returns where a file
- * system answers ENOENT for ever, as /proc does.
+ * Makes a folder and those above it; gives the topmost one that it made. Not by Node's own `recursive`, which never returns
+ * where a file system answers ENOENT for ever, as /proc does.
  */
 export function makeFolder(path: string): string | undefined {
   if (isFolder(path)) return undefined;
-  // The root, where even that is no folder: a drive that is not there.
+  // At the root there is nothing above, even where it is no folder: on a drive that is not there.
   const above = dirname(path) === path ? undefined : makeFolder(dirname(path));
   try {
     mkdirSync(path);
@@ -41,13 +41,13 @@ export function allows(path: string, mode: number): boolean {
   }
 }
 
-/** Why the system did not do something with a file: in its words, but for its code and the path, which may be nobody's business. */
+/** Why the system did not do something with a file: its message without the code, and without paths, which may be private. */
 export function whyNot(error: unknown): string {
   if (/^(EEXIST|ENOTDIR)$/.test(codeOf(error))) return 'there is a file where a folder has to be';
   return messageOf(error).replace(/^E[A-Z]+: ([^,]*),.*/s, '$1');
 }
 
-/** Writes a file aside and renames it: whoever reads it sees the former file or the whole new one, also after a crash. */
+/** Writes a file under another name and renames it: readers see the former file or the whole new one, also after a crash. */
 export async function writeWhole(
   path: string,
   content: string | Buffer,

@@ -23,7 +23,7 @@ export interface RunSummary {
   readonly total: number;
   /** Names of the tasks that run now. */
   readonly running: readonly string[];
-  /** Dead runners whose tasks of it nobody has taken over yet: these do not run. */
+  /** Dead runners whose tasks of this run nobody has taken over yet: these tasks do not run, though they are RUNNING. */
   readonly dead_runners: readonly number[];
   readonly failed_task: string | null;
   /** Why it stopped. */
@@ -120,7 +120,10 @@ const SUMMARY = `
       where tasks.run_id = runs.id
    ) as tasks`;
 
-/** The ids of runs under way, or of those that have ended; undefined when the filter leaves none. A workflow is the last value. */
+/**
+ * A query for the ids of runs under way, or of those that have ended; undefined when the filter leaves none. Adds its values
+ * to `values`: the workflow, if there is one, as the last.
+ */
 function selectRuns(
   which: 'active' | 'ended',
   { workflow, statuses, since, before }: RunFilter,
@@ -132,7 +135,7 @@ function selectRuns(
   const where = (condition: string, value: unknown) =>
     conditions.push(condition.replace('?', `$${values.push(value)}`));
   if (possible) where('runs.status = any (?::sluice.run_status[])', possible);
-  // What the index of stopped runs is about.
+  // As the index of stopped runs is restricted, so that it is used.
   if (possible?.every((status) => status === 'FAILED' || status === 'CANCELLED'))
     conditions.push('runs.reason is not null');
   if (since) where('runs.created_at >= ?', since);
@@ -151,8 +154,8 @@ export async function listRuns(
   const values: unknown[] = [limit];
   const newest = selectRuns(which, filter, values);
   if (newest === undefined) return [];
-  // Version by version, and as a range of (workflow_id, id), in which order the index has them. Otherwise the planner may
-  // walk all runs by id, until it has met enough of a workflow that is run rarely.
+  // For one workflow: version by version, each as a range of (workflow_id, id), which is the order of the index. Otherwise the
+  // planner may walk through all runs by id until it has met enough of a workflow that is rarely run.
   const ids =
     filter.workflow === undefined || which === 'active'
       ? `${newest} order by runs.id desc limit $1`

@@ -37,12 +37,12 @@ export function jsonProblem(value: unknown, path = '', depth = 0): string | unde
   return undefined;
 }
 
-/** What a record holds under a name of its own: nothing that is inherited, as `constructor` is. */
+/** What a record holds under a name, not counting what it inherits, such as `constructor`. */
 export function own<T>(record: Readonly<Record<string | number, T>>, name: string | number): T | undefined {
   return Object.hasOwn(record, name) ? record[name] : undefined;
 }
 
-/** The beginning of a text, as `jsonb` takes it: a cut may leave half of a surrogate pair. */
+/** The beginning of a text, without the half of a surrogate pair that a cut may leave and `jsonb` refuses. */
 export function beginningOf(text: string, length: number): string {
   return text.slice(0, length).toWellFormed();
 }

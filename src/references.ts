@@ -22,7 +22,7 @@ export type Reference<Task extends string = string, Input extends string = strin
   | OutputReference<Task>
   | RunReference;
 
-/** Does a task run at all? The values are compared as JSON. */
+/** Whether a task runs at all: a value is compared with another one, as JSON. */
 export type Condition<R = Reference> =
   | { readonly value: R; readonly is: Json | R }
   | { readonly value: R; readonly isNot: Json | R };
@@ -48,12 +48,12 @@ export function run(fact: 'id' | 'created_at'): RunReference {
   return { $run: [fact] };
 }
 
-/** What references are looked up in. */
+/** Where references are looked up. */
 export interface Scope {
   readonly input: JsonObject;
-  /** Of the upstream tasks that are referred to, by name. */
+  /** The outputs of the upstream tasks that are referred to, by task. */
   readonly outputs: JsonObject;
-  /** Facts about the run; put together when they are asked for. */
+  /** Facts about the run. A function, as few tasks ask for them. */
   readonly run: () => JsonObject;
 }
 
@@ -77,7 +77,7 @@ export function skipReason(condition: Condition, scope: Scope): string | undefin
   return `${reference ? nameOf(reference) : 'its value'} is ${short(value)}, and the task runs when it is ${but}${short(wanted)}`;
 }
 
-/** Problems of form: what begins with `$` has to be a reference, and references have a form. */
+/** What is wrong with the form of references: a key that begins with `$` has to be one, and well-formed. */
 export function referenceProblems(value: Json, path: string): string[] {
   if (value === null || typeof value !== 'object') return [];
   if (isList(value)) return value.flatMap((item, index) => referenceProblems(item, `${path}[${index}]`));
@@ -96,7 +96,7 @@ export function hasReference(value: unknown): boolean {
   return asReference(value as JsonObject) !== undefined || Object.values(value).some(hasReference);
 }
 
-/** Is there a reference at this place, or on the way to it? What stands there is known only when the task runs. */
+/** Whether a reference stands at this place or on the way to it, so that the value is known only when the task runs. */
 export function isReferenceAt(value: unknown, path: readonly PropertyKey[]): boolean {
   if (typeof value !== 'object' || value === null) return false;
   if (asReference(value as JsonObject)) return true;

@@ -20,14 +20,14 @@ export async function register(
   given: readonly Workflow[],
   connectors: Connectors,
 ): Promise<Registered[]> {
-  // In one order, so that two who register the same do not wait for one another in a circle.
+  // In the order of their names, so that two processes that register the same ones cannot deadlock.
   const workflows = given.toSorted((a, b) => (a.name < b.name ? -1 : 1));
   const problems: string[] = [];
   for (const [index, workflow] of workflows.entries()) {
     const found = [
       ...(workflows[index - 1]?.name === workflow.name ? ['there is another one of this name'] : []),
       ...connectorProblems(workflow, connectors),
-      // What cannot be sent to the database has been found by now.
+      // One that cannot be stored as JSON cannot be sent to the database; connectorProblems has said so.
       ...(jsonProblem(workflow.tasks) ? [] : await workflowProblems(pool, workflow)),
     ];
     problems.push(...found.map((problem) => `workflow "${workflow.name}": ${problem}`));
@@ -40,7 +40,7 @@ export async function register(
     for (const workflow of workflows) registered.push(await registerWorkflow(client, workflow));
     await client.query('commit');
   } catch (error) {
-    // What was begun ends with its connection.
+    // Closing the connection rolls back.
     client.release(true);
     throw error;
   }
@@ -48,7 +48,7 @@ export async function register(
   return registered;
 }
 
-/** All that the database finds to be wrong with a definition, in the words of who wrote it in TypeScript. */
+/** What the database finds wrong with a definition, with the names that fields have in TypeScript. */
 async function workflowProblems(db: Connection, workflow: Workflow): Promise<string[]> {
   const { rows } = await db.query(
     'select problem from sluice.workflow_problems($1, $2, $3, $4) as problem',

@@ -13,7 +13,7 @@ import { painter, printable, printableJson } from './terminal.ts';
 import { workflows } from './workflows/index.ts';
 
 interface OpenOptions extends Partial<Pick<EngineOptions, 'connectors' | 'log'>> {
-  /** Which databases are brought up to date: any, the embedded one alone, or none. */
+  /** Which databases are migrated first: any, the embedded one alone (if nothing is said), or none. */
   readonly migrate?: 'always' | 'own' | 'never';
 }
 
@@ -34,7 +34,7 @@ export class Shell implements AsyncDisposable {
     return this.#program.command(name).description(description).showHelpAfterError(seeHelp(name));
   }
 
-  /** An action of commander. A number that it gives is the exit code. */
+  /** Makes an action for commander. A number that `act` gives is the exit code; without one that is 0. */
   action<Arguments extends unknown[]>(act: (...given: Arguments) => Promise<unknown>) {
     return async (...given: Arguments): Promise<void> => {
       const code = await act(...given);
@@ -42,7 +42,7 @@ export class Shell implements AsyncDisposable {
     };
   }
 
-  /** Read when it is needed: a wrong command must not look for a database. */
+  /** Read when it is first needed, so that a wrong command is refused before a wrong configuration is. */
   get config(): Config {
     this.#config ??= readConfig();
     return this.#config;
@@ -59,7 +59,7 @@ export class Shell implements AsyncDisposable {
     return this.#log;
   }
 
-  /** DATABASE_URL, or the embedded database, which is started unless it runs. Once: it is looked for once. */
+  /** DATABASE_URL, or that of the embedded database, which is started unless it runs; once in a process. */
   databaseUrl(): Promise<string> {
     this.#url ??= this.#findDatabase();
     return this.#url;
@@ -95,12 +95,12 @@ export class Shell implements AsyncDisposable {
     };
   }
 
-  /** Are results for people, and not for a pipe? */
+  /** Whether results are shown to people, and not sent into a pipe. */
   get isTerminal(): boolean {
     return process.stdout.isTTY;
   }
 
-  /** Can what was shown be drawn over? */
+  /** Whether what was shown can be drawn over. */
   get canRedraw(): boolean {
     return this.isTerminal && this.config.redraws;
   }
@@ -109,7 +109,7 @@ export class Shell implements AsyncDisposable {
     return this.isTerminal && this.config.color;
   }
 
-  /** Into a pipe, whatever the terminal shows. */
+  /** A pipe takes any text, whatever the terminal can show. */
   get #hasUnicode(): boolean {
     return !this.isTerminal || this.config.unicode;
   }
@@ -134,15 +134,15 @@ export function showJson(value: unknown): void {
   show(printableJson(value, 2));
 }
 
-/** What takes its time, for people: not part of the result. */
+/** A word to people that is not part of the result: what goes on, or what went wrong. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);
 }
 
-/** Of what can be stopped in an orderly way. */
+/** Set by onShutdown: what stops the command that is under way. */
 let stopping: AbortController | undefined;
 
-/** Stops what is under way, as nobody gets its results; false when it is nothing that can be stopped. */
+/** Stops what is under way, as its output cannot be written any more; false when it cannot be stopped in an orderly way. */
 export function loseOutput(): boolean {
   stopping?.abort();
   return stopping !== undefined;
@@ -150,21 +150,21 @@ export function loseOutput(): boolean {
 
 const LINGER_MS = 1_000;
 
-/** A task that does not heed its signal, and was given back long since, must not keep the process; a slow reader may. */
+/** A task that ignores its signal must not keep the process alive: it was given back long ago. A slow reader of output may. */
 function exitWhenWritten(): void {
   if (process.stdout.writableLength === 0) process.exit();
 }
 
-/** As a shell says it of a program that Ctrl-C ended. */
+/** The exit code that shells give to a program which Ctrl-C has ended. */
 export const INTERRUPTED = 130;
 
-/** The first Ctrl-C or SIGTERM stops in an orderly way, the second one at once. A closed terminal is the former. */
+/** The first Ctrl-C or SIGTERM aborts `stop`, the second one ends the process at once. A closed terminal aborts it, too. */
 export function onShutdown(stop: AbortController): Disposable {
   const onSignal = (signal: NodeJS.Signals) => {
     if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? INTERRUPTED : 143);
     stop.abort();
   };
-  // May come more than once: from the kernel, and from the shell.
+  // Never ends the process at once: SIGHUP may come twice, from the kernel and from the shell.
   const onHangUp = () => stop.abort();
   stopping = stop;
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onHangUp);
@@ -191,7 +191,7 @@ export async function noSuchWorkflow(engine: Engine, name: string): Promise<neve
   );
 }
 
-/** Who gives the command: kept with what it changes. */
+/** Who gives the command: `user@host`. It is stored with what the command changes. */
 export function whoami(): string {
   try {
     return printable(`${userInfo().username}@${hostname()}`);

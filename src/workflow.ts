@@ -23,7 +23,7 @@ export interface Workflow {
   /** What a run is about, for people: shown beside it as far as it is known. */
   readonly subject?: readonly (InputReference | OutputReference)[];
   readonly tasks: readonly TaskDefinition[];
-  /** What was found to be wrong with it when it was defined. */
+  /** What was found to be wrong when it was defined: said when it is registered. */
   readonly problems?: readonly string[];
 }
 
@@ -96,7 +96,7 @@ export function workflowDefiner<Cs extends Connectors>() {
   ): Workflow {
     const { input, problems } = inputSchema(written.input);
     const tasks = Object.entries<WrittenTask<Cs, string, string>>(written.tasks).map(
-      // What else was written is handed on: the database refuses fields that nobody knows.
+      // Unknown fields are handed on, so that the database can refuse them.
       ([task, { connector, operation, parameters, after, when, retries, timeoutMs, ...others }]) => ({
         name: task,
         connector,
@@ -119,12 +119,15 @@ export function workflowDefiner<Cs extends Connectors>() {
   };
 }
 
-/** The input as a JSON Schema. Workflows are defined while programs start: what is wrong is told when they are registered. */
+/**
+ * The input as a JSON Schema, or what is wrong with it. Nothing is thrown: workflows are defined as modules are loaded, and
+ * their problems are told when they are registered.
+ */
 function inputSchema(written: z.ZodObject): { input: JsonObject; problems: string[] } {
   try {
     const { $schema: _, ...input } = z.toJSONSchema(written, {
       io: 'input',
-      // A format says the same, and its message is one that people understand.
+      // Where there is a format, the pattern only says the same, in a way that people do not understand.
       override: ({ jsonSchema }) => {
         if (jsonSchema.format) delete jsonSchema.pattern;
       },
@@ -142,7 +145,7 @@ function inputSchema(written: z.ZodObject): { input: JsonObject; problems: strin
  */
 export function connectorProblems({ tasks, problems = [] }: Workflow, connectors: Connectors): string[] {
   const inTasks = tasks.flatMap((task) => {
-    // Left out in JavaScript: the database says so.
+    // One of them was left out, in JavaScript: the database says so.
     if (typeof task.connector !== 'string' || typeof task.operation !== 'string') return [];
     const where = `task "${task.name}"`;
     const connector = own(connectors, task.connector);
@@ -170,7 +173,7 @@ export function connectorProblems({ tasks, problems = [] }: Workflow, connectors
   return [...problems, ...inTasks];
 }
 
-/** Where a reference stands, the value is not known yet; the task will check it. */
+/** What the operation's schema finds wrong. What a reference stands for is not known yet, and is checked when the task runs. */
 function parameterProblems(schema: z.ZodType, parameters: Json): string[] {
   try {
     const issues = schema.safeParse(parameters).error?.issues ?? [];
@@ -178,7 +181,7 @@ function parameterProblems(schema: z.ZodType, parameters: Json): string[] {
       .filter(({ path }) => !isReferenceAt(parameters, path))
       .map(({ path, message }) => `${path.map((step) => `.${String(step)}`).join('')}: ${message}`);
   } catch (error) {
-    // What transforms or refines a value may stumble over a reference in its place.
+    // A schema that transforms or refines a value may throw when there is a reference in its place.
     return hasReference(parameters) ? [] : [` cannot be checked by the connector: ${messageOf(error)}`];
   }
 }

@@ -17,7 +17,7 @@ const table = z
 const column = z.string().min(1).max(63);
 const row = jsonObject.refine((values) => Object.keys(values).length > 0, 'give at least one column');
 
-/** The engine's own tables move by its own rules only. */
+/** Schemas that no task may touch. The tables of the engine, above all, change by its own rules only. */
 const RESERVED = /^(sluice|graphile_migrate|information_schema|pg_.*)$/;
 const MOST_ROWS = 10_000;
 
@@ -25,7 +25,7 @@ const MOST_ROWS = 10_000;
 interface Table {
   readonly name: string;
   readonly quoted: string;
-  /** Neither a view nor partitioned: its rows have system columns. */
+  /** Neither a view nor partitioned: only then do its rows have the system column xmax. */
   readonly plain: boolean;
   readonly columns: ReadonlyMap<string, TableColumn>;
 }
@@ -47,7 +47,7 @@ interface TableColumn {
 export class DatabaseConnector extends Connector {
   readonly #elsewhere: { readonly url: string; readonly pool: Pool } | undefined;
 
-  /** Throws a UsageError when a `url` is given that is none: also undefined, as a missing variable is. */
+  /** Throws a UsageError when `url` is given and is no URL. Undefined is none either: it comes from a variable that is not set. */
   constructor(options: { url?: string } = {}) {
     super();
     if (!('url' in options)) return;
@@ -93,7 +93,7 @@ export class DatabaseConnector extends Connector {
             target,
             names.filter((name) => !key.includes(name)),
           ).map((name) => `${name} = excluded.${name}`);
-          // With nothing but the key to write, the update still gives us the row.
+          // Where there is nothing but the key, it is updated to itself, so that the row is returned.
           const set = updates.length > 0 ? updates : keys.map((name) => `${name} = excluded.${name}`);
           const { rows } = await db.query(
             `${insertInto(target, columns)}
@@ -150,12 +150,12 @@ export class DatabaseConnector extends Connector {
       }
     };
     const { signal } = context;
-    // Abandoned, a transaction ends with its task.
+    // When it is aborted, nothing is left to do here: the transaction ends with its task.
     if (!this.#elsewhere) return unlessAborted(signal, context.transaction().then(work));
     const { url, pool } = this.#elsewhere;
     const connecting = pool.connect();
     const client = await unlessAborted(signal, connecting).catch((error) => {
-      // One that comes too late goes back.
+      // A connection that comes too late goes back to the pool.
       connecting.then(
         (late) => late.release(),
         () => {},
@@ -231,9 +231,9 @@ function writable(target: Table, names: readonly string[]): string[] {
 }
 
 /**
- * Whether an upserted row was not there before. One that ON CONFLICT updated still carries, as xmax, the lock that was taken
- * for that; one that was inserted has none. Where rows have no xmax, what the statement saw at its beginning decides: of two
- * at the same moment both may say that they have made the row.
+ * An expression that tells whether an upserted row is new. A row that ON CONFLICT has updated still carries, as its xmax, the
+ * lock that was taken for that; an inserted one has none. Where rows have no xmax, it counts whether the row was there when
+ * the statement began: of two statements at the same moment, both may then say that the row is new.
  */
 function isNew({ quoted, plain }: Table, keys: readonly string[]): string {
   if (plain) return 'xmax = 0';
@@ -241,7 +241,7 @@ function isNew({ quoted, plain }: Table, keys: readonly string[]): string {
   return `not exists (select from ${quoted} as former where ${same.join(' and ')})`;
 }
 
-/** Columns that are not given get their defaults. */
+/** The beginning of an insert of these columns, from the JSON document $1. All others get their defaults. */
 function insertInto({ quoted }: Table, columns: readonly string[]): string {
   return `insert into ${quoted} as stored (${columns.join(', ')})
           select ${columns.map((name) => `given.${name}`).join(', ')} from jsonb_populate_record(null::${quoted}, $1) as given`;
@@ -266,7 +266,7 @@ function toJson(stored: Record<string, unknown>): { [key: string]: Json } {
   return Object.fromEntries(Object.entries(stored).map(([name, value]) => [name, asJson(value)]));
 }
 
-/** JSON has no bytes, no NaN and nothing infinite: these are text, as Postgres takes it. */
+/** What JSON has not becomes text that Postgres understands: bytes, NaN and infinity. */
 function asJson(value: unknown): Json {
   if (value instanceof Date) return value.toISOString();
   if (Buffer.isBuffer(value)) return `\\x${value.toString('hex')}`;
@@ -274,7 +274,7 @@ function asJson(value: unknown): Json {
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : (value as Json);
 }
 
-/** An error of Postgres in our words. Its details hold whole rows and stay out. */
+/** An error of Postgres as a ConnectorError. Its details are left out, as they hold whole rows. */
 function inOurWords(name: string, error: unknown): unknown {
   if (error instanceof ConnectorError) return error;
   const code = codeOf(error);

@@ -38,7 +38,7 @@ export class FileConnector extends Connector {
     }),
   };
 
-  /** Where a path leads, links followed; the folder is made. */
+  /** Where a path leads when links are followed. Makes the folder. */
   async #locate(path: string): Promise<string> {
     const shown = printable(path);
     if (/\p{Cc}|[/\\]$/u.test(path))
@@ -52,7 +52,7 @@ export class FileConnector extends Connector {
       `${shown} is outside the folder that files are written to; name a path inside it`,
     );
     if (!isInside(this.#root, target) || target === this.#root) throw outside;
-    // Looked at before it is made: a link on the way must not have folders made elsewhere.
+    // Checked before folders are made, so that a link on the way cannot have them made elsewhere.
     let existing = dirname(target);
     while (!(await exists(existing))) existing = dirname(existing);
     const real = await realpath(existing).catch(() => undefined);

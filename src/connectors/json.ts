@@ -1,7 +1,7 @@
 import * as z from 'zod';
 import { type Json, type JsonObject, jsonProblem } from '../json.ts';
 
-/** What is handed on as it is. Zod's own `json()` and `record()` drop keys that are called `__proto__`. */
+/** Any JSON, handed on as it is. Zod's own `json()` and `record()` would drop keys that are called `__proto__`. */
 export const json = z.custom<Json>(
   (value) => jsonProblem(value) === undefined,
   'expected what JSON can hold',

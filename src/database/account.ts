@@ -2,7 +2,7 @@ import { readFileSync, realpathSync, statSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseUnavailableError } from '../errors.ts';
 
-/** Who Postgres runs as. */
+/** The account that Postgres runs as. */
 export interface Account {
   readonly uid: number;
   readonly gid: number;

@@ -93,9 +93,9 @@ export function usableBinaries(
 }
 
 /**
- * The same binaries as initdb wants them for its one run: it hands the path of postgres to a shell, in double quotes
- * and without escaping what these leave its meaning. From below such a name a copy of it runs among the temporary
- * files, beside a link to each of the others. Asked for its own place, a linked program answers with the real one.
+ * The folder of binaries from which initdb is to run. It hands the path of postgres to a shell, in double quotes and without
+ * escaping characters that mean something there. Where the path has such a character, a folder among the temporary files
+ * stands in: with a copy of initdb, as a link would find out where it really lies, and with links to everything else.
  */
 export function binariesForShell(native: string): Disposable & { readonly folder: string } {
   if (process.platform === 'win32' || !/["$`\\]/.test(realpathSync(native))) {
@@ -136,7 +136,7 @@ function makeLinks(native: string): void {
   }
 }
 
-/** For every account, whatever the umask was. */
+/** Lets every account read and execute, whatever the umask was. */
 function makeReadable(folder: string): void {
   chmodSync(folder, 0o755);
   for (const entry of readdirSync(folder, { recursive: true, withFileTypes: true })) {

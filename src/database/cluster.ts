@@ -96,7 +96,7 @@ export function checkVersion(cluster: Cluster, version: string): void {
 export function prepareFolder(folder: string, account?: Account): void {
   try {
     const made = makeFolder(folder);
-    // Whatever the umask of root is, the account has to get through.
+    // The account has to be able to enter it, whatever the umask of root is.
     for (let at = folder; account && made && at.length >= made.length; at = dirname(at)) chmodSync(at, 0o755);
     accessSync(folder, constants.R_OK | constants.W_OK | constants.X_OK);
   } catch (cause) {
@@ -137,7 +137,7 @@ export async function makeCluster(
   return cluster;
 }
 
-/** What initdb says only at the end of all that it has done, or without a word of what to do. */
+/** Two failures of initdb in fewer words, with what to do about them; any other error as it is. */
 function shortened(error: unknown, folder: string): unknown {
   const said = messageOf(error);
   const refuse = (message: string) => new DatabaseUnavailableError(message, { cause: error });
@@ -151,7 +151,7 @@ function shortened(error: unknown, folder: string): unknown {
       );
 }
 
-/** Replaced in one step, so that nobody reads half of it. */
+/** Writes server.json in one step, so that nobody reads half of it. */
 export function writeServer(path: string, server: Server): void {
   const draft = `${path}.${process.pid}`;
   writeFileSync(draft, `${JSON.stringify(server, null, 2)}\n`, { mode: 0o600 });
@@ -168,7 +168,7 @@ async function initialise(draft: string, binaries: string, server: Server, sync:
     chownSync(data, account.uid, account.gid);
     chownSync(password, account.uid, account.gid);
   }
-  // The collation is built into Postgres and the same on every machine; a new C library cannot corrupt an index.
+  // This collation is built into Postgres. One of the C library may change with that, and then indexes are corrupt.
   const settings = Object.entries(INITIAL).map(([name, value]) => `--set=${name}=${value}`);
   const locale = ['--encoding=UTF8', '--locale=C', '--locale-provider=builtin', '--builtin-locale=C.UTF-8'];
   const access = ['--username=postgres', '--auth=scram-sha-256', `--pwfile=${password}`];
@@ -182,7 +182,7 @@ async function initialise(draft: string, binaries: string, server: Server, sync:
   );
   rmSync(password);
 
-  // Single-user mode: what is renamed into place has its role and its database already.
+  // In single-user mode, so that the cluster has its role and its database before it is renamed into place.
   const sql = [
     `create role sluice login createdb password '${server.password}'`,
     'grant pg_monitor to sluice',

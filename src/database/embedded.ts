@@ -22,9 +22,9 @@ import { freePort, runProgram } from './process.ts';
 type Settings = Readonly<Record<string, string>>;
 
 interface StartOptions {
-  /** Of postgresql.conf, for this start. */
+  /** Settings of Postgres for this start, beside those of postgresql.conf. */
   readonly settings?: Settings;
-  /** Told what takes its time. */
+  /** Told of what takes a while. */
   readonly say?: (line: string) => void;
 }
 
@@ -35,10 +35,10 @@ interface EmbeddedStatus {
   readonly log?: string;
 }
 
-/** The role is called as our schema is: what people create in psql would lie among the engine's tables. */
+/** Not the default, "$user": our role and our schema have one name, so what people create would go to the engine's tables. */
 const SETTINGS: Settings = { search_path: 'public' };
 
-/** How long a start may take. Recovery after a crash counts. */
+/** How long a start may take, with recovery after a crash. */
 const PATIENCE = 120_000;
 
 /**
@@ -109,7 +109,7 @@ async function bringUp(cluster: Cluster, launchAt: (port: number) => ChildProces
     else if (child && !/lock file|shared memory block/.test(said)) {
       throw new DatabaseUnavailableError(`PostgreSQL in ${cluster.data} does not start. It says:\n${said}`);
     }
-    // A lock or shared memory that is still in use belongs to a server that is about to end: once more.
+    // A lock file or shared memory that is still in use belongs to a server that is about to end: another attempt.
     logged = statSync(cluster.log, { throwIfNoEntry: false })?.size ?? 0;
     child = launchAt(port);
   }
@@ -119,7 +119,7 @@ async function bringUp(cluster: Cluster, launchAt: (port: number) => ChildProces
   );
 }
 
-/** Directly rather than through pg_ctl, which hands the path to a shell that would expand a `$` in it. */
+/** Starts the server. Not through pg_ctl, which hands the path to a shell that would expand a `$` in it. */
 function launch(
   cluster: Cluster,
   binaries: string,
@@ -135,7 +135,7 @@ function launch(
   const child = spawn(program(binaries, 'postgres'), ['-D', cluster.data, '-p', String(port), ...options], {
     env: childEnvironment(),
     cwd: dirname(cluster.data),
-    // Nothing of ours is inherited: npm and pipes would wait for it to be closed.
+    // It inherits none of our streams: npm, and whatever reads from us, would wait until it closes them.
     stdio: ['ignore', log, log],
     detached: true,
     windowsHide: true,
@@ -160,7 +160,7 @@ function logSince(cluster: Cluster, start: number): string {
 async function refuseWhileInUse(url: string): Promise<void> {
   const client = await openClient(url);
   try {
-    // One that has just hung up is listed for some milliseconds more.
+    // A client that has just hung up is still listed for some milliseconds.
     for (let looked = 0; ; looked++) {
       const { rows } = await client.query(
         `select coalesce(nullif(application_name, ''), usename, 'unnamed') as name

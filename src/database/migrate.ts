@@ -15,14 +15,14 @@ interface Migration {
   readonly path: string;
 }
 
-/** Session locks: ours, and the one that graphile-migrate gives up on at once when it is taken. */
+/** Advisory locks: ours, and that of graphile-migrate, which fails at once when it is taken. */
 const OUR_LOCK = '758423';
 const THEIR_LOCK = '4727445306447283';
 
 /**
- * Brings a database up to date with the committed migrations of a project: a folder with .gmrc and migrations/.
- * Costs a connection and two short queries when there is nothing to do. Any number of processes may do it at the same moment: the first does
- * it, the others wait for it.
+ * Brings a database up to date with the committed migrations of a project: a folder with .gmrc and migrations/. Costs a
+ * connection and two short queries when there is nothing to do. Any number of processes may call it at the same moment: one
+ * of them migrates, the others wait for it.
  */
 export async function migrate(
   url: string,
@@ -36,7 +36,7 @@ export async function migrate(
 
     await refuseUnusable(client);
     await client.query('select pg_advisory_lock($1)', [OUR_LOCK]);
-    // If whoever had it was killed, its graphile-migrate may still be at work.
+    // If the process that had our lock was killed, the graphile-migrate that it had started may still be at work.
     await client.query('select pg_advisory_lock($1), pg_advisory_unlock($1)', [THEIR_LOCK]);
     const pending = await missing(client, committed);
     if (pending.length === committed.length) await refuseTaken(client, committed);
@@ -50,7 +50,7 @@ export async function migrate(
   }
 }
 
-/** Refuses a database that has run migrations which are not of this checkout. */
+/** Refuses a database that has run migrations which this checkout does not have. */
 export async function refuseForeign(db: pg.ClientBase | pg.Pool): Promise<void> {
   await missing(db, await readCommitted(CHECKOUT));
 }
@@ -67,14 +67,14 @@ async function readCommitted(project: string): Promise<Migration[]> {
   return migrations;
 }
 
-/** What a migration creates where others may have something of that name: `schema sluice`, `public.v_tasks` */
+/** What a migration creates where others may have something of that name: `schema sluice`, `public.v_events`. */
 async function createdBy({ path }: Migration): Promise<string[]> {
   const sql = await readFile(path, 'utf8');
   const created = sql.matchAll(/^create (?:table |view |(?=schema))(public\.\w+|schema \w+)/gm);
   return [...created].map(([, name = '']) => name);
 }
 
-/** Those the database has not seen. Refuses a database that has seen others. */
+/** The migrations that the database has not run. Refuses a database that has run others, or one that was changed since. */
 async function missing(db: pg.ClientBase | pg.Pool, committed: readonly Migration[]): Promise<Migration[]> {
   const applied = await appliedHashes(db);
   for (const { file, number, hash } of committed) {
@@ -103,7 +103,7 @@ async function appliedHashes(db: pg.ClientBase | pg.Pool): Promise<Map<string, s
   return new Map(rows.map(({ filename, hash }) => [filename, hash]));
 }
 
-/** Refuses a database in which somebody else has what the migrations would create, before they have left half of it. */
+/** Refuses a database in which something has a name that the migrations would use, before they fail half-way. */
 async function refuseTaken(client: pg.Client, committed: readonly Migration[]): Promise<void> {
   const { rows } = await client.query(
     `select name
@@ -146,7 +146,7 @@ async function refuseUnusable(client: pg.Client): Promise<void> {
   );
 }
 
-/** A process of its own: it ends the process it runs in when its connection breaks. */
+/** Runs graphile-migrate in a process of its own: it ends the process that it runs in when its connection breaks. */
 async function runGraphileMigrate(url: string, project: string): Promise<void> {
   const cli = join(dirname(createRequire(import.meta.url).resolve('graphile-migrate')), 'cli.js');
   const env = { ...childEnvironment(), DATABASE_URL: withSession(url) };
@@ -154,7 +154,7 @@ async function runGraphileMigrate(url: string, project: string): Promise<void> {
   if (failure) throw migrationFailure(said || failure);
 }
 
-/** What graphile-migrate prints is mostly its own stack. The cause has the code of Postgres, as if it had come from there. */
+/** The error in what graphile-migrate prints, most of which is its own stack. Its cause has the code that Postgres gave. */
 function migrationFailure(output: string): Error {
   const file = [...output.matchAll(/Running migration '([^']+)'/g)].at(-1)?.[1];
   const line = output.match(/Error occurred at line (\d+)/)?.[1];

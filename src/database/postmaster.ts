@@ -7,7 +7,7 @@ import { createClient } from './connect.ts';
 import { isConnectionFailure } from './failures.ts';
 import { isAlive } from './process.ts';
 
-/** Busy: a server that is starting, recovering, stopping or hanging. */
+/** How a cluster was found. Busy: its server is starting, recovering, stopping or hanging. */
 type Seen =
   | { readonly state: 'stopped' }
   | { readonly state: 'busy' | 'running'; readonly pid: number; readonly url: string };
@@ -18,8 +18,8 @@ export async function look(cluster: Cluster): Promise<Seen> {
   const found = readPidFile(file);
   if (!found || !isAlive(found.pid)) return { state: 'stopped' };
   if (!isPostmaster(found, cluster.data)) {
-    // After a crash or a reboot it names a process that has nothing to do with it, which Postgres would take for a
-    // running server. Nothing was awaited since it was read.
+    // After a crash or a reboot the file names a process that has nothing to do with it, which Postgres would take for a
+    // running server. Nothing was awaited since the file was read, so no server has written another one meanwhile.
     rmSync(file, { force: true });
     return { state: 'stopped' };
   }
@@ -27,7 +27,7 @@ export async function look(cluster: Cluster): Promise<Seen> {
   return { state: found.ready && (await answers(url)) ? 'running' : 'busy', pid: found.pid, url };
 }
 
-/** A refusal for good is an answer, too: whoever connects will be told which. */
+/** Whether a server answers. A refusal is an answer, too: whoever connects will be told of it. */
 async function answers(url: string): Promise<boolean> {
   const client = createClient(url);
   try {
@@ -63,7 +63,7 @@ interface PidFile {
   readonly ready: boolean;
 }
 
-/** Undefined as well while it is being written. */
+/** Undefined when there is none, or while it is being written. */
 function readPidFile(path: string): PidFile | undefined {
   try {
     const [pid, data = '', , port, , , , state] = readFileSync(path, 'utf8').split('\n');
@@ -74,7 +74,7 @@ function readPidFile(path: string): PidFile | undefined {
   }
 }
 
-/** sslmode: loopback needs none, and PGSSLMODE of the environment shall not apply. */
+/** With sslmode, as PGSSLMODE of the environment shall not apply; loopback needs no TLS. */
 function urlOf({ server }: Cluster, port: number): string {
   return `postgres://sluice:${server.password}@127.0.0.1:${port}/sluice?sslmode=disable`;
 }

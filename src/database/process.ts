@@ -46,7 +46,7 @@ export async function runProgram(
   const settings = { cwd: dirname(file), env: childEnvironment(), account, input };
   const { said, failure } = await run(file, args, settings);
   if (!failure) return;
-  // Of a program that is there, it is the loader that is not: on Alpine, that of glibc.
+  // ENOENT for a program that is there means that its loader is not: on Alpine, that of glibc.
   const isForeign = /ENOENT/.test(failure) && existsSync(file);
   const hint = isForeign
     ? '. This system, as Alpine, lacks what it is made for (glibc): set DATABASE_URL.'
@@ -54,7 +54,7 @@ export async function runProgram(
   throw new DatabaseUnavailableError(`Cannot run ${file}: ${failure}${hint}\n${said}`.trimEnd());
 }
 
-/** Whether a process has this id, whosever it is. */
+/** Whether there is a process with this id, of whatever user. */
 export function isAlive(pid: number): boolean {
   try {
     process.kill(pid, 0);
@@ -64,7 +64,7 @@ export function isAlive(pid: number): boolean {
   }
 }
 
-/** Outside the range from which systems take the ports of outgoing connections, so that it stays free. */
+/** A port that is free, and stays so: not of the range from which systems take ports for outgoing connections. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const port = 20_000 + Math.floor(Math.random() * 12_000);

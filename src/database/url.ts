@@ -2,9 +2,9 @@ import { constants } from 'node:fs';
 import { allows } from '../files.ts';
 
 const SSL_MODES = ['disable', 'prefer', 'require', 'verify-ca', 'verify-full', 'no-verify'] as const;
-/** A comma behind the password, if there is one, and before the path. */
+/** Has a comma between the password, if there is one, and the path. */
 const SEVERAL_HOSTS = /^[^:]+:\/\/(?:[^/]*@)?[^/@]*,[^/@]*(?:\/|$)/;
-/** One that is no port makes the whole unreadable. */
+/** What stands in the place of a port. URL cannot read a string in which that is no port. */
 const PORT = /^([^:]+:\/\/(?:[^/]*@)?[^/?#@]*):[^/?#@:\]]*(?=[/?#]|$)/;
 
 /** What is wrong with a connection string, without ever repeating it: it holds a password. */
@@ -22,7 +22,7 @@ export function databaseUrlProblems(value: string): string[] {
   if (!readable) return [`is no URL ${hidden}: its host cannot be read. ${encode}`];
   const url = new URL(readable);
   const database = url.pathname.slice(1);
-  // With a ? in the password the rest of it is taken for options.
+  // After a ? in the password, the rest of the string is taken for options.
   const isCut = database === '' && url.search.includes('@');
   if (url.hash || /[/@]/.test(database) || isCut) {
     return [`has an unescaped character in the password ${hidden}. ${encode}`];
@@ -45,7 +45,7 @@ export function databaseUrlProblems(value: string): string[] {
   return problems;
 }
 
-/** Where pg connects to: what stands behind the question mark wins. */
+/** Where pg connects to: host and port among the options win. */
 export function addressOf({ hostname, port, searchParams }: URL): { host: string; port: string } {
   return { host: searchParams.get('host') || hostname, port: searchParams.get('port') || port || '5432' };
 }

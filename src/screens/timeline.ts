@@ -3,14 +3,14 @@ import { colourOf, duration, glyphs, pad, width, wrap } from '../terminal.ts';
 import { brief, type Display } from './display.ts';
 import { summarise } from './tree.ts';
 
-/** More lines than these say less. */
+/** How many lines there are at the most: more would say less. */
 const LINES = 24;
-/** Nor do shorter bars say anything. */
+/** How many columns the bars have at least: shorter ones say nothing. */
 const SHORTEST = 10;
 
 interface Bar {
   readonly task: TaskOverview;
-  /** When it first began; attempts that failed count. */
+  /** When it first began, with attempts that failed. */
   readonly began: number;
   readonly ended: number;
   readonly failed: readonly AttemptDetails[];
@@ -98,7 +98,10 @@ function mostTelling(bars: readonly Bar[], lines: number): Bar[] {
   return bars.filter((bar) => longest.includes(bar));
 }
 
-/** From the task that ended last back to the parent that ended last, and so on: nothing else could have ended the run earlier. */
+/**
+ * The task that ended last, before it the parent of it that ended last, and so on: only when one of these takes less time does
+ * the run end earlier.
+ */
 function longestChain(run: RunOverview, bars: readonly Bar[], end: number, display: Display): string {
   const byName = new Map(bars.map((bar) => [bar.task.name, bar]));
   const chain: Bar[] = [];

@@ -25,7 +25,7 @@ export interface TaskContext {
   readonly attempt: number;
   /** Aborts when the task has timed out, its run has stopped, or the process is to end and its grace is over. */
   readonly signal: AbortSignal;
-  /** Throws the reason of the signal if that has aborted. Costs less than to look at `signal`, which is made when it is read. */
+  /** Throws the reason of the signal if that has aborted. Cheaper than reading `signal`, which makes that signal. */
   throwIfAborted(): void;
   readonly log: TaskLog;
   /**

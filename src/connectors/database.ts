@@ -47,7 +47,7 @@ interface TableColumn {
 export class DatabaseConnector extends Connector {
   readonly #elsewhere: { readonly url: string; readonly pool: Pool } | undefined;
 
-  /** Throws a UsageError when `url` is given and is no URL. Undefined is none either: it comes from a variable that is not set. */
+  /** Throws a UsageError when `url` is there but is no URL: also when it is undefined, as a variable that is not set is. */
   constructor(options: { url?: string } = {}) {
     super();
     if (!('url' in options)) return;

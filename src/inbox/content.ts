@@ -12,11 +12,14 @@ export interface Content {
   readonly sha256: string;
   /** Where its run will find it. */
   readonly email: string;
-  /** It lies there as well, and can leave the inbox once its run has been started. */
+  /** It was put elsewhere, and can leave the inbox once its run has been started. */
   readonly moves: boolean;
 }
 
-/** Reads a file that has settled; puts it where it is to be moved, too. Throws a ConnectorError when it cannot be taken. */
+/**
+ * Reads a file that has not changed for a while and, if it is to be moved, puts it into that folder as well. Throws a
+ * ConnectorError when it cannot be taken.
+ */
 export async function readContent(folder: string, file: File, moveTo?: string): Promise<Content> {
   const { name, stamp } = file;
   const bytes = await readInside([folder], name, largestEmail(name));
@@ -31,7 +34,7 @@ export async function readContent(folder: string, file: File, moveTo?: string): 
   return { sha256, email: join(moveTo, placed), moves: true };
 }
 
-/** It will come again, or has gone: nothing to tell. */
+/** Whether there is nothing to tell: the file has gone, or is changing and will be looked at again. */
 export function comesAgain(error: ConnectorError): boolean {
   return ['EMAIL_CHANGED', 'EMAIL_NOT_FOUND'].includes(error.code);
 }
@@ -40,7 +43,7 @@ function namesFiles(bytes: Buffer, name: string): boolean {
   try {
     return pdfsBeside(bytes, name).length > 0;
   } catch (error) {
-    // No text: its run will say so.
+    // It cannot be read as text: its run will say so.
     if (error instanceof ConnectorError) return false;
     throw error;
   }

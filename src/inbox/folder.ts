@@ -10,7 +10,7 @@ export interface File {
   readonly stamp: string;
 }
 
-/** What no run is started for, and why. Somebody has to look at it, unless it may well lie beside mails. */
+/** A file that starts no run, and why. Somebody has to look at it, unless it is harmless: it may well lie beside mails. */
 export interface Other {
   readonly name: string;
   readonly problem: string;
@@ -22,7 +22,7 @@ const MAIL = /\.(?:txt|eml)$/i;
 const UNFINISHED =
   /^[.~]|~$|\.(?:part|partial|filepart|tmp|temp|crdownload|download|draft|swp|lock)$|^(?:thumbs\.db|desktop\.ini)$/i;
 
-/** What lies in the folder, so many at a time, however many there are. */
+/** The entries of a folder, in batches, as there may be very many. */
 export async function* listFolder(folder: string, atATime: number): AsyncGenerator<(File | Other)[]> {
   let names: string[] = [];
   for await (const { name } of await opendir(folder, { bufferSize: atATime })) {
@@ -40,7 +40,7 @@ async function examineAll(folder: string, names: readonly string[]): Promise<(Fi
   return entries.filter((entry) => entry !== undefined);
 }
 
-/** Undefined when there is nothing to say of it: it has gone, or is a folder. */
+/** Looks at one entry; undefined when it has gone or is a folder. */
 export async function examine(folder: string, name: string): Promise<File | Other | undefined> {
   const stats = await lstat(join(folder, name), { bigint: true }).catch(() => undefined);
   if (!stats) {
@@ -56,7 +56,7 @@ export async function examine(folder: string, name: string): Promise<File | Othe
   return { name, stamp: `${stats.size} ${stats.mtimeNs} ${stats.ino}` };
 }
 
-/** Rings when something happens in the folder, also when it is another folder of that name. Rings may get lost. */
+/** Rings when something happens in the folder of this name, also when that is replaced by another one. Rings may get lost. */
 export class FolderBell extends Doorbell implements Disposable {
   readonly #folder: string;
   #watcher: FSWatcher | undefined;
@@ -67,7 +67,7 @@ export class FolderBell extends Doorbell implements Disposable {
     this.#folder = folder;
   }
 
-  /** Watches what has that name now. Where the system cannot, there is the polling. */
+  /** Watches the folder that has the name now. Where the system cannot watch, polling has to do. */
   async renew(): Promise<void> {
     const { ino } = await stat(this.#folder, { bigint: true });
     if (ino === this.#watched) return;

@@ -12,16 +12,16 @@ import { type Mail, Records } from './records.ts';
 export interface InboxOptions {
   /** Of the database that holds everything. */
   readonly url: string;
-  /** As runs are told where their mails lie. */
+  /** Where mails arrive, written as runs are to be told of it. */
   readonly folder: string;
   readonly workflow: string;
   /** What every run is started with, beside its `email`. */
   readonly input: JsonObject;
   /** Files whose runs have been started leave the inbox for this folder. */
   readonly moveTo?: string;
-  /** Further runs wait until fewer are under way. */
+  /** How many runs of mails may be under way: further ones are started when some of them have ended. */
   readonly mostOpen?: number;
-  /** Ends when all that lies there has been taken, and the runs of mails have ended if there is a limit to them. */
+  /** Ends when all that lies there has been taken and, if `mostOpen` is set, the runs of mails have ended. */
   readonly once?: boolean;
   /** How long a file has to be unchanged before it is taken for complete. */
   readonly settleMs?: number;
@@ -40,6 +40,14 @@ export interface Tally {
   readonly failed: number;
 }
 
+/** A mail that was read, and the file that it came from. */
+interface ReadMail extends Mail {
+  readonly file: File;
+  /** It lies elsewhere as well, and can leave the inbox. */
+  readonly moves: boolean;
+}
+
+/** A file that was seen: since when it has had this stamp, and whether it is done with. */
 interface Seen {
   readonly stamp: string;
   readonly since: number;
@@ -49,7 +57,7 @@ interface Seen {
 const AT_A_TIME = 100;
 const SETTLE_MS = 1_000;
 const POLL_MS = 2_000;
-/** However often it rings, looking takes no more than this part of our time. */
+/** After a look there is a pause of so many times as long as it took, however often it rings. */
 const SHARE = 4;
 
 /** Starts one run for every mail in a folder, until the signal aborts. */
@@ -65,12 +73,16 @@ class Inbox {
   readonly #records: Records;
   readonly #options: Settled;
   readonly #seen = new Map<string, Seen>();
-  /** What is left alone: said once. */
+  /** What is left alone, by name, so that each is told once. */
   readonly #others = new Map<string, Other>();
+  /** The folder cannot be read at the moment. */
   #absent = false;
-  /** What was there before us. Of an answer that got lost, the next one says that it is known; it is ours all the same. */
+  /**
+   * The newest run before ours. Later ones count as ours, also where we are told that a mail is known: the answer that it had
+   * started a run may have been lost.
+   */
   #lastRun = 0n;
-  /** Our runs, if somebody will want to know how they have ended. */
+  /** Our runs, with `once`: how they have ended is told. */
   readonly #runs = new Set<string>();
   #started = 0;
   #known = 0;
@@ -145,17 +157,24 @@ class Inbox {
     return seen;
   }
 
-  /** Starts what is new of these; says how many have to be looked at again. */
+  /** Starts runs for those of these files that are new; says how many have to be looked at again. */
   async #take(files: readonly File[]): Promise<number> {
-    const { folder, moveTo, mostOpen, input, signal } = this.#options;
     if (files.length === 0) return 0;
-    const paths = files.map(({ name }) => join(folder, name));
-    const stamps = await this.#records.stamps(paths);
-    const mails: (Mail & { readonly file: File; readonly moves: boolean })[] = [];
+    const { mails, again } = await this.#readNew(files);
+    if (mails.length > 0) await this.#start(mails);
+    return again;
+  }
+
+  /** Reads the files that are not known by their stamps; says how many have to be looked at again. */
+  async #readNew(files: readonly File[]): Promise<{ mails: ReadMail[]; again: number }> {
+    const { folder, moveTo, input, signal } = this.#options;
+    const pathOf = ({ name }: File) => join(folder, name);
+    const stamps = await this.#records.stamps(files.map(pathOf));
+    const mails: ReadMail[] = [];
     let again = 0;
-    for (const [index, file] of files.entries()) {
+    for (const file of files) {
       signal.throwIfAborted();
-      const path = paths[index] ?? '';
+      const path = pathOf(file);
       if (moveTo === undefined && stamps.get(path) === file.stamp) {
         this.#settle(file);
         this.#known++;
@@ -168,7 +187,12 @@ class Inbox {
         mails.push({ path, stamp: file.stamp, sha256, input: { ...input, email }, file, moves });
       }
     }
-    if (mails.length === 0) return again;
+    return { mails, again };
+  }
+
+  /** Starts a run for each mail that has none yet, and takes out of the inbox what was put elsewhere. */
+  async #start(mails: readonly ReadMail[]): Promise<void> {
+    const { folder, mostOpen } = this.#options;
     if (mostOpen !== undefined) await this.#records.room(Math.max(0, mostOpen - mails.length));
     const runs = await this.#records.take(mails);
     for (const [index, { file, path, moves }] of mails.entries()) {
@@ -186,7 +210,6 @@ class Inbox {
         this.#refuse({ name: file.name, problem: messageOf(error) }),
       );
     }
-    return again;
   }
 
   async #read(file: File): Promise<Content | 'again' | 'refused'> {

@@ -6,8 +6,8 @@ import { shown } from '../mail/message.ts';
 import { examine, type File } from './folder.ts';
 
 /**
- * Puts a file into another folder as well, under its name or, when that is taken, one with a part of its hash; never in the
- * place of another. What is there already with the same content will do. Gives the name that it has there.
+ * Puts a file into another folder as well and gives its name there: its own or, when that is taken, one with a part of its
+ * hash. Never replaces another file; one that is there already with the same content will do.
  */
 export async function place(
   from: File & { readonly folder: string },
@@ -23,7 +23,7 @@ export async function place(
       if (await holds(target, bytes)) return name;
       await linkOrCopy(join(from.folder, from.name), target, bytes);
       if (await holds(target, bytes)) return name;
-      // Replaced while we looked at it: what we have put there is another mail, and has not been taken.
+      // The file was replaced meanwhile: what we have put there is another mail, for which no run is started.
       await rm(target);
     } catch (error) {
       if (codeOf(error) === 'EEXIST') continue;
@@ -41,13 +41,13 @@ export async function place(
   );
 }
 
-/** Takes a file away, if it still is what it was. */
+/** Removes a file, if it still is what it was. */
 export async function remove(folder: string, { name, stamp }: File): Promise<void> {
   const entry = await examine(folder, name);
   if (entry && 'stamp' in entry && entry.stamp === stamp) await rm(join(folder, name), { force: true });
 }
 
-/** A link where that is possible: at once, or not at all. */
+/** Makes a link, which is there whole or not at all; a copy where links are not possible. */
 async function linkOrCopy(source: string, target: string, bytes: Buffer): Promise<void> {
   try {
     await link(source, target);
@@ -62,7 +62,7 @@ async function linkOrCopy(source: string, target: string, bytes: Buffer): Promis
   }
 }
 
-/** What cannot be read is another's. */
+/** Whether a file has this content; false when it cannot be read. */
 async function holds(path: string, bytes: Buffer): Promise<boolean> {
   const stats = await lstat(path).catch(() => undefined);
   if (!stats?.isFile() || stats.size !== bytes.length) return false;

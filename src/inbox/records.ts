@@ -19,16 +19,16 @@ export interface Mail {
 interface Taken {
   readonly runId: string;
   readonly isNew: boolean;
-  /** Where a run that was there before reads it. */
+  /** The path from which the run reads it; not ours, if the run was there before. */
   readonly email: string | null;
 }
 
 const RETRY_MS = 250;
-/** A batch takes milliseconds: a connection that does not answer is given up. */
+/** A batch takes milliseconds, so a connection that has not answered by then is given up. */
 const ANSWER_MS = 10_000;
 const OPEN_MS = 20;
 
-/** What the database knows of the mails of one workflow. Whatever keeps it from answering is waited out. */
+/** What the database knows of the mails of one workflow. While it is away, every question waits, until the signal aborts. */
 export class Records implements AsyncDisposable {
   readonly #pool: Pool;
   readonly #workflow: string;
@@ -42,7 +42,7 @@ export class Records implements AsyncDisposable {
     this.#trouble = new Trouble(log, url, 'Waiting for the database.');
   }
 
-  /** The stamps under which these files were taken last: by path. */
+  /** The stamps that these files had when they were last taken, by path. */
   async stamps(paths: readonly string[]): Promise<Map<string, string>> {
     const { rows } = await this.#ask(
       `select distinct on (path) path, stamp
@@ -86,7 +86,7 @@ export class Records implements AsyncDisposable {
     }
   }
 
-  /** All runs with a higher number are younger. */
+  /** The highest id of a run: all later runs have higher ones. */
   async lastRun(): Promise<bigint> {
     const { rows } = await this.#ask('select coalesce(max(id), 0) as id from sluice.runs');
     return BigInt(rows[0].id);

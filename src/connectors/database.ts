@@ -4,8 +4,9 @@ import { unlessAborted } from '../abort.ts';
 import { Connector, operation, type Queryable, type TaskContext } from '../connector.ts';
 import { abandon, createPool } from '../database/connect.ts';
 import { databaseUrlProblems } from '../database/url.ts';
-import { ConnectorError, codeOf, didYouMean, messageOf, UsageError } from '../errors.ts';
+import { ConnectorError, codeOf, messageOf, UsageError } from '../errors.ts';
 import type { Json } from '../json.ts';
+import { columnOf, findTable, type Table, writable } from './catalogue.ts';
 import { jsonObject } from './json.ts';
 
 const table = z
@@ -17,25 +18,7 @@ const table = z
 const column = z.string().min(1).max(63);
 const row = jsonObject.refine((values) => Object.keys(values).length > 0, 'give at least one column');
 
-/** Schemas that no task may touch. The tables of the engine, above all, change by its own rules only. */
-const RESERVED = /^(sluice|graphile_migrate|information_schema|pg_.*)$/;
 const MOST_ROWS = 10_000;
-
-/** A table as the catalogue knows it, its names ready to stand in a statement. */
-interface Table {
-  readonly name: string;
-  readonly quoted: string;
-  /** Neither a view nor partitioned: only then do its rows have the system column xmax. */
-  readonly plain: boolean;
-  readonly columns: ReadonlyMap<string, TableColumn>;
-}
-
-interface TableColumn {
-  readonly quoted: string;
-  readonly generated: boolean;
-  /** A timestamptz, or several. */
-  readonly moment: boolean;
-}
 
 /**
  * Creates, upserts and queries rows. Table and columns are looked up in the catalogue and quoted, values are bound:
@@ -81,7 +64,7 @@ export class DatabaseConnector extends Connector {
       run: ({ key, ...parameters }, context) =>
         this.#with(context, parameters.table, async (db, target) => {
           const names = Object.keys(parameters.row);
-          const keys = key.map((name) => known(target, name).quoted);
+          const keys = key.map((name) => columnOf(target, name).quoted);
           const absent = key.filter((name) => !names.includes(name));
           if (absent.length > 0)
             throw new ConnectorError(
@@ -120,10 +103,10 @@ export class DatabaseConnector extends Connector {
       run: ({ where, columns, order_by, limit, ...parameters }, context) =>
         this.#with(context, parameters.table, async (db, target) => {
           const conditions = Object.entries(where).map(([name, value]) => {
-            const { quoted } = known(target, name);
+            const { quoted } = columnOf(target, name);
             return value === null ? `row.${quoted} is null` : `row.${quoted} = wanted.${quoted}`;
           });
-          const order = order_by.map((by) => `row.${known(target, by.column).quoted} ${by.direction}`);
+          const order = order_by.map((by) => `row.${columnOf(target, by.column).quoted} ${by.direction}`);
           const { rows } = await db.query(
             `select ${selected(target, 'row', columns)}
                from ${target.quoted} as row, jsonb_populate_record(null::${target.quoted}, $1) as wanted
@@ -172,64 +155,6 @@ export class DatabaseConnector extends Connector {
   }
 }
 
-async function findTable(db: Queryable, name: string): Promise<Table> {
-  const [schema, relation] = name.includes('.') ? name.split('.') : ['public', name];
-  if (RESERVED.test(schema ?? ''))
-    throw new ConnectorError(
-      'DB_RESERVED_SCHEMA',
-      `${name}: schema "${schema}" is not for workflows; use a table of your own`,
-    );
-  const { rows } = await db.query(
-    `select quote_ident(space.nspname) || '.' || quote_ident(class.relname) as quoted, class.relkind = 'r' as plain,
-            json_agg(json_build_object('name', attname, 'quoted', quote_ident(attname), 'generated', attgenerated <> '' or attidentity = 'a',
-                                      'moment', coalesce(nullif(typbasetype, 0), atttypid) in ('timestamptz'::regtype, 'timestamptz[]'::regtype)) order by attnum) as columns
-       from pg_class as class
-       join pg_namespace as space on space.oid = class.relnamespace
-       join pg_attribute on attrelid = class.oid and attnum > 0 and not attisdropped
-       join pg_type as type on type.oid = atttypid
-      where space.nspname = $1 and class.relname = $2 and class.relkind in ('r', 'p', 'v', 'm', 'f')
-      group by 1, 2`,
-    [schema, relation],
-  );
-  const [found] = rows as unknown as {
-    quoted: string;
-    plain: boolean;
-    columns: (TableColumn & { name: string })[];
-  }[];
-  if (found) return { ...found, name, columns: new Map(found.columns.map((one) => [one.name, one])) };
-  const { rows: others } = await db.query(
-    `select tablename as name from pg_tables where schemaname = $1 order by 1 limit 100`,
-    [schema],
-  );
-  const names = others.map((other) => String(other.name));
-  throw new ConnectorError(
-    'DB_NO_TABLE',
-    `there is no table ${name} in schema ${schema}.${didYouMean(relation ?? '', names)}`,
-  );
-}
-
-function known(target: Table, name: string): TableColumn {
-  const found = target.columns.get(name);
-  if (!found)
-    throw new ConnectorError(
-      'DB_NO_COLUMN',
-      `${target.name} has no column "${name}".${didYouMean(name, [...target.columns.keys()])}`,
-    );
-  return found;
-}
-
-function writable(target: Table, names: readonly string[]): string[] {
-  return names.map((name) => {
-    const { quoted, generated } = known(target, name);
-    if (generated)
-      throw new ConnectorError(
-        'DB_GENERATED_COLUMN',
-        `${target.name}: column "${name}" is generated; leave it out`,
-      );
-    return quoted;
-  });
-}
-
 /**
  * An expression that tells whether an upserted row is new. A row that ON CONFLICT has updated still carries, as its xmax, the
  * lock that was taken for that; an inserted one has none. Where rows have no xmax, it counts whether the row was there when
@@ -250,7 +175,7 @@ function insertInto({ quoted }: Table, columns: readonly string[]): string {
 /** Columns as they are put out: moments to the microsecond, which a Date does not have. */
 function selected(target: Table, from: string, names: Iterable<string> = target.columns.keys()): string {
   const each = [...names].map((name) => {
-    const { quoted, moment } = known(target, name);
+    const { quoted, moment } = columnOf(target, name);
     return moment ? `to_json(${from}.${quoted}) as ${quoted}` : `${from}.${quoted}`;
   });
   return each.join(', ');

@@ -17,7 +17,8 @@ import {
   UsageError,
 } from './errors.ts';
 import { whyNot } from './files.ts';
-import { loseOutput, Shell, say, seeHelp } from './shell.ts';
+import { Shell, say, seeHelp } from './shell.ts';
+import { loseOutput } from './shutdown.ts';
 import { printable, printableLines } from './terminal.ts';
 
 /*

@@ -9,6 +9,7 @@ import type { RunSummary } from './inspect.ts';
 import { sizeOf } from './live.ts';
 import { createLog, type Log } from './log.ts';
 import type { Display } from './screens/display.ts';
+import { exitWhenStopped } from './shutdown.ts';
 import { painter, printable, printableJson } from './terminal.ts';
 import { workflows } from './workflows/index.ts';
 
@@ -116,7 +117,7 @@ export class Shell implements AsyncDisposable {
 
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#opened.map((engine) => engine[Symbol.asyncDispose]()));
-    if (stopping?.signal.aborted) setInterval(exitWhenWritten, LINGER_MS).unref();
+    exitWhenStopped();
   }
 }
 
@@ -137,41 +138,6 @@ export function showJson(value: unknown): void {
 /** A word to people that is not part of the result: what goes on, or what went wrong. */
 export function say(line: string): void {
   process.stderr.write(`${line}\n`);
-}
-
-/** Set by onShutdown: what stops the command that is under way. */
-let stopping: AbortController | undefined;
-
-/** Stops what is under way, as its output cannot be written any more; false when it cannot be stopped in an orderly way. */
-export function loseOutput(): boolean {
-  stopping?.abort();
-  return stopping !== undefined;
-}
-
-const LINGER_MS = 1_000;
-
-/** A task that ignores its signal must not keep the process alive: it was given back long ago. A slow reader of output may. */
-function exitWhenWritten(): void {
-  if (process.stdout.writableLength === 0) process.exit();
-}
-
-/** The exit code that shells give to a program which Ctrl-C has ended. */
-export const INTERRUPTED = 130;
-
-/** The first Ctrl-C or SIGTERM aborts `stop`, the second one ends the process at once. A closed terminal aborts it, too. */
-export function onShutdown(stop: AbortController): Disposable {
-  const onSignal = (signal: NodeJS.Signals) => {
-    if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? INTERRUPTED : 143);
-    stop.abort();
-  };
-  // Never ends the process at once: SIGHUP may come twice, from the kernel and from the shell.
-  const onHangUp = () => stop.abort();
-  stopping = stop;
-  process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onHangUp);
-  return {
-    [Symbol.dispose]: () =>
-      void process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onHangUp),
-  };
 }
 
 export function exitCodeOf({ status }: Pick<RunSummary, 'status'>): number {

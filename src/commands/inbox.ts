@@ -11,7 +11,8 @@ import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import { count } from '../screens/display.ts';
-import { INTERRUPTED, noSuchWorkflow, onShutdown, type Shell, say, show } from '../shell.ts';
+import { noSuchWorkflow, type Shell, say, show } from '../shell.ts';
+import { INTERRUPTED, onShutdown } from '../shutdown.ts';
 import { counted, printable } from '../terminal.ts';
 
 interface Options {

@@ -4,16 +4,8 @@ import { collectInput, parseInput, runKey, wholeNumber } from '../arguments.ts';
 import { addressOf } from '../database/url.ts';
 import type { RunDetails } from '../inspect.ts';
 import { runScreen } from '../screens/run.ts';
-import {
-  exitCodeOf,
-  INTERRUPTED,
-  noSuchWorkflow,
-  onShutdown,
-  type Shell,
-  say,
-  show,
-  showJson,
-} from '../shell.ts';
+import { exitCodeOf, noSuchWorkflow, type Shell, say, show, showJson } from '../shell.ts';
+import { INTERRUPTED, onShutdown } from '../shutdown.ts';
 import { printable, printableLines } from '../terminal.ts';
 import { workflows } from '../workflows/index.ts';
 import { watchRun } from './watch.ts';

@@ -1,7 +1,8 @@
 import { age, runId } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { count } from '../screens/display.ts';
-import { INTERRUPTED, noSuchRun, onShutdown, type Shell, say, show, showJson, whoami } from '../shell.ts';
+import { noSuchRun, type Shell, say, show, showJson, whoami } from '../shell.ts';
+import { INTERRUPTED, onShutdown } from '../shutdown.ts';
 import { printable } from '../terminal.ts';
 import { watchRun } from './watch.ts';
 

@@ -6,7 +6,8 @@ import type { Display } from '../screens/display.ts';
 import { eventsScreen } from '../screens/events.ts';
 import { liveScreen, runScreen } from '../screens/run.ts';
 import { liveRunsScreen, type RunsPage, runsScreen } from '../screens/runs.ts';
-import { exitCodeOf, INTERRUPTED, noSuchRun, onShutdown, type Shell, say, show, showJson } from '../shell.ts';
+import { exitCodeOf, noSuchRun, type Shell, say, show, showJson } from '../shell.ts';
+import { INTERRUPTED, onShutdown } from '../shutdown.ts';
 import { printable, printableJson } from '../terminal.ts';
 
 interface WatchOptions {

@@ -3,7 +3,7 @@ import type { Connection } from './store.ts';
 interface Check {
   /** A sentence that is true of a sound database. */
   readonly name: string;
-  /** Gives what makes it untrue. */
+  /** A query for the rows that make it untrue. */
   readonly sql: string;
   /** What mends it, if that is known. */
   readonly advice?: string;
@@ -49,7 +49,7 @@ const checks: readonly Check[] = [
   },
   {
     name: 'Every task has come to its state by a legal path',
-    // By the marks that the audit is made of; of the others, the next check knows.
+    // By the marks from which the audit is derived; the next check looks at the others.
     sql: `select run_id, task_no, state, ready_at, started_at, finished_at
             from sluice.tasks
            where (started_at is not null) <> (state in ('RUNNING', 'SUCCESS', 'FAILED'))`,
@@ -183,7 +183,7 @@ const checks: readonly Check[] = [
   },
 ];
 
-/** What is off, check by check; a sound database gives no rows. Each check is one look at one moment. */
+/** What is off, check by check; a sound database gives no rows. Each check is one query, so it sees one moment. */
 export async function examine(db: Connection): Promise<Finding[]> {
   const findings: Finding[] = [];
   for (const { sql, ...check } of checks) {

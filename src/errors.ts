@@ -43,7 +43,7 @@ export class SchemaError extends Error {
   override readonly name = 'SchemaError';
 }
 
-/** The text of whatever was thrown: libraries throw strings, and objects that are no errors, or cannot even be read. */
+/** The message of whatever was thrown: that may be a string, an object that is no error, or one that cannot even be read. */
 export function messageOf(error: unknown): string {
   try {
     if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ');
@@ -53,12 +53,12 @@ export function messageOf(error: unknown): string {
   }
 }
 
-/** What libraries and the system tell errors apart by: `42P01`, `ECONNREFUSED`; empty when there is none. */
+/** The code of an error of Postgres, a library or the system: `42P01`, `ECONNREFUSED`; empty when it has none. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
-/** The nearest of the known names when it is near enough, and what there is: ` Did you mean "email"? There are: …` */
+/** Suggests the nearest of the known names, if it is near enough, and lists them: ` Did you mean "email"? There are: …` */
 export function didYouMean(name: string, known: readonly string[]): string {
   const nearest = known.toSorted((a, b) => leven(name, a) - leven(name, b))[0];
   const close = nearest !== undefined && leven(name, nearest) <= Math.ceil(name.length / 3);

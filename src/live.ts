@@ -1,6 +1,6 @@
 import { cut, glyphs } from './terminal.ts';
 
-/** What is drawn on: a terminal, or in tests something that behaves like one. */
+/** Where a screen is drawn: a terminal or, in tests, something that behaves like one. */
 interface Canvas {
   readonly columns?: number;
   readonly rows?: number;
@@ -16,8 +16,8 @@ const END_OF_LINE = '\x1b[K';
 const REST_OF_SCREEN = '\x1b[J';
 
 /**
- * A screen that is drawn over and over in the same place. It lies beside what the terminal has shown so far, which comes
- * back untouched when it is disposed of. What does not fit is cut: a line that wraps would push the others down.
+ * A screen that is drawn over and over in the same place. It uses the terminal's alternate screen, so that what was shown
+ * before comes back when it is disposed of. What does not fit is cut: a line that wraps would push the others down.
  */
 export class LiveScreen implements Disposable {
   readonly #canvas: Canvas;

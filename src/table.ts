@@ -17,7 +17,7 @@ export interface TableStyle {
   readonly unicode: boolean;
 }
 
-/** A column, where it stands, and how wide it is. */
+/** A column as it is drawn: its index, and how wide it is. */
 interface Place {
   readonly index: number;
   readonly title: string;
@@ -26,7 +26,7 @@ interface Place {
 }
 
 const GAP = '  ';
-/** What is cut shorter says nothing. */
+/** A column that shrinks keeps this width: cut any shorter, it would say nothing. */
 const LEAST = 8;
 
 /**
@@ -61,7 +61,7 @@ export function table<Row>(rows: readonly Row[], columns: readonly Column<Row>[]
   return [titles, ...lines].join('');
 }
 
-/** The columns of each line: as many as there is room for, when all that shrink have given way. */
+/** The columns of each line: as many as have room on it when those that shrink are as narrow as they may be. */
 function broken(places: readonly Place[], total: number): Place[][] {
   const lines: Place[][] = [];
   let room = -1;
@@ -76,7 +76,7 @@ function broken(places: readonly Place[], total: number): Place[][] {
   return lines.map((line, at) => fit(line, at > 0 ? total - GAP.length : total));
 }
 
-/** What is too wide is taken from the columns that shrink, the widest first. */
+/** The columns of one line, made to fit: what is too much is taken from those that shrink, the widest first. */
 function fit(line: readonly Place[], total: number): Place[] {
   const fitted = line.map((place) => ({ ...place }));
   const sum = fitted.reduce((sum, { width }) => sum + width + GAP.length, -GAP.length);

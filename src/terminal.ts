@@ -3,10 +3,10 @@
  * could recolour, overwrite or retitle whatever the reader sees.
  */
 
-/** Control characters, the C1 set, line separators, what turns text around, what has no width, and tags. */
+/** Control characters (C0, C1), line separators, characters without width, those that turn text around, half surrogates. */
 const UNPRINTABLE = /[\p{Cc}\p{Cf}\p{Zl}\p{Zp}\u2065\u{e0000}-\u{e007f}]|\p{Surrogate}/gu;
 
-/** On one line and without a character that a terminal acts on: `\x1b[31m`. */
+/** A text on one line, with the characters that a terminal acts on escaped: `\x1b[31m`. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, (character) => {
     const code = character.charCodeAt(0);
@@ -21,7 +21,7 @@ export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n');
 }
 
-/** JSON without a character that a terminal acts on; it means the same. */
+/** A value as JSON, with the characters that a terminal acts on escaped, so that it means the same. */
 export function printableJson(value: unknown, indent?: number): string {
   return JSON.stringify(value, undefined, indent).replace(UNPRINTABLE, (character) =>
     character === '\n' ? character : escaped(character),
@@ -43,7 +43,7 @@ export function painter(enabled: boolean): Paint {
   return (text, colour) => (enabled ? text.replace(/.+/g, `\x1b[${COLOURS[colour]}m$&\x1b[0m`) : text);
 }
 
-/** The colour in which states and statuses are shown everywhere. */
+/** The colour in which a task's state or a run's status is shown. */
 export function colourOf(state: string): Colour {
   if (state === 'SUCCESS' || state === 'COMPLETED') return 'green';
   if (state === 'FAILED') return 'red';
@@ -51,7 +51,7 @@ export function colourOf(state: string): Colour {
   return state === 'CANCELLED' || state === 'READY' ? 'yellow' : 'dim';
 }
 
-/** Everything that needs a font. Marks, and what bars are made of, are one column wide. */
+/** The characters that things are drawn with. Marks, and those of bars, are one column wide. */
 interface Glyphs {
   readonly branch: string;
   readonly last: string;
@@ -116,7 +116,7 @@ export function glyphs({ unicode }: { readonly unicode: boolean }): Glyphs {
   return unicode ? UNICODE : ASCII;
 }
 
-/** A move from one state to another, as the terminal can show it. What else is foreign stays as it is. */
+/** A text with the arrow of `READY → RUNNING` as the terminal can show it. Nothing else in it is changed. */
 export function withArrows(text: string, terminal: { readonly unicode: boolean }): string {
   return text.replace(/(?<=[A-Z] )→(?= [A-Z])/, glyphs(terminal).arrow);
 }
@@ -146,7 +146,7 @@ const WIDE =
 const COLOUR = /\x1b\[\d+m/g;
 const COLOUR_OR_CHARACTER = new RegExp(`${COLOUR.source}|.`, 'gsu');
 
-/** How many columns a terminal needs for it. Escape sequences that colour it need none. */
+/** How many columns a terminal needs for a text. Colours need none. */
 export function width(text: string): number {
   let columns = 0;
   for (const character of withoutColour(text))
@@ -154,7 +154,7 @@ export function width(text: string): number {
   return columns;
 }
 
-/** At most so many columns, the last one an ellipsis if something had to go. Colours end where they did. */
+/** A text cut to so many columns, the last one an ellipsis if something had to go. Colours that begin in it end in it. */
 export function cut(text: string, columns: number, ellipsis = '…'): string {
   if (width(text) <= columns) return text;
   let room = columns - width(ellipsis);
@@ -175,15 +175,15 @@ export function pad(text: string, columns: number, align: 'left' | 'right' = 'le
   return align === 'right' ? space + text : text + space;
 }
 
-/** What `painter` added is taken away again. */
+/** A text without the colours that `painter` has added. */
 export function withoutColour(text: string): string {
   return text.replace(COLOUR, '');
 }
 
-/** Not within a command, which is to be copied. */
+/** Spaces at which a line may be broken: not those of `npm run …`, which people copy. */
 const BETWEEN_WORDS = /(?<!\bnpm)(?<!\bnpm run) /;
 
-/** Broken into lines between words, and within words that are longer than a line: colour is put on afterwards. */
+/** A text broken into lines between words, and within a word that is longer than a line, which must not be coloured yet. */
 export function wrap(text: string, columns: number): string {
   const lines = [''];
   for (const word of text.split(BETWEEN_WORDS)) {

@@ -27,7 +27,7 @@ interface Options {
 
 /** With a runner of our own. Runs that others start meanwhile wait behind these, and not behind ten thousand mails. */
 const MOST_OPEN = 200;
-/** A task that Ctrl-C interrupts runs again, so there is no need to wait long. */
+/** What Ctrl-C interrupts runs again with the next command, so there is no need to wait long for it. */
 const GRACE_MS = 2_000;
 
 /** The command that starts a run for each mail in a folder. */
@@ -122,7 +122,7 @@ async function inputOf(
   return input;
 }
 
-/** As runs are to be told of it: from the folder in which we are, if it lies inside. */
+/** A folder as runs are to be told of it: relative to the current one, if it lies in that. */
 function fromHere(folder: string): string {
   const path = resolve(folder);
   return isInside(process.cwd(), path) ? relative(process.cwd(), path) || '.' : path;
@@ -144,7 +144,7 @@ async function targetFolder(given: string, inbox: string): Promise<string> {
   } catch (error) {
     throw new UsageError(`BAD_MOVE_TO ${printable(given)} cannot be made: ${whyNot(error)}. Name another.`);
   }
-  // A folder has many names: links, mounts, disks that do not tell a from A. Its number is the same.
+  // Compared by device and inode, as a folder may have many names: links, mounts, disks that do not tell a from A.
   const [from, to] = await Promise.all([inbox, folder].map((one) => stat(one, { bigint: true })));
   if (from?.dev === to?.dev && from?.ino === to?.ino)
     throw new UsageError(`BAD_MOVE_TO ${printable(given)} is the inbox itself. Name another folder.`);

@@ -149,7 +149,7 @@ async function showRuns(shell: Shell, engine: Engine, options: RunsOptions): Pro
   show(runsScreen(page, shell.display()));
 }
 
-/** The command that goes on from there. */
+/** The command that shows the runs older than `before`. */
 function commandFor({ workflow, status, since, limit }: RunsOptions, before: string): string {
   const options = [
     workflow === undefined ? '' : ` --workflow ${printable(workflow)}`,
@@ -197,7 +197,7 @@ function noSuchTask(
   );
 }
 
-/** What is drawn of tasks, in whatever order they and their parents are named. */
+/** What a graph shows of tasks, as a text to compare: the order of tasks and of their parents does not matter. */
 function shapeOf(tasks: Workflow['tasks'] | Graph['tasks']): string {
   const drawn = tasks.map(({ name, connector, operation, after = [] }) =>
     [name, connector, operation, ...after.toSorted()].join(' '),

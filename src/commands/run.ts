@@ -135,7 +135,7 @@ async function startRun(
   return 0;
 }
 
-/** Which tasks other runners of the database have taken, whose consoles told of them. */
+/** Says which tasks were run by other runners of the database, as those told of them on their consoles. */
 function ranElsewhere({ tasks }: RunDetails, runner: number): string {
   const others = tasks.filter(({ runner_id }) => runner_id !== null && runner_id !== runner);
   if (others.length === 0) return '';

@@ -12,7 +12,7 @@ import { printable, printableJson } from '../terminal.ts';
 
 interface WatchOptions {
   readonly json?: boolean | undefined;
-  /** Into a pipe: nothing until the end, and then the tasks. */
+  /** Into a pipe: no events, only the tasks at the end. */
   readonly quiet?: boolean;
 }
 
@@ -57,12 +57,12 @@ export async function watchRun(
   return interrupted(id);
 }
 
-/** What was looked at, and what a watcher has to know of it. */
+/** What one look has found, and what a watcher has to know of it. */
 interface Sight<Seen> {
   readonly seen: Seen;
-  /** What keeps it from going on. */
+  /** Why nothing goes on, if that is so. */
   readonly notice?: string;
-  /** There is nothing more to come. */
+  /** Nothing more will change. */
   readonly isLast?: boolean;
 }
 
@@ -159,10 +159,10 @@ async function lookAtRuns(shell: Shell, engine: Engine): Promise<Sight<RunsPage>
   return { seen: { active, activeTotal: await engine.countActiveRuns(), ended } };
 }
 
-/** Of those that have ended before, only the last are told. */
+/** How many of the runs that had ended before are told at the beginning. */
 const EARLIER = 20;
 const MOST_ACTIVE = 10_000;
-/** No more begin and end between two looks. */
+/** How many of those that have ended are looked at: not so many begin and end between two looks. */
 const MOST_ENDED = 1_000;
 
 /** A line for each run that begins, moves or ends, from now on. */
@@ -174,7 +174,7 @@ async function appendRuns(shell: Shell, engine: Engine, signal: AbortSignal, jso
     const now = await engine.listRuns('active', MOST_ACTIVE);
     const ended = await engine.listRuns('ended', MOST_ENDED);
     const listed = new Set([...now, ...ended].map(({ id }) => id));
-    // They began so long ago that they are not among the newest that have ended.
+    // Those that were under way before and are not listed now: too old to be among the newest that have ended.
     const older = former.filter(({ id }) => !listed.has(id)).map(({ id }) => endedRun(engine, id));
     ended.push(...(await Promise.all(older)).flat());
     active = now;
@@ -195,7 +195,7 @@ async function appendRuns(shell: Shell, engine: Engine, signal: AbortSignal, jso
   }
 }
 
-/** That run, if it has ended and was not pruned. */
+/** The run with this id, if it has ended and was not pruned. */
 async function endedRun(engine: Engine, id: string): Promise<RunSummary[]> {
   const found = await engine.listRuns('ended', 1, { before: String(BigInt(id) + 1n) });
   return found.filter((run) => run.id === id);

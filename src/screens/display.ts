@@ -2,7 +2,7 @@ import type { RunSummary, TaskOverview } from '../inspect.ts';
 import type { TableStyle } from '../table.ts';
 import { colourOf, cut, duration, glyphs, printable } from '../terminal.ts';
 
-/** How and when a screen is drawn: its tests fix the time and the size. */
+/** How large, in what style and at what time a screen is drawn; tests set all of it. */
 export interface Display extends TableStyle {
   /** Of the terminal, in lines. */
   readonly height: number;
@@ -54,7 +54,7 @@ export function causeOf({ failed_task, reason }: Pick<RunSummary, 'failed_task' 
   return [failed_task, reason].filter((part) => part !== null).join(': ');
 }
 
-/** Why a task does not run that is RUNNING; empty when it does. */
+/** Why a task is RUNNING and yet nobody runs it; empty when somebody does. */
 export function lacksRunner(
   { dead_runners }: Pick<RunSummary, 'dead_runners'>,
   { state, runner_id }: Pick<TaskOverview, 'state' | 'runner_id'>,
@@ -64,7 +64,7 @@ export function lacksRunner(
   return dead_runners.includes(runner_id) ? 'its runner is dead' : '';
 }
 
-/** One line of foreign text, at most so wide. */
+/** A text from outside, on one line of at most so many columns. */
 export function brief(text: string, columns: number, display: Pick<Display, 'unicode'>): string {
   return cut(printable(text), columns, glyphs(display).ellipsis);
 }

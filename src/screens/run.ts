@@ -30,7 +30,7 @@ export function liveScreen(run: RunOverview, display: Display): string {
   const bar = `${paint(progressBar(run.succeeded, run.total, Math.min(40, display.width - 20), display), 'cyan')} ${run.succeeded}/${run.total}`;
   const room = Math.max(2, height - head.length - (isLow ? 3 : 4));
   let tree: string[] = [];
-  // Folded more and more until it fits; what runs or has failed is folded last.
+  // Folded more and more until it fits. What runs or has failed is never folded: when that is too much, see underWay.
   for (const siblings of [12, 6, 3]) {
     tree = runTree(run, display, siblings).trimEnd().split('\n');
     if (tree.length <= room) break;
@@ -86,7 +86,7 @@ function treeLine(run: RunOverview, line: Line<TaskOverview>, names: number, dis
   const room = names - width(branches) - 2;
   const facts = [pad(duringAttempt(task), 7, 'right'), pad(ranFor(task, now), 9, 'right')];
   const runner = task.runner_id === null || task.reused_from !== null ? '' : `runner ${task.runner_id}`;
-  // On a narrow terminal, what happened is more than who did it.
+  // On a narrow terminal there is no room for it: what happened matters more than who did it.
   if (columns >= 60) facts.push(pad(runner, 9));
   const name = pad(brief(task.name, room, display), room);
   const left = `${paint(branches, 'dim')}${mark(task, display)} ${name}  ${facts.join('  ')}`;

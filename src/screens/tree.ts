@@ -34,7 +34,7 @@ export function drawTree<Task extends Node>(
   const stack: Entry<Task>[] = [];
   const push = (parent: number, below: string) => {
     const all = children.get(parent) ?? [];
-    // One that follows all the others, or has nobody beside it, goes on in the same column.
+    // The last one goes on in the same column if it brings the others together, or is the only one.
     const end = all.at(-1);
     const follows = end !== undefined && (all.length === 1 || end.task.after.length > 1) ? end : undefined;
     const beside = follows ? all.slice(0, -1) : all;
@@ -65,7 +65,7 @@ export function drawTree<Task extends Node>(
 
 const ROOT = -1;
 
-/** With what stands to the left of everything below it. */
+/** A line to be drawn, and what stands to the left of all lines below it. */
 type Entry<Task extends Node> = Line<Task> & { readonly below: string };
 
 interface Child<Task> {
@@ -107,7 +107,10 @@ function dominated<Task extends Node>(tasks: readonly Task[]): Map<number, Child
   return children;
 }
 
-/** What runs or has failed, and what leads to it, is always shown; of the others first what has something below it. */
+/**
+ * Those that are shown, and those that are folded away. What runs or has failed, and what leads to it, is always shown; of the
+ * others, those that have something below them come first.
+ */
 function fold<Task extends Node>(
   all: readonly Child<Task>[],
   siblings: number,

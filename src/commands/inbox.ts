@@ -10,7 +10,7 @@ import { isInside, makeFolder, whyNot } from '../files.ts';
 import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
-import { count } from '../screens/display.ts';
+import { grouped } from '../screens/display.ts';
 import { noSuchWorkflow, type Shell, say, show } from '../shell.ts';
 import { INTERRUPTED, onShutdown } from '../shutdown.ts';
 import { counted, printable } from '../terminal.ts';
@@ -92,7 +92,7 @@ async function inbox(shell: Shell, given: string, options: Options): Promise<num
   if (!once) return 0;
   if (stop.signal.aborted) {
     const open = await engine.countActiveRuns({ workflow });
-    const runs = `${count(open)} ${open === 1 ? 'run' : 'runs'} of ${workflow}`;
+    const runs = `${grouped(open)} ${open === 1 ? 'run' : 'runs'} of ${workflow}`;
     say(`Stopped with ${runs} under way; the same command goes on. ${summary(tally)}`);
     return INTERRUPTED;
   }

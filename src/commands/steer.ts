@@ -1,6 +1,6 @@
 import { age, runId } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
-import { count } from '../screens/display.ts';
+import { grouped } from '../screens/display.ts';
 import { noSuchRun, type Shell, say, show, showJson, whoami } from '../shell.ts';
 import { INTERRUPTED, onShutdown } from '../shutdown.ts';
 import { printable } from '../terminal.ts';
@@ -56,7 +56,7 @@ async function cancel(shell: Shell, id: string, json = false): Promise<number> {
   else if (!cancelled) show(`run ${id} was ${printable(`${run.reason}`)} already.`);
   else {
     const told = running.length > 0 ? ` ${running.join(', ')} will be told to stop.` : '';
-    show(`run ${id} is CANCELLED. ${count(left)} of ${count(run.total)} tasks will not run.${told}`);
+    show(`run ${id} is CANCELLED. ${grouped(left)} of ${grouped(run.total)} tasks will not run.${told}`);
   }
   return 0;
 }
@@ -76,7 +76,7 @@ async function rerun(
   else if (!shell.isTerminal) show(newId);
   else {
     const taken = fromFailed
-      ? ` ${count(reused)} of ${count(run?.total ?? 0)} tasks are taken over from there.`
+      ? ` ${grouped(reused)} of ${grouped(run?.total ?? 0)} tasks are taken over from there.`
       : '';
     show(`run ${newId} is started: run ${id} again.${taken} See it: npm run runs -- ${newId}`);
   }
@@ -86,7 +86,7 @@ async function rerun(
 async function prune(shell: Shell, { olderThan, dryRun = false, json }: PruneOptions): Promise<number> {
   const engine = await shell.openDatabase();
   const total = await engine.countPrunable(olderThan);
-  const what = `${count(total)} ${total === 1 ? 'run' : 'runs'} that ended more than ${olderThan} ago`;
+  const what = `${grouped(total)} ${total === 1 ? 'run' : 'runs'} that ended more than ${olderThan} ago`;
   if (dryRun) {
     if (json) showJson({ runs: total, deleted: 0 });
     else show(shell.isTerminal ? `There are ${what}. Nothing was deleted.` : String(total));
@@ -101,17 +101,17 @@ async function prune(shell: Shell, { olderThan, dryRun = false, json }: PruneOpt
     if (stop.signal.aborted) break;
     if (Date.now() - told < 1000) continue;
     told = Date.now();
-    say(`deleted ${count(deleted)} of ${count(total)} runs`);
+    say(`deleted ${grouped(deleted)} of ${grouped(total)} runs`);
   }
   if (json) showJson({ runs: total, deleted });
   else if (!shell.isTerminal) show(String(deleted));
   else if (stop.signal.aborted)
-    show(`Stopped: ${count(deleted)} of ${what} are deleted. The same command goes on.`);
+    show(`Stopped: ${grouped(deleted)} of ${what} are deleted. The same command goes on.`);
   else
     show(
       deleted === 0
         ? `There is nothing to delete: no run ended more than ${olderThan} ago.`
-        : `Deleted ${count(deleted)} of ${what}.`,
+        : `Deleted ${grouped(deleted)} of ${what}.`,
     );
   return stop.signal.aborted ? INTERRUPTED : 0;
 }

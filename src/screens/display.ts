@@ -69,7 +69,7 @@ export function brief(text: string, columns: number, display: Pick<Display, 'uni
   return cut(printable(text), columns, glyphs(display).ellipsis);
 }
 
-/** `1,234` */
-export function count(value: number | string): string {
+/** A number with its digits in groups: `1,234`. */
+export function grouped(value: number | string): string {
   return String(value).replace(/\B(?=(\d{3})+$)/g, ',');
 }

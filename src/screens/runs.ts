@@ -3,9 +3,9 @@ import { type Column, table } from '../table.ts';
 import { colourOf } from '../terminal.ts';
 import {
   causeOf,
-  count,
   type Display,
   elapsed,
+  grouped,
   progressBar,
   shortTime,
   someOf,
@@ -39,7 +39,7 @@ export function runsScreen(page: RunsPage, display: Display): string {
   const parts = [];
   if (active.length > 0) {
     const rest = page.olderActive === undefined ? '' : `: ${page.olderActive}`;
-    const more = hidden > 0 ? paint(`and ${count(hidden)} more under way${rest}\n`, 'dim') : '';
+    const more = hidden > 0 ? paint(`and ${grouped(hidden)} more under way${rest}\n`, 'dim') : '';
     parts.push(table(active, withSubject(active, activeColumns(display)), display) + more);
   }
   if (ended.length > 0) parts.push(table(ended, withSubject(ended, endedColumns(display)), display));

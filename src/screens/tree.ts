@@ -1,6 +1,6 @@
 import type { TaskState } from '../inspect.ts';
 import { glyphs, width } from '../terminal.ts';
-import { count, type Display } from './display.ts';
+import { type Display, grouped } from './display.ts';
 
 /** A task as it stands in a drawing. */
 interface Node {
@@ -126,6 +126,6 @@ function fold<Task extends Node>(
 export function summarise(folded: readonly Node[]): string {
   const counts = new Map<string, number>();
   for (const { state } of folded) if (state) counts.set(state, (counts.get(state) ?? 0) + 1);
-  const states = [...counts].map(([state, number]) => `${count(number)} ${state}`);
-  return `${count(folded.length)} more${states.length > 0 ? `: ${states.join(', ')}` : ''}`;
+  const states = [...counts].map(([state, number]) => `${grouped(number)} ${state}`);
+  return `${grouped(folded.length)} more${states.length > 0 ? `: ${states.join(', ')}` : ''}`;
 }

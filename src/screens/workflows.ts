@@ -1,7 +1,7 @@
 import type { WorkflowStatistics } from '../explain.ts';
 import { type Column, table } from '../table.ts';
 import { duration, wrap } from '../terminal.ts';
-import { count, type Display, shortTime, timestamp } from './display.ts';
+import { type Display, grouped, shortTime, timestamp } from './display.ts';
 
 /** What can be run, and how it has been going. */
 export function workflowsScreen(workflows: readonly WorkflowStatistics[], display: Display): string {
@@ -17,7 +17,7 @@ function columns({ isTerminal, now }: Display): Column<WorkflowStatistics>[] {
     { title: 'WORKFLOW', value: ({ workflow }) => workflow, shrinks: true },
     { title: 'VERSION', value: ({ version }) => String(version), align: 'right' },
     { title: 'TASKS', value: ({ tasks }) => String(tasks), align: 'right' },
-    { title: 'RUNS', value: ({ runs }) => (isTerminal ? count(runs) : runs), align: 'right' },
+    { title: 'RUNS', value: ({ runs }) => (isTerminal ? grouped(runs) : runs), align: 'right' },
     { title: 'SUCCESS', value: success, align: 'right' },
     { title: 'P50', value: ({ p50_ms }) => (p50_ms === null ? '' : duration(p50_ms)), align: 'right' },
     { title: 'P95', value: ({ p95_ms }) => (p95_ms === null ? '' : duration(p95_ms)), align: 'right' },

@@ -135,7 +135,7 @@ function selectRuns(
   const where = (condition: string, value: unknown) =>
     conditions.push(condition.replace('?', `$${values.push(value)}`));
   if (possible) where('runs.status = any (?::sluice.run_status[])', possible);
-  // As the index of stopped runs is restricted, so that it is used.
+  // The condition of the index of stopped runs, so that the planner can use it.
   if (possible?.every((status) => status === 'FAILED' || status === 'CANCELLED'))
     conditions.push('runs.reason is not null');
   if (since) where('runs.created_at >= ?', since);

@@ -109,7 +109,7 @@ export class Presence {
     }
   }
 
-  /** To be told when a call has failed. Of several that fail with the same session, only the first one has an effect. */
+  /** To be told when a call has failed. Beat and hops may all find a session broken: only the first one has it replaced. */
   recover(session: Session, error: unknown): void {
     if (this.#session !== session) return;
     if (isGivenUp(error)) {

@@ -18,7 +18,7 @@ export class Slots {
   readonly #executions = new Set<Execution>();
   /** Slots for tasks that are being claimed. */
   #reserved = 0;
-  /** Less after a claim that got no answer: what the tasks read may have been too large. */
+  /** The largest claim allowed: smaller after one that got no answer, as what its tasks read may have been too large. */
   #most = Number.POSITIVE_INFINITY;
 
   constructor(options: SlotsOptions) {

@@ -69,8 +69,8 @@ const types: pg.CustomTypesConfig = {
 class Client extends pg.Client {
   constructor(config?: pg.ClientConfig) {
     super({ ...config, connectionTimeoutMillis: CONNECT_MS });
-    // Where pg gives up (no password is set, say), the server still waits for an answer, and the
-    // open socket would keep the process alive.
+    // Where pg gives up (no password is set, say), the server still waits for an answer, and the open socket would keep the
+    // process alive.
     this.connection.once('error', () => this.connection.stream.destroy());
   }
 

@@ -56,8 +56,8 @@ function isOfConnect(error: unknown): boolean {
 }
 
 /**
- * The server answers but cannot take work now: out of connections, memory, disk or locks, or read-only. Not
- * 53400, a limit that somebody has set, such as temp_file_limit: repeating the statement exceeds it again.
+ * The server answers but cannot take work now: out of connections, memory, disk or locks, or read-only. Not 53400, a limit
+ * that somebody has set, such as temp_file_limit: repeating the statement would exceed it again.
  */
 export function isDatabaseExhausted(error: unknown): boolean {
   return causes(error).some((one) => /^(53[0-3]|25006)/.test(codeOf(one)));

@@ -74,7 +74,7 @@ async function createdBy({ path }: Migration): Promise<string[]> {
   return [...created].map(([, name = '']) => name);
 }
 
-/** The migrations that the database has not run. Refuses a database that has run others, or one that was changed since. */
+/** The migrations that the database has not run. Refuses it if it has run others, or another text of one. */
 async function missing(db: pg.ClientBase | pg.Pool, committed: readonly Migration[]): Promise<Migration[]> {
   const applied = await appliedHashes(db);
   for (const { file, number, hash } of committed) {

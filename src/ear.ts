@@ -1,5 +1,5 @@
 import { Socket } from 'node:net';
-import pgListen from 'pg-listen';
+import pgListen, { type Subscriber } from 'pg-listen';
 import { openClient, withSession } from './database/connect.ts';
 import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';
@@ -127,22 +127,22 @@ export async function listen(url: string, onRing: (channel: string) => void): Pr
     throw error;
   }
 
-  return {
-    hears: async () => {
-      let timer: NodeJS.Timeout | undefined;
-      const arrived = new Promise<boolean>((resolve) => {
-        subscriber.notifications.once('task_ready', () => resolve(true));
-        timer = setTimeout(resolve, PATIENCE_MS, false);
-      });
-      try {
-        await ring(url);
-        return await arrived;
-      } finally {
-        clearTimeout(timer);
-      }
-    },
-    [Symbol.asyncDispose]: close,
-  };
+  return { hears: () => hears(subscriber, url), [Symbol.asyncDispose]: close };
+}
+
+/** Rings, and waits for that to arrive. */
+async function hears({ notifications }: Subscriber, url: string): Promise<boolean> {
+  let timer: NodeJS.Timeout | undefined;
+  const arrived = new Promise<boolean>((resolve) => {
+    notifications.once('task_ready', () => resolve(true));
+    timer = setTimeout(resolve, PATIENCE_MS, false);
+  });
+  try {
+    await ring(url);
+    return await arrived;
+  } finally {
+    clearTimeout(timer);
+  }
 }
 
 /** Sends a NOTIFY, over a connection of its own: long tasks may have taken all that there are. */

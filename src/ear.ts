@@ -1,4 +1,5 @@
 import { Socket } from 'node:net';
+import { setTimeout as delay } from 'node:timers/promises';
 import pgListen, { type Subscriber } from 'pg-listen';
 import { openClient, withSession } from './database/connect.ts';
 import { messageOf } from './errors.ts';
@@ -46,8 +47,9 @@ export class Ear implements AsyncDisposable {
 
   async #open(isFirst: boolean): Promise<void> {
     const { url, log, onRing } = this.#options;
+    let listening: Listening | undefined;
     try {
-      const listening = await listen(url, onRing);
+      listening = await listen(url, onRing, () => this.#openAgain());
       if (this.#closed) return await listening[Symbol.asyncDispose]();
       this.#listening = listening;
       if (await listening.hears()) return;
@@ -57,10 +59,17 @@ export class Ear implements AsyncDisposable {
       );
     } catch (error) {
       // What failed was only the test whether it hears. It listens, and looks after its connection itself.
-      if (this.#closed || this.#listening) return;
+      if (this.#closed || listening) return;
       if (isFirst) log.warn({}, `cannot listen: ${messageOf(error)}; looking for work once a second instead`);
-      setTimeout(() => this.#closed || this.#open(false), AGAIN_MS).unref();
+      this.#openAgain();
     }
+  }
+
+  /** In a while. */
+  #openAgain(): void {
+    void this.#listening?.[Symbol.asyncDispose]();
+    this.#listening = undefined;
+    setTimeout(() => this.#closed || this.#open(false), AGAIN_MS).unref();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {
@@ -71,9 +80,14 @@ export class Ear implements AsyncDisposable {
 
 /**
  * Listens until disposed of, also across restarts of the server. Calls back for every ring, and after every reconnect for
- * each channel, as rings may have been missed. Callers must not depend on it: rings get lost.
+ * each channel, as rings may have been missed. Callers must not depend on it: rings get lost. When it cannot go on it calls
+ * `onDeaf`, and has to be opened anew.
  */
-export async function listen(url: string, onRing: (channel: string) => void): Promise<Listening> {
+export async function listen(
+  url: string,
+  onRing: (channel: string) => void,
+  onDeaf: () => void = () => {},
+): Promise<Listening> {
   let closed = false;
   const sockets = new Set<Socket>();
   const subscriber = pgListen.default(
@@ -107,8 +121,8 @@ export async function listen(url: string, onRing: (channel: string) => void): Pr
     clearTimeout(timer);
   };
 
-  // Ignored: pg-listen reconnects by itself, and reports no other errors.
-  subscriber.events.on('error', () => {});
+  // pg-listen reconnects by itself, but gives up when LISTEN fails over the new connection, as a standby refuses it.
+  subscriber.events.on('error', () => closed || onDeaf());
   // Closing does not end its attempts to reconnect, but an error in this listener does.
   subscriber.events.on('reconnect', () => {
     if (closed) throw new Error('closed');
@@ -132,17 +146,12 @@ export async function listen(url: string, onRing: (channel: string) => void): Pr
 
 /** Rings, and waits for that to arrive. */
 async function hears({ notifications }: Subscriber, url: string): Promise<boolean> {
-  let timer: NodeJS.Timeout | undefined;
-  const arrived = new Promise<boolean>((resolve) => {
-    notifications.once('task_ready', () => resolve(true));
-    timer = setTimeout(resolve, PATIENCE_MS, false);
-  });
-  try {
-    await ring(url);
-    return await arrived;
-  } finally {
-    clearTimeout(timer);
-  }
+  const arrived = new Promise<true>((resolve) => notifications.once('task_ready', () => resolve(true)));
+  // Connecting may take long.
+  await ring(url);
+  const stop = new AbortController();
+  const late = delay(PATIENCE_MS, false, { signal: stop.signal }).catch(() => false);
+  return Promise.race([arrived, late]).finally(() => stop.abort());
 }
 
 /** Sends a NOTIFY, over a connection of its own: long tasks may have taken all that there are. */

@@ -51,8 +51,10 @@ export async function endFormerSessions(db: Connection, name: string): Promise<v
         and pg_has_role(usesysid, 'MEMBER')`,
     [name],
   );
-  if (rows[0].ended === false)
-    throw new DatabaseUnavailableError(`a former session of ${name} does not end.`);
+  if (rows[0].ended !== false) return;
+  // It may later: as a server that is starting or stopping, it is to be tried again.
+  const error = new DatabaseUnavailableError(`a former session of ${name} does not end.`);
+  throw Object.assign(error, { code: '57P03' });
 }
 
 /** Takes the lock by which a runner is known to live, for as long as this connection lasts. */

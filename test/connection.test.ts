@@ -3,6 +3,7 @@ import { after, test } from 'node:test';
 import { setImmediate as immediate } from 'node:timers/promises';
 import { DatabaseConnector } from '../src/connectors/database.ts';
 import { openClient } from '../src/database/connect.ts';
+import { Ear } from '../src/ear.ts';
 import { type Engine, openEngine } from '../src/engine.ts';
 import type { RunDetails } from '../src/inspect.ts';
 import { nameSession, sessionNameOf } from '../src/lives.ts';
@@ -194,6 +195,30 @@ test('a runner whose connections are all cut keeps its identity and its tasks', 
   assert.equal(await fleet.count('calls', run), 1);
 });
 
+test('a runner whose former session does not end goes on as soon as it has', async () => {
+  await using runner = await wired();
+  const { rows } = await fleet.pool.query(
+    'select pid from pg_stat_activity where application_name = $1 and datname = current_database() limit 1',
+    [sessionNameOf(runner.runnerId)],
+  );
+
+  process.kill(rows[0].pid, 'SIGSTOP');
+  runner.proxy.cut();
+  const tries = new Set<number>();
+  const triesAgain = async () => {
+    const { rows: found } = await fleet.pool.query(
+      `select pid from pg_stat_activity
+        where query ~ 'pg_terminate_backend\\(pid' and datname = current_database() and pid <> pg_backend_pid()`,
+    );
+    for (const { pid } of found) tries.add(pid);
+    return tries.size > 1;
+  };
+  await until(triesAgain, 'it to find that').finally(() => process.kill(rows[0].pid, 'SIGCONT'));
+  const { status, tasks } = await fleet.ended(await fleet.start({ a: ['nothing'] }));
+
+  assert.deepEqual([status, tasks[0]?.runner_id], ['COMPLETED', runner.runnerId]);
+});
+
 test('a transaction whose session is ended by somebody costs no attempt, and its effect happens once', async () => {
   await using _ = await wired();
   const run = await fleet.start({ a: ['held_row'], b: ['nothing', 'a'] });
@@ -329,6 +354,19 @@ test('a runner hears, and is ready, though its tasks have taken all connections 
   await using runner = await wiring;
   await fleet.ended(run);
   assert.deepEqual(runner.warnings, []);
+});
+
+test('where NOTIFY works, and connecting takes long, nothing is said about it', async () => {
+  await using proxy = await TcpProxy.open(fleet.url);
+  proxy.delayMs = 400;
+  const warnings: string[] = [];
+  const warn = (_: unknown, phrase: string) => void warnings.push(phrase);
+  const log: Log = { debug: () => {}, info: () => {}, warn, error: warn };
+  await using ear = new Ear({ url: proxy.url, log, onRing: () => {} });
+
+  await ear.open();
+
+  assert.deepEqual(warnings, []);
 });
 
 test('where NOTIFY works, nothing is said about it', async () => {

@@ -14,6 +14,8 @@ const TRANSACTION_TIMEOUT = '25P04';
 const GOODBYE = /^57P0/;
 /** Read-only transaction, out of memory or locks: inside its transaction that is the task's own doing, in each attempt. */
 const OWN_FAULT = /^(25006|53200)$/;
+/** The code with which a standby refuses to begin a transaction that may write. */
+const STANDBY = '0A000';
 
 /** The transaction in which a task's effects and its SUCCESS commit together, or neither does. */
 export class TaskTransaction {
@@ -152,7 +154,9 @@ export class TaskTransaction {
       // Of a task's own statements only a deadlock counts as that: one with NOWAIT asks for its error, and a trigger may raise
       // 40001 on purpose.
       const isInTheWay = this.#closed ? isConflict(error) : isDeadlock(error);
-      const isAwayNow = isAway(error) && !OWN_FAULT.test(codeOf(error));
+      const code = codeOf(error);
+      const isOwnFault = this.#began ? OWN_FAULT.test(code) : false;
+      const isAwayNow = (isAway(error) && !isOwnFault) || (!this.#began && code === STANDBY);
       if (wasIdle || isAwayNow || isInTheWay) this.trouble ??= error;
       if (!this.#closed && this.#underWay > 0 && isConnectionFailure(error))
         this.crashed = !this.#hasWarned && !said.some((code) => GOODBYE.test(code));

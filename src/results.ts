@@ -1,4 +1,4 @@
-import { isLocked, isPassing } from './database/failures.ts';
+import { isAway, isLocked, isPassing } from './database/failures.ts';
 import { ConnectorError, messageOf } from './errors.ts';
 import type { Execution } from './execution.ts';
 import { type Claim, failure, type Result } from './store.ts';
@@ -13,7 +13,8 @@ export interface Ended {
  * The results that wait for a hop, and which of them go next.
  *
  * A hop carries many results, and fails as a whole. When it does, they are sent again one by one, to see which of them was
- * to blame: one that the database refuses, or one of a run that another session has locked (a held run).
+ * to blame: one that the database refuses, or one of a run that another session has locked (a held run). Together they may
+ * also have been too much for the time that a hop has.
  */
 export class Results {
   #waiting: Ended[] = [];
@@ -64,8 +65,13 @@ export class Results {
    */
   keep(batch: readonly Ended[], room: number, error: unknown): string | undefined {
     if (isLocked(error)) return this.#setApart(batch, room);
-    if (isPassing(error)) this.#putBack(batch);
-    else this.#refuse(batch, room, error);
+    if (isPassing(error)) {
+      // A hop that got no answer in time may have carried too much.
+      if (isAway(error)) this.#oneByOne = true;
+      this.#putBack(batch);
+    } else {
+      this.#refuse(batch, room, error);
+    }
     return undefined;
   }
 

@@ -35,7 +35,8 @@ export interface Surroundings {
  * signal, transaction) is made when it is asked for, and promises are kept few.
  */
 export class Execution {
-  readonly task: ClaimedTask;
+  /** Without what it is given, which may be large: a connection that the connector opens keeps in whose name that was. */
+  readonly task: Omit<ClaimedTask, 'input' | 'outputs'>;
   readonly definition: StoredTask;
   readonly #surroundings: Surroundings;
   /** Told once, and never before the constructor has returned. */
@@ -51,7 +52,7 @@ export class Execution {
   #transaction: TaskTransaction | undefined;
 
   constructor(
-    task: ClaimedTask,
+    { input, outputs, ...task }: ClaimedTask,
     definition: StoredTask,
     surroundings: Surroundings,
     onEnd: (execution: Execution, outcome: Outcome) => void,
@@ -62,7 +63,7 @@ export class Execution {
     this.#onEnd = onEnd;
     this.#timer = setTimeout(() => this.#timeOut(), definition.timeout_ms);
     inNameOf
-      .run(this, () => this.#work())
+      .run(this, () => this.#work(input, outputs))
       .then(
         (output) => this.#ended || this.#succeed(output),
         (error) => this.#ended || this.#fail(error),
@@ -158,15 +159,15 @@ export class Execution {
     clearTimeout(this.#timer);
   }
 
-  async #work(): Promise<Json> {
+  async #work(input: JsonObject, outputs: JsonObject | null): Promise<Json> {
     const { task, definition } = this;
     const { connectors } = this.#surroundings;
     const scope: Scope = {
-      input: task.input,
-      outputs: task.outputs ?? {},
+      input,
+      outputs: outputs ?? {},
       run: () => ({ id: task.run_id, created_at: new Date(task.run_created_at).toISOString() }),
     };
-    if (definition.reads.length > 0 && !task.outputs)
+    if (definition.reads.length > 0 && !outputs)
       throw new ConnectorError(
         'INPUTS_TOO_LARGE',
         'the outputs that it reads have more than 32 MB together; put them into tables or files and hand on where they are',
@@ -182,7 +183,7 @@ export class Execution {
       );
     }
     const parameters = resolve(definition.parameters, scope);
-    const output = await connector.execute(definition.operation, parameters, new Context(this));
+    const output = await connector.execute(definition.operation, parameters, new Context(this, input));
     checkOutput(output);
     return output;
   }
@@ -191,13 +192,11 @@ export class Execution {
 /** What a connector sees of its execution. It may be taken apart: `{ signal, transaction }`. */
 class Context implements TaskContext {
   readonly #execution: Execution;
+  readonly input: JsonObject;
 
-  constructor(execution: Execution) {
+  constructor(execution: Execution, input: JsonObject) {
     this.#execution = execution;
-  }
-
-  get input(): JsonObject {
-    return this.#execution.task.input;
+    this.input = input;
   }
 
   get attempt(): number {

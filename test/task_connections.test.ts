@@ -1,5 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { input } from '../src/references.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage, taskOf } from './support/engine.ts';
@@ -35,4 +37,27 @@ test('a task that times out while it waits for a connection takes none', async (
   assert.equal(taskOf(await play.engine.waitForRun(late), 'late').error?.code, 'TIMEOUT');
   // Whoever holds a connection holds up its runner's end.
   await play.stop();
+});
+
+test('a connection that a task has opened does not keep in memory what the task was given', async () => {
+  setFlagsFromString('--expose-gc');
+  const collectGarbage: () => void = runInNewContext('gc');
+  const given: WeakRef<object>[] = [];
+  const act: Act = async (_, context) => {
+    given.push(new WeakRef(context.input));
+    await context.transaction();
+    return null;
+  };
+  await using play = await stage({ act }, { act: {} });
+
+  await play.play();
+
+  await until(
+    () => {
+      collectGarbage();
+      return given.length === 1 && given[0]?.deref() === undefined;
+    },
+    'the input to be let go of, before the connection is closed',
+    5_000,
+  );
 });

@@ -59,11 +59,21 @@ test('the console tells every task’s start, every move and the end of the run,
   }
 });
 
-test('a demo with a wrong input is exit code 2, and leaves no runner behind', async () => {
-  const { code, stderr } = await run('demo', '--input', 'nope=1');
+test('a demo with a wrong input is exit code 2, and nothing that waits has been begun', async () => {
+  await run('start-run', 'po_demo');
 
-  assert.equal(code, 2);
-  assert.match(stderr, /^BAD_INPUT there is no input "nope"/);
+  const unknown = await run('demo', '--input', 'nope=1');
+  const invalid = await run('demo', '--input', 'amount_over=abc');
+
+  assert.deepEqual([unknown.code, invalid.code], [2, 2]);
+  assert.match(unknown.stderr, /^BAD_INPUT there is no input "nope"/);
+  assert.match(invalid.stderr, /"amount_over": .* Nothing was started/);
+  const cancelled = await query(
+    `select sluice.cancel_run(waiting.id), waiting.attempt
+       from (select active.id, max(tasks.attempt) as attempt
+               from sluice.active_runs as active join sluice.tasks on tasks.run_id = active.id group by active.id) as waiting`,
+  );
+  assert.deepEqual(cancelled, [{ cancel_run: true, attempt: 0 }]);
 });
 
 test('the alert has exactly its four keys, in their order', () => {

@@ -62,6 +62,8 @@ async function demo(shell: Shell, input: string[] = []): Promise<number> {
   const engine = await shell.openDatabase({ migrate: 'always' });
   await engine.register();
   const given = parseInput(input, await engine.inputSchema('po_demo'));
+  // Before there is a runner, which would begin with what others have started.
+  await engine.checkInputs('po_demo', [given]);
   const stop = new AbortController();
   using _ = onShutdown(stop);
   let onReady: (runnerId: number) => void = () => {};

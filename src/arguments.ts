@@ -143,7 +143,7 @@ export function age(text: string): string {
   const found = readAge(text);
   if (!found)
     throw new InvalidArgumentError(
-      `BAD_AGE "${printable(text)}" is no age. Write 90d, 2w, 12h, 30min or 45s.`,
+      `BAD_AGE "${printable(text)}" is no age, or one of more than a century. Write 90d, 2w, 12h, 30min or 45s.`,
     );
   return counted(found.number, found.unit);
 }

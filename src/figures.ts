@@ -11,13 +11,16 @@ export class Figures {
   #since = performance.now();
 
   /** To be told what came of a hop that carried so many results. */
-  add({ answers, finished }: Hop, results: number): void {
+  add({ answers }: Hop, results: number): void {
     this.#succeeded += results - answers.length;
     for (const { answer } of answers) {
       if (answer === 'FAILED') this.#failed += 1;
       else if (answer === 'RETRY') this.#retried += 1;
     }
-    this.#runs += finished.length;
+  }
+
+  addRun(): void {
+    this.#runs += 1;
   }
 
   /** One line, and the count begins anew; undefined when nothing happened. */

@@ -96,12 +96,14 @@ export class Narrator {
   /** A run was cancelled of which tasks run here. Of a run that failed, the hop has told that made it fail. */
   tellStopped({ run_id: run, workflow, status, reason, took_ms }: StoppedRun): void {
     if (status !== 'CANCELLED') return;
+    this.#figures.addRun();
     const line = `run ${run} of ${workflow} ${status} in ${duration(took_ms)}: ${reason}`;
     this.#log.info({ run, workflow, status, took_ms }, line);
   }
 
   /** How a run has ended. */
   tellRun({ run_id: run, answer: status, took_ms, failure }: EndedRun, workflow: string): void {
+    this.#figures.addRun();
     const line = `run ${run} of ${workflow} ${status} in ${duration(took_ms)}`;
     const fields = { run, workflow, status, took_ms };
     if (failure) this.#log.error(fields, `${line} at ${failure.task}: ${failure.reason}`);

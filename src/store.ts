@@ -179,13 +179,13 @@ export async function giveBackOthers(
 ): Promise<{ readonly given_back: number; readonly held: number }> {
   const { rows } = await db.query('select given_back, held from sluice.give_back_others($1, $2, $3)', [
     runnerId,
-    namesOf(kept),
-    namesOf(crashed),
+    asJson(kept),
+    asJson(crashed),
   ]);
   return rows[0];
 }
 
-function namesOf(claims: readonly Claim[]): string {
+function asJson(claims: readonly Claim[]): string {
   return JSON.stringify(claims.map(({ run_id, task_no, token }) => ({ run_id, task_no, token })));
 }
 

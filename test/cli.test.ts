@@ -401,7 +401,7 @@ test('a graph says that the file of its workflow has changed since it was regist
   const after = await command(['graph', 'po_demo'], { url: fresh.url, folder: folder.path });
   await engine[Symbol.asyncDispose]();
 
-  assert.match(before.stderr, /^This is version 1, as it was registered\. Its file says otherwise/);
+  assert.match(before.stderr, /^This is version 1, as it was registered\. Its file draws another graph/);
   assert.doesNotMatch(before.stdout, /write_alert/);
   assert.equal(after.stderr, '');
   assert.match(after.stdout, /^po_demo \(version 2\)[\s\S]*write_alert/);

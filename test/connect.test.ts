@@ -153,6 +153,8 @@ test('an unknown host, a closed port and a wrong or missing password are told ap
   none.password = '';
   const missing = new URL(db.url);
   missing.pathname = '/nowhere';
+  const stranger = new URL(db.url);
+  stranger.username = 'nobody_of_ours';
 
   const cases: [string, RegExp][] = [
     [
@@ -163,6 +165,7 @@ test('an unknown host, a closed port and a wrong or missing password are told ap
     [wrong.href, /password authentication failed .* Check user and password/],
     [none.href, /:\d+: no password is given\. Check user and password/],
     [missing.href, /database "nowhere" does not exist\. Create this database/],
+    [stranger.href, /password authentication failed .* Check user and password/],
   ];
 
   for (const [url, expected] of cases) {
@@ -195,6 +198,8 @@ test('what no waiting helps against is told from a database that is away, each w
       withCode('42704', 'unrecognized configuration parameter "idle_session_timeout"'),
       /PostgreSQL 14 or newer is needed/,
     ],
+    [withCode('28000', 'role "me" does not exist'), /Create this role, or correct the user/],
+    [withCode('28000', 'no pg_hba.conf entry for host "1.2.3.4"'), /see its pg_hba\.conf/],
     [new Error('The server does not support SSL connections'), /sslmode=disable/],
     [withCode('DEPTH_ZERO_SELF_SIGNED_CERT', 'self-signed certificate'), /sslrootcert/],
     [

@@ -123,12 +123,13 @@ test('now and then it sums up what happened since it did last, and says nothing 
   narrator.tell({ ...NOTHING, finished: [finished] }, [SUCCESS, SUCCESS]);
   narrator.tell({ ...NOTHING, answers: [{ ...CLAIM, answer: 'RETRY' }] }, [FAILURE]);
   narrator.tell({ ...NOTHING, answers: [{ ...CLAIM, answer: 'FAILED' }] }, [FAILURE]);
+  narrator.tellStopped({ run_id: '8', workflow: 'w', status: 'CANCELLED', reason: 'cancelled', took_ms: 1 });
   lines.length = 0;
   narrator.sumUp();
   narrator.sumUp();
 
   assert.deepEqual(lines, [
-    'info: in 1 s: 2 tasks succeeded, 1 failed, 1 attempt was tried again, 1 run ended; 3.0 tasks/s',
+    'info: in 1 s: 2 tasks succeeded, 1 failed, 1 attempt was tried again, 2 runs ended; 3.0 tasks/s',
   ]);
 });
 

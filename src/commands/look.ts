@@ -1,3 +1,4 @@
+import { Option } from 'commander';
 import { collectStatuses, oneOf, pointInTime, runId, wholeNumber } from '../arguments.ts';
 import type { Engine } from '../engine.ts';
 import { didYouMean, UsageError } from '../errors.ts';
@@ -82,7 +83,7 @@ export function addLookCommands(shell: Shell): void {
     .command('graph', 'draws a workflow, or a run with its states')
     .argument('<workflow or run>', 'the name of a workflow, or the number of a run')
     .option('--format <format>', GRAPH_FORMATS.join(', '), oneOf(GRAPH_FORMATS), 'tree')
-    .option('--json', 'as JSON')
+    .addOption(new Option('--json', 'as JSON').conflicts('format'))
     .action(
       shell.action(async (subject: string, { format, json }: { format: GraphFormat; json?: boolean }) => {
         const engine = await shell.openDatabase();
@@ -216,7 +217,7 @@ async function graphOfWorkflow(engine: Engine, name: string): Promise<Graph> {
   if (known) {
     if (written && shapeOf(written.tasks) !== shapeOf(known.tasks))
       say(
-        `This is version ${known.version}, as it was registered. Its file says otherwise: runner, start-run, inbox and demo will register that.`,
+        `This is version ${known.version}, as it was registered. Its file draws another graph: runner, start-run, inbox and demo register that, if it is valid.`,
       );
     return known;
   }

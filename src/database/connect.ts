@@ -35,6 +35,8 @@ const SESSION = {
   // A runner's session is idle while there is nothing to do.
   idle_session_timeout: '0',
   array_nulls: 'on',
+  // Floats are put out in full.
+  extra_float_digits: '1',
   // Compiling a plan would take longer than running any statement of ours.
   jit: 'off',
 };

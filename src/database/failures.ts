@@ -123,6 +123,7 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   ],
   [/^Connection terminated/, 'It was closed from there: is it a Postgres that listens, and is it up?'],
   [/^28P01$|password must be a /, 'Check user and password in DATABASE_URL.'],
+  [/^role ".*" does not exist/, 'Create this role, or correct the user in DATABASE_URL.'],
   [
     /^28000$/,
     'This server does not let this user in from here: see its pg_hba.conf, or add ?sslmode=require.',

@@ -310,6 +310,8 @@ test('a due date has many names', () => {
     'Promised on',
     'Date scheduled',
     "Delivery req'd",
+    'Ship by',
+    'Estimated arrival',
   ])
     for (const behind of [': ', '   '])
       assert.equal(extractOrder(mail(`${label}${behind}2025-07-15`)).fields.due_date, '2025-07-15', label);
@@ -339,6 +341,8 @@ test('so have the day of an order and its sums', () => {
       'Ohio Sales Tax',
       'Sales & use tax',
       'City tax',
+      'Consumption tax 10%',
+      'VAT 0% (EU supply)',
       'VAT at 20%',
       'TVA 20 %',
       'IGST18 (18%)',
@@ -352,6 +356,7 @@ test('so have the day of an order and its sums', () => {
       'Shipping total',
       'Total freight',
       'Ocean freight',
+      'S/H',
     ],
     total: [
       'Release total',
@@ -364,6 +369,8 @@ test('so have the day of an order and its sums', () => {
       'Total payment due',
       'Amount incl. tax',
       'Net payable',
+      'Total to pay',
+      'Total for this order',
     ],
   } as const;
 
@@ -389,6 +396,8 @@ test('so have the day of an order and its sums', () => {
   assert.equal(read('Shipping   .50').shipping, '0.50');
   assert.equal(read('Total: 1..50').total, null);
   assert.equal(read('Estimated delivery: 2025-07-15').due_date, '2025-07-15');
+  assert.equal(read('Date required.. 2025-07-15').due_date, '2025-07-15');
+  assert.equal(read('Ship by: UPS Ground').due_date, null);
   assert.equal(read('Goods as in your quotation\ndated 2025-07-15').order_date, null);
   assert.equal(read('Quotation dated: 2025-07-15').order_date, null);
 });

@@ -15,7 +15,7 @@ export function withPlainColumns(line: string): string {
     .replace(/[│┃║]/g, '|')
     .replace(/[\u2500-\u257f]/g, '-')
     .replace(/(?<=\|)[ ]*(?=\|)/g, ` ${EMPTY} `)
-    .replace(/\t|\s*\|\s*|\s?\.{4,}\s?/g, '   ')
+    .replace(/\t|\s*\|\s*|\s?\.{4,}\s?|(?<=\p{L}\p{L})\.{2,3}\s(?=\s*\d)/gu, '   ')
     .replace(/(?<![\p{L}\p{N}])\*\*(?=\S)|(?<=\S)\*\*(?![\p{L}\p{N}])/gu, '')
     .replace(/(?<![\p{L}\p{N}_])_{3,}|(?<!_)_{3,}(?![\p{L}\p{N}_])/gu, '') // lines to write on
     .replace(EMPHASIS, '$1')

@@ -52,14 +52,14 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['due_date',      '(?:(?:po|order) )?due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
                     `(?:${NEEDED}|receive|arrive)[ -]by(?:[ -]date)?|${NEEDED}[ -](?:date|(?<!requested.)on(?: site)?|(?:delivery|del\\b\\.?|arrival|receipt)(?: date| by)?)|date (?:required|needed)|must arrive by|required|req['’]?d`,
                     `(?!delivered on)(?:deliver(?:y|ed)?|del(?:iv|v)?\\b\\.?)[ -](?:date|day|time|${AT_LAST}|by(?:[ -]date)?|until|on|due(?: date)?|(?:required|needed)(?: by)?)|expected(?: (?:delivery|arrival|receipt))?(?: date)?|(?:date|day) of delivery|eta|in[ -]hands?(?: date| by)?|(?:completion|dock) date|delivery|(?<=be )delivered on`,
-                    '(?:promised?|est(?:imated|\\.)?)(?: delivery)?[ -](?:date|on)|date (?:promised|scheduled)|(?:latest|scheduled|planned|target|desired|preferred|agreed) (?:delivery|arrival|receipt)(?: date)?|arrival date|delivery (?:deadline|requested|req[\'’]d)'],
+                    '(?:promised?|est(?:imated|\\.)?)(?: (?:delivery|arrival))?[ -](?:date|on)|est(?:imated|\\.)? (?:delivery|arrival)|ship by(?: date)?|date (?:promised|scheduled)|(?:latest|scheduled|planned|target|desired|preferred|agreed) (?:delivery|arrival|receipt)(?: date)?|arrival date|delivery (?:deadline|requested|req[\'’]d)'],
   ['payment_terms', 'pay(?:ment)?[ -](?:terms?|conditions?)(?: code)?|pa?y?mt\\b\\.? terms|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)', 'terms|credit terms', 'payment'],
   ['currency',      '(?:order )?currency'],
   ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|(?:line )?items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: item)?(?: ${SUM})?(?:,? ${BEFORE} ${LEVY})?|net order|taxable ${SUM}|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}|${WHOLE} before discount`],
-  ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
-  ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total))?|s ?& ?h\\b`],
+  ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|consumption|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
+  ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total))?|s ?[&/] ?h\\b`],
   ['discount',      `(?:less )?(?:(?:trade|volume|order|total|wholesale|quantity|special|dealer) )?(?:${RATE} )?(?:(?:trade|volume|quantity) )?(?:discount|rebate)`],
-  ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:(?:total|net) )?amount payable|net payable|gross (?:amount|value)|total (?:(?:payment )?due|payable|gross|amount(?: due)?|(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:(?:grand )?total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, 'total after discount|(?:amount|balance) due'],
+  ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:(?:total|net) )?amount payable|net payable|gross (?:amount|value)|total (?:(?:payment )?due|payable|to (?:pay|be paid)|gross|amount(?: due)?|(?:for this )?(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:(?:grand )?total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|total(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, 'total after discount|(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',
                     `(?:(?:buy-from )?vendor|supplier|customer|account|quot(?:e|ation)|contract|project|job|requisition|invoice|tracking|tax|vat|gst) ?${NUMBER}`,
@@ -134,7 +134,7 @@ const TRANSLATION = String.raw`\s?\/\s?\p{L}[\p{L}.'’ -]{0,30}(?:\s?\([^()\n]{
 const AFTER = behindLabel(String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|${CODE}|${TRANSLATION}`);
 /** Only what is money has a rate: in "Terms 2% 10 Net 30" it is a part of the value. */
 const AFTER_MONEY = behindLabel(
-  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?(?:@|at(?=\s))?\s?${RATE}|${CODE}|${TRANSLATION}`,
+  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?(?:@|at(?=\s))?\s?${RATE}(?:\s?\([^()\n]{0,40}\))?|${CODE}|${TRANSLATION}`,
 );
 
 /** What may stand before the first label of a line: a bullet, a number, a rate. */

@@ -14,6 +14,7 @@ test('an amount that can be read in two ways is never read silently', () => {
   assert.deepEqual(codes('1,000'), ['VALUE_AMBIGUOUS']);
   assert.deepEqual(codes('€ 1.000'), ['VALUE_AMBIGUOUS']);
   assert.deepEqual(codes('$1,000'), []);
+  assert.deepEqual(codes('¥1,000'), []);
   assert.deepEqual(codes('1,000.00'), []);
 });
 

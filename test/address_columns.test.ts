@@ -28,6 +28,20 @@ Belgium`);
   assert.equal(fields.ship_to, 'Fig Co., Larch Ave 230, 1000 Brussel, Belgium');
 });
 
+test('a blank line may stand between labels and the columns below them', () => {
+  const { fields } = read(`
+PO # 12
+
+Supplier             Ship to
+
+Tamarind Spice       Fig Co.
+PO Box 3311          230 Larch Ave
+Seattle, WA 98114    Boise, ID 83702`);
+
+  assert.equal(fields.vendor, 'Tamarind Spice');
+  assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
+});
+
 test('what reaches below the next column is no part of an address, be its label unknown', () => {
   const { fields } = read(`
 SHIP TO             P.O. # 1067

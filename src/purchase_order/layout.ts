@@ -202,9 +202,9 @@ function below(
   for (let next = index + 1; next < lines.length && parts.length < count; next += 1) {
     const { line, labels: others } = lines[next] ?? { line: { text: '' }, labels: [] };
     const isFirst = parts.length === 0;
-    // A label may be followed by a rule, or alone on its line by a blank one.
-    if (isFirst && (line.text === '' ? labels.length === 1 && next === index + 1 : RULE.test(line.text)))
-      continue;
+    // Labels may be followed by a rule, or by a blank line: one alone on its line, several with their values right below it.
+    const areAbove = labels.length === 1 || areAligned(heads, cellsOf(lines[next + 1]?.line.text ?? ''));
+    if (isFirst && (line.text === '' ? areAbove && next === index + 1 : RULE.test(line.text))) continue;
     if (RULE.test(line.text) || readHeading(line.text)) break;
 
     const cells = cellsOf(line.text);

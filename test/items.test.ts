@@ -626,6 +626,8 @@ for (const [line, read] of [
   ['Blank 70mm, Qty: 4 @ $1.15 = $4.60', 'null | Blank 70mm | 4 | 1.15 | 4.60'],
   ['10 Stk Seil @ $24.00', 'null | Seil | 10 | 24.00 | null'],
   ['10 kg Salt @ $24.00/kg', 'null | Salt | 10 | 24.00 | null'],
+  ['Salt — Qty: 10 — Unit Price: $24.00 — Total: $240.00', 'null | Salt | 10 | 24.00 | 240.00'],
+  ['- Salt, Qty: 10, Price: $24.00, Amount: $240.00', 'null | Salt | 10 | 24.00 | 240.00'],
 ] as const) {
   test(`"${line}" is a row`, () => {
     const { fields, warnings } = extractOrder(
@@ -688,6 +690,10 @@ test('a table needs no heading that we know where quantity × price = total in i
     read('50 off   Flap wheel   @ 1.85 each   92.50\n5 ltr    Honing oil   @ 11.20 / ltr  56.00'),
     ['null | Flap wheel | 50 | 1.85 | 92.50', 'null | Honing oil | 5 | 11.20 | 56.00'],
   );
+  assert.deepEqual(read('Rod, blue   10 x $5.00   $50.00\nNut, red    2 x $5.00   $10.00'), [
+    'null | Rod, blue | 10 | 5.00 | 50.00',
+    'null | Nut, red | 2 | 5.00 | 10.00',
+  ]);
   assert.deepEqual(read('1   Rod, blue   10   $5.00   $50.00\nNut, red   3   $5.00   $16.00'), [
     '1 | Rod, blue | 10 | 5.00 | 50.00',
     'ROW_UNREAD',

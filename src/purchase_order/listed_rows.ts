@@ -68,10 +68,19 @@ const PRICED = new RegExp(
   'iu',
 );
 
-/** What a line of a list may say. */
+/** "— Unit price: $5.00 — Total: $50.00" */
+const named = (names: string) =>
+  new RegExp(String.raw`(?:[,;|]|\s${DASH})\s(?:${names})\s?:\s?(?=${CURRENCY}?\s?\d)`, 'i');
+const [NAMED_PRICE, NAMED_TOTAL] = [
+  named('(?:unit )?(?:price|cost|rate)'),
+  named('(?:(?:line|item) )?(?:total|amount)'),
+];
+
+/** What a line of a list may say, its amounts by signs or by name. */
 function readings(line: string): Listed[] {
+  const signed = line.replace(NAMED_PRICE, ' @ ').replace(NAMED_TOTAL, ' = ');
   return [COUNT_FIRST, COUNT_BEHIND].flatMap((form) => {
-    const { quantity, description, price, ...others } = form.exec(line)?.groups ?? {};
+    const { quantity, description, price, ...others } = form.exec(signed)?.groups ?? {};
     return quantity && description && price ? { quantity, description, price, ...others } : [];
   });
 }

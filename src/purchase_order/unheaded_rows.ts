@@ -1,9 +1,11 @@
 import type { Reading, Source } from './headed_tables.ts';
 import { CODE, cellsOf, type NumberColumn } from './headings.ts';
-import type { Mark } from './money.ts';
+import { CURRENCY, type Mark } from './money.ts';
 import { isProven, numberIn, type Row, UNIT } from './rows.ts';
 
 const MOST_CELLS = 8;
+/** "60 x $7.25" */
+const TIMES = new RegExp(String.raw`(?<=^\d[\d.,]{0,12})\s?[x×@]\s?(?=${CURRENCY})`);
 
 /**
  * The rows of tables without a heading that we know, where quantity × price = total tells which number is what. With a quantity
@@ -11,7 +13,7 @@ const MOST_CELLS = 8;
  */
 export function readUnheaded({ lines, mark, labelledAs }: Source): Reading {
   const priced = lines.flatMap((line) => {
-    const cells = cellsOf(line.text).map(({ text }) => text);
+    const cells = cellsOf(line.text).flatMap(({ text }) => text.split(TIMES));
     const isPriced =
       cells.length > 2 && cells.length <= MOST_CELLS && cells.some((text) => isMoney(text, mark));
     if (!isPriced || labelledAs(line.text) !== null) return [];

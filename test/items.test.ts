@@ -223,6 +223,11 @@ for (const [what, table, read] of [
     ['01 P-100 10', 'null Assembly 3'],
   ],
   [
+    'a quantity and its unit may stand in one column',
+    'LN  ITEM NUMBER   DESCRIPTION   QTY ORD UM   UNIT COST   EXTENDED\n001 P-100         ROD BLACK          10 EA        5.00      50.00\n002 P-200         NUT                15 EA        1.00      15.00',
+    ['001 ROD BLACK 10', '002 NUT 15'],
+  ],
+  [
     'sizes, discounts and net prices may have columns of their own',
     'Description  S  M  L  XL  XXL  Qty  Price  Disc %  Net Price  Net Value\nShirt  1  2  3  4  0  10  $6.50  0  $6.50  $65.00',
     ['null Shirt 10'],

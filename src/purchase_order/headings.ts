@@ -115,7 +115,8 @@ export function isKnown(cell: string): boolean {
 }
 
 function columnOf(cell: string): ColumnName | undefined {
-  return CELLS.find(({ pattern }) => pattern.test(`${cell}  `))?.column;
+  const name = cell.replace(/(?<=q'?ty\b.{0,9}) ?[/&]? ?u\/?o?\/?m$/i, ''); // "Qty UOM"
+  return CELLS.find(({ pattern }) => pattern.test(`${name}  `))?.column;
 }
 
 /**

@@ -712,6 +712,33 @@ test('a table needs no heading that we know where quantity × price = total in i
   assert.deepEqual(read('Rod   Blue   10   $5.00   $50.00\nNut   Red    2   $5.00   $10.00'), []);
 });
 
+test('a table may have each of its cells on a line of its own, unless one is missing', () => {
+  const read = (cells: readonly string[], between = '\n', indent = '') => {
+    const table = ['Item', 'Description', 'Qty', 'Rate', 'Amount', ...cells].join(between);
+    const text = `PO Number: 7\n${table}\nTotal\n$56.00`;
+    const { fields, warnings } = extractOrder(mail(text.replace(/^/gm, indent)));
+    const rows = fields.line_items.map(({ item, description, quantity }) => [item, description, quantity]);
+    return [...rows, fields.total, ...warnings.map(({ code }) => code)];
+  };
+  const [rod, nut] = [
+    ['1', 'Rod, blue', '10 pcs', '$5.00', '$50.00'],
+    ['2', 'Nut', '6', '$1.00', '$6.00'],
+  ];
+
+  for (const [between, indent] of [
+    ['\n', ''],
+    ['\n\n', ''],
+    ['\n', '   '],
+  ])
+    assert.deepEqual(read([...rod, ...nut], between, indent), [
+      ['1', 'Rod, blue', 10],
+      ['2', 'Nut', 6],
+      '56.00',
+    ]);
+  assert.deepEqual(read([...rod.slice(1), ...nut]), ['56.00']);
+  assert.deepEqual(read([...rod, ...nut.slice(1), ...rod]), ['56.00']);
+});
+
 test('the same at several prices is an offer, and told', () => {
   const { fields, warnings } = extractOrder(
     mail('PO Number: 7\n\nCap - 10 pcs @ $0.50\nCap - 50 pcs @ $0.40\nNut - 5 pcs @ $1.00'),

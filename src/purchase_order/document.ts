@@ -18,6 +18,7 @@ import type { Line, Region } from './regions.ts';
 import type { Row } from './rows.ts';
 import { withColons, withSumsApart } from './run_together.ts';
 import { withWholeHeadings, withWholeRows } from './split_headings.ts';
+import { withStackedRows } from './stacked_cells.ts';
 import { readTables, type Tables } from './tables.ts';
 import { isPlainly, isUnreadable, readValue, type Value } from './values.ts';
 
@@ -61,9 +62,9 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
       text: withPlainColumns(text),
     })),
   );
-  const lines = withWholeHeadings(withWholeRows(drawn));
+  const { mark, certain } = decimalMark(drawn.map((line) => line.text).join('\n'));
+  const lines = withWholeHeadings(withWholeRows(withStackedRows(drawn, mark)));
   const text = lines.map((line) => line.text).join('\n');
-  const { mark, certain } = decimalMark(text);
   const style = { mark, order: dateOrder(text, sentOn) };
   const readDay: ReadDay = (day) => readDate(day, style.order);
   const labelsOf = (line: string) => findLabels(line, (field, value) => isPlainly(field, value, style));

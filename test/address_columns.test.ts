@@ -42,6 +42,15 @@ Seattle, WA 98114    Boise, ID 83702`);
   assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
 });
 
+test('an address goes on below a label that stands beside its translation', () => {
+  const { fields } = read(`
+PO # 12
+Lieferanschrift / Delivery address: Fig Co., Larch Ave 230,
+1000 Brussel`);
+
+  assert.equal(fields.ship_to, 'Fig Co., Larch Ave 230, 1000 Brussel');
+});
+
 test('what reaches below the next column is no part of an address, be its label unknown', () => {
   const { fields } = read(`
 SHIP TO             P.O. # 1067

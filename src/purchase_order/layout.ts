@@ -197,7 +197,9 @@ function below(
   const parts = beside === '' ? [] : [beside];
   // Words may stand before the label of a column, which begins with them.
   const head = heads.findLast(({ start }) => start <= label.start);
-  let left = beside === '' && head ? head.start : label.start;
+  // So they may before the only label of a line: "Lieferanschrift / Delivery address: Acme".
+  const isOnly = label.strong && labels.length === 1 && heads.length === 1;
+  let left = (beside === '' || isOnly) && head ? head.start : label.start;
   let edge: number | undefined;
   for (let next = index + 1; next < lines.length && parts.length < count; next += 1) {
     const { line, labels: others } = lines[next] ?? { line: { text: '' }, labels: [] };

@@ -365,14 +365,17 @@ test('a number under a name that is not known is told, if a table lacks one', ()
 });
 
 test('where a table lacks a number, a row with an amount too many is none, and told', () => {
-  const read = (row: string) => {
-    const text = `PO Number: 7\nPos.  Material  Qty  Price per  1 PC  Value\n${row}`;
+  const read = (row: string, heading = 'Pos.  Material  Qty  Price per  1 PC  Value') => {
+    const text = `PO Number: 7\n${heading}\n${row}`;
     const { fields, warnings } = extractOrder(mail(text));
     return [fields.line_items.length, ...warnings.map(({ code }) => code)];
   };
 
   assert.deepEqual(read('10 Opal sphere 300 400 PC 11.80 4,720.00'), [0, 'ROW_UNREAD']);
   assert.deepEqual(read('10 Opal sphere 300 400 PC 4,720.00'), [1]);
+  const inUnits = 'Material Qty Unit Disc % Net';
+  assert.deepEqual(read('Opal sphere 400 $11.80 10% $4,248.00', inUnits), [0, 'ROW_UNREAD']);
+  assert.deepEqual(read('Opal sphere 400 pcs 10% $4,248.00', inUnits), [1]);
 });
 
 test('it is that number, if only with it quantity × price = total in every row', () => {

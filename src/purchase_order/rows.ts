@@ -166,7 +166,8 @@ function readRow(row: readonly Token[], { columns, mark }: Shape, exact: boolean
   // Where a number is missing, one amount too many is perhaps the one that is meant.
   const amounts = row.filter(({ amount }) => amount?.isMoney).length;
   const places = order.filter((column) => column !== 'quantity').length;
-  if (order.length < 3 && columns.includes('other') && amounts > places) return null;
+  const hasMore = columns.includes('other') || columns.includes('unit');
+  if (order.length < 3 && hasMore && amounts > places) return null;
 
   for (const choice of choices(positions, order.length)) {
     if (!fits(row, choice, columns, order)) continue;

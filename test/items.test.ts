@@ -223,6 +223,11 @@ for (const [what, table, read] of [
     ['01 P-100 10', 'null Assembly 3'],
   ],
   [
+    'a word for a unit may begin the name of goods',
+    'Qty Description Unit Price Total\n10 Pallet jack $5.00 $50.00\n15 pcs Nut $1.00 $15.00',
+    ['null Pallet jack 10', 'null Nut 15'],
+  ],
+  [
     'a quantity and its unit may stand in one column',
     'LN  ITEM NUMBER   DESCRIPTION   QTY ORD UM   UNIT COST   EXTENDED\n001 P-100         ROD BLACK          10 EA        5.00      50.00\n002 P-200         NUT                15 EA        1.00      15.00',
     ['001 ROD BLACK 10', '002 NUT 15'],

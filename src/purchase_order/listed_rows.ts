@@ -1,6 +1,6 @@
 import { isKnown } from './headings.ts';
 import { CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
-import { hasMoney, isProven, type Row } from './rows.ts';
+import { BEGINS_NAME, hasMoney, isProven, type Row } from './rows.ts';
 
 /** What a line of a list says, as printed. */
 interface Listed {
@@ -18,7 +18,7 @@ interface Listed {
 const BULLET = String.raw`(?:[*•·-]|\d{1,3}[.)](?=\s))`;
 const OPENING = String.raw`^[\s*•·-]*(?:(?<item>\d{1,3})[.)]\s+)?`;
 /** What counts goods, unless it may be the first word of their name, as in "box spanner". */
-const COUNTER = String.raw`(?:x|×|(?!(?:box|can|case|day|drum|hour|kit|pack|pallet|set|sheet|tube)\s\p{L}(?!f\s))${MEASURE})(?![\p{L}\p{N}])\.?`;
+const COUNTER = String.raw`(?:x|×|(?!${BEGINS_NAME})${MEASURE})(?![\p{L}\p{N}])\.?`;
 const QUANTITY = String.raw`(?:q'?ty\b\.?:?\s)?(?<quantity>\d(?:[\d.,]{0,14}\d)?)(?:\s?(?<unit>${COUNTER}))?`;
 const DESCRIPTION = String.raw`(?<description>(?![-–—*•·@=\s]|${CURRENCY}).{0,119}?[^\s,:])`;
 const DASH = '[-–—]';

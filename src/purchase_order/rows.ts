@@ -31,6 +31,9 @@ const ROW_WORDS = 60;
 const LINE_WORDS = 2_000;
 /** What may stand beside a number. */
 export const UNIT = new RegExp(String.raw`^(?:${MEASURE}|in|x|@|at)\.?$`, 'i');
+/** What begins with a word for a unit, and names goods: "box spanner", and not "box of spanners". */
+export const BEGINS_NAME = String.raw`(?:box|can|case|day|drum|hour|kit|pack|pallet|set|sheet|tube)\s\p{L}(?!f\s)`;
+const IS_NAME = new RegExp(`^${BEGINS_NAME}`, 'iu');
 const PER_UNIT = /\s?(?:(?:\/|per |@)\s?(?:1\s?)?\p{L}{1,10}\.?|\/\s?1)$|\s(?:each|ea)\.?$/iu;
 /** "qty 400" */
 const NAME_BEFORE = /^q'?ty\b\.?:?\s/i;
@@ -219,7 +222,9 @@ function toRow(
   const words = row.slice(0, first).map(({ text }) => text);
   if (columns.indexOf('description') > columns.findIndex(isNumeric)) {
     const behind = row.slice(first + 1, second).map(({ text }) => text);
-    words.push(...(UNIT.test(behind[0] ?? '') ? behind.slice(1) : behind));
+    const isUnit =
+      UNIT.test(behind[0] ?? '') && (columns.includes('unit') || !IS_NAME.test(behind.join(' ')));
+    words.push(...(isUnit ? behind.slice(1) : behind));
   }
 
   // The day on which it is due may stand in a column of its own.

@@ -371,6 +371,7 @@ test('so have the day of an order and its sums', () => {
       'Amount incl. tax',
       'Net payable',
       'Total to pay',
+      'Totals',
       'Total for this order',
     ],
   } as const;

@@ -18,6 +18,13 @@ test('an amount that can be read in two ways is never read silently', () => {
   assert.deepEqual(codes('1,000.00'), []);
 });
 
+test('an amount whose thousands are not grouped tells the decimal mark, too', () => {
+  const total = (text: string) => extractOrder(mail(`PO Number: 1\n${text}`)).fields.total;
+
+  assert.equal(total('Rate: 1.875\nTotal: 23437.50'), '23437.50');
+  assert.equal(total('Rate: 1,875\nTotal: 23437,50'), '23437.50');
+});
+
 test('an amount with parts of a cent is doubted: nobody pays them', () => {
   const said = (total: string) =>
     extractOrder(mail(`PO Number: 1\nTotal: ${total}`)).warnings.map(({ message }) => message);

@@ -118,6 +118,12 @@ function vote(text: string): { readonly mark: Mark; readonly certain: boolean } 
   const points = /(?<![\d.,])\d{1,3}(?:[,'’ ]\d{2,3})*(?:\.\d{2}|\/-|(?<=,\d{3})\.\d{3})(?![\d.,]\d|\d)/g;
   const [comma, point] = [count(text, commas), count(text, points) + count(text, THOUSANDTHS)];
   if (comma !== point) return { mark: comma > point ? ',' : '.', certain: true };
+  // "23437.50" is no more than likely to be an amount: numbers of articles are written likewise.
+  const [commaEnds, pointEnds] = [
+    count(text, /\b\d{4,9},\d\d\b(?![.,]\d)/g),
+    count(text, /\b\d{4,9}\.\d\d\b(?![.,]\d)/g),
+  ];
+  if (commaEnds !== pointEnds) return { mark: commaEnds > pointEnds ? ',' : '.', certain: false };
   const pointGroups = count(text, /(?<![\d.,])(?:[1-9]\d{0,2}(?:\.\d{3})+|0,\d{3})(?![\d.,]*\d)/g);
   const commaGroups = count(text, /(?<![\d.,])(?:[1-9]\d{0,2}(?:,\d{3})+|0\.\d{3})(?![\d.,]*\d)/g);
   return { mark: pointGroups > commaGroups ? ',' : '.', certain: false };

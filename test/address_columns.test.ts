@@ -51,6 +51,18 @@ Lieferanschrift / Delivery address: Fig Co., Larch Ave 230,
   assert.equal(fields.ship_to, 'Fig Co., Larch Ave 230, 1000 Brussel');
 });
 
+test('the number of a place or of a supplier may stand between the label and the name', () => {
+  const { fields } = read(`
+PO # 12
+Supplier      40012          Tamarind Spice
+Ship To       1001           Fig Co.
+                             230 Larch Ave
+                             Boise, ID 83702`);
+
+  assert.equal(fields.vendor, 'Tamarind Spice');
+  assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
+});
+
 test('what reaches below the next column is no part of an address, be its label unknown', () => {
   const { fields } = read(`
 SHIP TO             P.O. # 1067

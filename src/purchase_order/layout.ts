@@ -39,6 +39,8 @@ const ENDS_WITH_CODE = new RegExp(`${POSTAL_CODE}$`, 'u');
 /** Of countries whose addresses end with a postal code. */
 const COUNTRY =
   /^(?:u\.?s\.?(?:a\.?)?|united states(?: of america)?|u\.?k\.?|united kingdom|great britain|england|scotland|wales|northern ireland|canada|mexico)$/i;
+/** "1001   Acme" */
+const NUMBER_BEFORE = /^\d+\s{3,}(?=\p{L}[^:]*$)/u;
 /** A value below its label may begin this much further left. */
 const SLACK = 2;
 
@@ -87,9 +89,14 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
     : text;
 }
 
-/** The cell beside a label, unless it is the name of what stands elsewhere: "Ship to:   Supplier's invoice:". */
-function besideOf({ value }: Found): string {
-  const text = cellOf(OF_ADDRESS.test(value) ? value.replace(/:\s+/, ': ') : value);
+/**
+ * The cell beside a label, unless it is the name of what stands elsewhere: "Ship to:   Supplier's invoice:". Between the label
+ * and a name, its number may stand.
+ */
+function besideOf({ field, value }: Found): string {
+  const isNumbered = (field === 'ship_to' || field === 'vendor') && NUMBER_BEFORE.test(value);
+  const bare = isNumbered ? value.replace(NUMBER_BEFORE, '') : value;
+  const text = cellOf(OF_ADDRESS.test(bare) ? bare.replace(/:\s+/, ': ') : bare);
   return /^[^,\d]*:$/.test(text) && !OF_ADDRESS.test(text) ? '' : text;
 }
 

@@ -124,6 +124,17 @@ test('below such a line, nothing follows an address that is complete, or that st
   assert.equal(elsewhere.fields.ship_to, 'Norrland Kraft AB, SE-861 36 Timrå');
 });
 
+test('what follows an address that is complete is that of the label beside it', () => {
+  const { fields } = read(`
+Vendor:             Ship to:
+Tamarind Spice      Fig Co.
+Seattle, WA 98114   Boise, ID 83702
+Terms               Net 30`);
+
+  assert.equal(fields.ship_to, 'Fig Co., Boise, ID 83702');
+  assert.equal(fields.payment_terms, 'Net 30');
+});
+
 test('a column begins with the words before its label', () => {
   const { fields } = read(`
 Please deliver to:       Currency: EUR

@@ -235,7 +235,8 @@ function below(
     if (isFirst && labels.length === 1 && mine.length > 1) break;
     const text = mine.map((cell) => cell.text).join(' ');
     if (SENTENCE.test(text)) break;
-    if (!isFirst && first.start === 0 && isFinished(parts, text)) break;
+    const isOthers = others.some(({ valueStart }) => valueStart === first.start);
+    if (!isFirst && (first.start === 0 || isOthers) && isFinished(parts, text)) break;
     // The next entry of a form, or of a list whose values stand beside their names.
     if (isEntry(text)) break;
     if (beside !== '' && inColumn.length > 1 && first.start < label.valueStart - SLACK) break;

@@ -87,6 +87,11 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: 1\nItem  Description  Required    Delivery    Qty  Price  Total\n1     Bracket      2025-06-30  2025-07-15  10   5.00   50.00',
     fields: { due_date: null },
   },
+  'what stands in several columns below names that are not kept apart may be that of either': {
+    text: `PO Number: 1\nShip To: Bill To:\nFig Co.    Fig Holdings\n1 Road     PO Box 7`,
+    fields: { ship_to: 'Fig Co. Fig Holdings, 1 Road PO Box 7' },
+    warnings: ['VALUE_AMBIGUOUS ship_to'],
+  },
   'items without prices are doubted where a total is stated': {
     text: 'PO Number: 1\nTotal: $500.00\n\nDocuments required:\nNo  Description         Qty\n1   Commercial invoice  3\n2   Packing list        2',
     fields: { total: '500.00' },

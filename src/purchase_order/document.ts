@@ -171,12 +171,13 @@ function isBelowName(lines: readonly Labelled[], index: number, { colon }: Found
   return !colon && bare.length > 2 && bare.length === names?.length && areAligned(names, cells ?? []);
 }
 
-/** Whether the only text below a label stands below another one, too: "Vendor: Ship to:" with two names below. */
+/** Whether a text below a label may stand below another one, too: "Vendor: Ship to:" with one name below, or with two. */
 function isShared(lines: readonly Labelled[], index: number, found: Found): boolean {
   const [here, next] = lines.slice(index, index + 2);
   const [cell, another] = cellsOf(next?.line.text ?? '');
-  if (!isText(found) || found.value !== '' || !here || !cell || another) return false;
+  if (!isText(found) || found.value !== '' || !here || !cell) return false;
   const bare = here.labels.filter(({ value }) => value === '');
+  if (another) return bare.length > 1 && cellsOf(here.line.text).length === 1;
   const isBelow = ({ start }: Found) => start >= cell.start && start < cell.start + cell.text.length;
   return bare.filter(isBelow).length > 1 && isBelow(found);
 }

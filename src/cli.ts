@@ -53,8 +53,9 @@ program.hook('preAction', (_, command) => {
   for (const option of command.options) {
     const name = option.long?.replace(/^--(no-)?/, '') ?? '';
     if (!keptByNpm(name)) continue;
+    const quoted = process.platform === 'win32' ? ` PowerShell takes -- for itself: write '--' there.` : '';
     throw new UsageError(
-      `npm took ${option.long} for itself. Put -- before it: npm run ${command.name()} -- … ${option.long}`,
+      `npm took ${option.long} for itself. Put -- before it: npm run ${command.name()} -- … ${option.long}${quoted}`,
     );
   }
 });

@@ -155,11 +155,12 @@ export class TaskTransaction {
       // 40001 on purpose.
       const isInTheWay = this.#closed ? isConflict(error) : isDeadlock(error);
       const code = codeOf(error);
-      const isOwnFault = this.#began ? OWN_FAULT.test(code) : false;
-      const isAwayNow = (isAway(error) && !isOwnFault) || (!this.#began && code === STANDBY);
+      const isAwayNow = this.#began
+        ? isAway(error) && !OWN_FAULT.test(code)
+        : isAway(error) || code === STANDBY;
       if (wasIdle || isAwayNow || isInTheWay) this.trouble ??= error;
       if (!this.#closed && this.#underWay > 0 && isConnectionFailure(error))
-        this.crashed = !this.#hasWarned && !said.some((code) => GOODBYE.test(code));
+        this.crashed = !this.#hasWarned && !said.some((one) => GOODBYE.test(one));
       throw error;
     }
   }

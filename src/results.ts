@@ -67,7 +67,7 @@ export class Results {
     if (isLocked(error)) return this.#setApart(batch, room);
     if (isPassing(error)) {
       // A hop that got no answer in time may have carried too much.
-      if (isAway(error)) this.#oneByOne = true;
+      if (isAway(error) && batch.length > 1) this.#oneByOne = true;
       this.#putBack(batch);
     } else {
       this.#refuse(batch, room, error);

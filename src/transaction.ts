@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from './connector.ts';
-import { isAway, isConflict, isConnectionFailure, isDeadlock } from './database/failures.ts';
+import { isAway, isConflict, isDeadlock } from './database/failures.ts';
 import { ConnectorError, codeOf } from './errors.ts';
 import type { Claim, Hop, Result } from './store.ts';
 import { beginTask, endTask, endTaskSession, report } from './task_session.ts';
@@ -31,8 +31,10 @@ export class TaskTransaction {
   /** Why the server ended the connection, if it did; and whether that was while the task was still at work. */
   #fatal: unknown;
   #fatalBeforeEnd = false;
-  /** The server has said goodbye in a warning. */
-  #hasWarned = false;
+  /** The connection broke while a statement of the task had no answer yet. */
+  #brokeAmid = false;
+  /** The server has said goodbye, in an error or in a warning. */
+  #saidGoodbye = false;
   /**
    * What went wrong without the task's fault, if anything: the database went away or cannot take work now, or another
    * transaction was in the way.
@@ -123,11 +125,13 @@ export class TaskTransaction {
   readonly #onError = (error: unknown) => {
     this.#fatal ??= error;
     this.#fatalBeforeEnd ||= !this.#closed;
+    // Seen when it breaks: a statement that is sent later fails as well, and has not broken it.
+    this.#brokeAmid ||= !this.#closed && this.#underWay > 0;
   };
 
   /** In a crash of another session's, and when the server stops at once, its last word is a warning. */
   readonly #onNotice = ({ code = '' }: { readonly code?: string | undefined }) => {
-    this.#hasWarned ||= GOODBYE.test(code);
+    this.#saidGoodbye ||= GOODBYE.test(code);
   };
 
   async #watch<T>(pending: Promise<T>): Promise<T> {
@@ -159,8 +163,9 @@ export class TaskTransaction {
         ? isAway(error) && !OWN_FAULT.test(code)
         : isAway(error) || code === STANDBY;
       if (wasIdle || isAwayNow || isInTheWay) this.trouble ??= error;
-      if (!this.#closed && this.#underWay > 0 && isConnectionFailure(error))
-        this.crashed = !this.#hasWarned && !said.some((one) => GOODBYE.test(one));
+      // Kept: what fails after a goodbye says no more than that the connection is closed.
+      this.#saidGoodbye ||= said.some((one) => GOODBYE.test(one));
+      this.crashed = this.#brokeAmid && !this.#saidGoodbye;
       throw error;
     }
   }

@@ -9,6 +9,7 @@ import type { RunDetails } from '../src/inspect.ts';
 import { nameSession, sessionNameOf } from '../src/lives.ts';
 import type { Log } from '../src/log.ts';
 import { Presence } from '../src/presence.ts';
+import { acting } from './support/acting.ts';
 import { Fleet } from './support/fleet.ts';
 import { COMMIT, TcpProxy } from './support/proxy.ts';
 import { fileDatabase, someoneWaitsForALock } from './support/scene.ts';
@@ -233,6 +234,40 @@ test('a transaction whose session is ended by somebody costs no attempt, and its
   assert.equal(details.status, 'COMPLETED');
   assert.deepEqual(outcomes(details), ['1 GIVEN BACK']);
   assert.deepEqual([await fleet.count('calls', run), await fleet.count('effects', run)], [2, 1]);
+});
+
+test('a connection that breaks between two statements, or is ended with a goodbye, counts no crash', async () => {
+  await using proxy = await TcpProxy.open(fleet.url);
+  const breaks = [
+    async () => {
+      proxy.cut();
+      await until(() => proxy.connections > 2, 'everybody to find that');
+    },
+    (pid: number) => fleet.pool.query('select pg_terminate_backend($1, 5000)', [pid]),
+  ];
+  const connector = acting({
+    break: async (_, { transaction }) => {
+      const db = await transaction();
+      const [{ pid }] = (await db.query('select pg_backend_pid() as pid')).rows as [{ pid: number }];
+      await breaks.shift()?.(pid);
+      await db.query('select 1').catch(() => {});
+      await db.query('select 1');
+      return null;
+    },
+  });
+  await fleet.pool.query(
+    `select from sluice.register_workflow('breaking', '[{"name": "break", "connector": "test", "operation": "break"}]')`,
+  );
+  await using engine = openEngine({ connectionString: proxy.url, connectors: { test: connector } });
+  const stop = new AbortController();
+  const running = engine.run({ slots: 1, signal: stop.signal });
+
+  const details = await fleet.ended(await fleet.engine.startRun('breaking'));
+  stop.abort();
+  await running;
+
+  assert.equal(details.status, 'COMPLETED');
+  assert.deepEqual(outcomes(details), ['1 GIVEN BACK', '1 GIVEN BACK']);
 });
 
 test('connections that say nothing any more are given up, and the work goes on', async () => {

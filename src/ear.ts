@@ -29,7 +29,7 @@ interface EarOptions {
 
 /**
  * Hears the rings of Postgres for a runner, for as long as that lives. A runner can do without them, as each beat looks for
- * work, too: when listening fails, a warning says so once, and it is tried again now and then.
+ * work, too: when listening fails at the beginning, a warning says so; it is tried again now and then.
  */
 export class Ear implements AsyncDisposable {
   readonly #options: EarOptions;

@@ -66,7 +66,7 @@ export class Results {
   keep(batch: readonly Ended[], room: number, error: unknown): string | undefined {
     if (isLocked(error)) return this.#setApart(batch, room);
     if (isPassing(error)) {
-      // A hop that got no answer in time may have carried too much.
+      // It may have carried too much, if it got no answer.
       if (isAway(error) && batch.length > 1) this.#oneByOne = true;
       this.#putBack(batch);
     } else {

@@ -1,7 +1,7 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { createPool } from './database/connect.ts';
-import { isAway, isGivenUp, isLocked, isPassing } from './database/failures.ts';
+import { isAway, isGivenUp, isLocked, isPassing, isStandby } from './database/failures.ts';
 import { Doorbell } from './doorbell.ts';
 import { Ear } from './ear.ts';
 import { ConnectorError } from './errors.ts';
@@ -21,6 +21,7 @@ import {
   giveBackOthers,
   type Hop,
   loadWorkflow,
+  poisonedRuns,
   reportAndClaim,
   type StoredWorkflow,
   startAndClaim,
@@ -339,8 +340,8 @@ export class Runner {
   /** An execution has ended, and its slot is free again. */
   #finish(execution: Execution, outcome: Outcome): void {
     if (outcome.kind === 'interrupted') {
-      // Not after a deadlock, say: the database is there.
-      if (isAway(outcome.cause)) {
+      // After a deadlock, for one, the database is there: no rest.
+      if (isAway(outcome.cause) || isStandby(outcome.cause)) {
         this.#taskTrouble.say(outcome.cause);
         this.#isResting = true;
       }
@@ -387,7 +388,11 @@ export class Runner {
       const crashed = [...this.#crashed];
       const { given_back: tasks, held } = await giveBackOthers(lane, session.runnerId, this.#claims, crashed);
       this.#mustReconcileRest = held > 0;
-      if (held === 0) this.#crashed.splice(0, crashed.length);
+      if (held === 0 && crashed.length > 0) {
+        const poisoned = await poisonedRuns(lane, crashed);
+        this.#crashed.splice(0, crashed.length);
+        for (const run of poisoned) this.#narrator.tellRun(run, run.workflow);
+      }
       if (tasks > 0)
         this.#options.log.info({ runner: session.runnerId, tasks }, `interrupted tasks given back: ${tasks}`);
       return undefined;

@@ -185,6 +185,25 @@ export async function giveBackOthers(
   return rows[0];
 }
 
+/** The runs that have failed because one of these executions was the fifth of its task to crash. */
+export async function poisonedRuns(
+  db: Connection,
+  crashed: readonly Claim[],
+): Promise<(EndedRun & { readonly workflow: string })[]> {
+  const { rows } = await db.query(
+    `select runs.id as run_id, runs.workflow, runs.status as answer,
+            round(1000 * date_part('epoch', runs.finished_at - runs.created_at)) as took_ms,
+            jsonb_build_object('task', task.name, 'reason', runs.reason) as failure
+       from jsonb_to_recordset($1) as crashed(run_id bigint, task_no integer, token integer)
+       join sluice.tasks using (run_id, task_no, token)
+       join sluice.runs on runs.id = tasks.run_id and runs.failed_task_no = tasks.task_no
+       join sluice.workflow_tasks as task on task.workflow_id = runs.workflow_id and task.task_no = tasks.task_no
+      where tasks.error ->> 'code' = 'POISON'`,
+    [asJson(crashed)],
+  );
+  return rows;
+}
+
 function asJson(claims: readonly Claim[]): string {
   return JSON.stringify(claims.map(({ run_id, task_no, token }) => ({ run_id, task_no, token })));
 }

@@ -1,6 +1,6 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from './connector.ts';
-import { isAway, isConflict, isDeadlock } from './database/failures.ts';
+import { isAway, isConflict, isConnectionFailure, isDeadlock, isStandby } from './database/failures.ts';
 import { ConnectorError, codeOf } from './errors.ts';
 import type { Claim, Hop, Result } from './store.ts';
 import { beginTask, endTask, endTaskSession, report } from './task_session.ts';
@@ -14,8 +14,6 @@ const TRANSACTION_TIMEOUT = '25P04';
 const GOODBYE = /^57P0/;
 /** Read-only transaction, out of memory or locks: inside its transaction that is the task's own doing, in each attempt. */
 const OWN_FAULT = /^(25006|53200)$/;
-/** The code with which a standby refuses to begin a transaction that may write. */
-const STANDBY = '0A000';
 
 /** The transaction in which a task's effects and its SUCCESS commit together, or neither does. */
 export class TaskTransaction {
@@ -129,7 +127,7 @@ export class TaskTransaction {
     this.#brokeAmid ||= !this.#closed && this.#underWay > 0;
   };
 
-  /** In a crash of another session's, and when the server stops at once, its last word is a warning. */
+  /** When another session has crashed, or the server stops at once, its last word is a warning. */
   readonly #onNotice = ({ code = '' }: { readonly code?: string | undefined }) => {
     this.#saidGoodbye ||= GOODBYE.test(code);
   };
@@ -158,13 +156,12 @@ export class TaskTransaction {
       // Of a task's own statements only a deadlock counts as that: one with NOWAIT asks for its error, and a trigger may raise
       // 40001 on purpose.
       const isInTheWay = this.#closed ? isConflict(error) : isDeadlock(error);
-      const code = codeOf(error);
       const isAwayNow = this.#began
-        ? isAway(error) && !OWN_FAULT.test(code)
-        : isAway(error) || code === STANDBY;
+        ? isAway(error) && !OWN_FAULT.test(codeOf(error))
+        : isAway(error) || isStandby(error);
       if (wasIdle || isAwayNow || isInTheWay) this.trouble ??= error;
       // Kept: what fails after a goodbye says no more than that the connection is closed.
-      this.#saidGoodbye ||= said.some((one) => GOODBYE.test(one));
+      if (isConnectionFailure(error)) this.#saidGoodbye ||= said.some((one) => GOODBYE.test(one));
       this.crashed = this.#brokeAmid && !this.#saidGoodbye;
       throw error;
     }

@@ -21,7 +21,7 @@ interface Column {
   readonly quoted: string;
   /** Its values are made by Postgres. */
   readonly generated: boolean;
-  /** A timestamptz, or several. */
+  /** A timestamptz, an array of them, or a domain over one of these. */
   readonly moment: boolean;
 }
 

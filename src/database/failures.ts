@@ -68,6 +68,11 @@ export function isAway(error: unknown): boolean {
   return isConnectionFailure(error) || isDatabaseExhausted(error);
 }
 
+/** Of the beginning of a transaction that may write: the server is a standby, and may be promoted. */
+export function isStandby(error: unknown): boolean {
+  return codeOf(error) === '0A000';
+}
+
 /** Two transactions got into each other's way, or a lock was not to be had in time: the same again may succeed. */
 export function isConflict(error: unknown): boolean {
   return causes(error).some((one) => /^(40001|40P01|55P03)$/.test(codeOf(one)));

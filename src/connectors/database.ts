@@ -191,7 +191,7 @@ function toJson(stored: Record<string, unknown>): { [key: string]: Json } {
   return Object.fromEntries(Object.entries(stored).map(([name, value]) => [name, asJson(value)]));
 }
 
-/** What JSON has not becomes text that Postgres understands: bytes, NaN and infinity. */
+/** What JSON has not becomes text that Postgres understands: bytes, NaN, infinity, and the Date of a domain over a domain. */
 function asJson(value: unknown): Json {
   if (value instanceof Date) return value.toISOString();
   if (Buffer.isBuffer(value)) return `\\x${value.toString('hex')}`;

@@ -142,7 +142,7 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
   [/^57P0[123]$/, 'The server is starting or stopping: try again in a moment.'],
   [/^53300$/, 'Too many connections: stop something that is connected, or raise max_connections.'],
   [/^53/, 'The server is out of disk, memory or locks: see its log.'],
-  [/^25006$/, 'This server is read-only: connect to the primary.'],
+  [/^(25006|0A000)$/, 'This server is read-only: connect to the primary.'],
   [
     /^permission denied for database/,
     'This user lacks a right: grant it connect and create on the database, or connect as its owner.',

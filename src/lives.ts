@@ -62,14 +62,12 @@ export async function holdRunnerLock(db: Connection, runnerId: number): Promise<
   await db.query('select pg_advisory_lock(sluice.runner_lock(), $1)', [runnerId]);
 }
 
-/** From now on a statement of this connection that waits for a lock for more than LOCK_TIMEOUT_MS fails with 55P03. */
-export async function limitLocks(db: Connection): Promise<void> {
-  await db.query(`select set_config('lock_timeout', $1, false)`, [String(LOCK_TIMEOUT_MS)]);
-}
-
-/** Sets the application_name, which pg_stat_activity shows. */
-export async function nameSession(db: Connection, name: string): Promise<void> {
-  await db.query(`select set_config('application_name', $1, false)`, [name]);
+/** Names a session, and lets its statements wait for a lock for LOCK_TIMEOUT_MS at most: then they fail with 55P03. */
+export async function setUpSession(db: Connection, name: string): Promise<void> {
+  await db.query(
+    `select set_config('application_name', $1, false), set_config('lock_timeout', '${LOCK_TIMEOUT_MS}', false)`,
+    [name],
+  );
 }
 
 export async function isRunnerAlive(db: Connection, runnerId: number): Promise<boolean> {

@@ -7,11 +7,10 @@ import {
   endRunner,
   holdRunnerLock,
   isRunnerAlive,
-  limitLocks,
-  nameSession,
   type Pulse,
   registerRunner,
   sessionNameOf,
+  setUpSession,
 } from './lives.ts';
 import { giveBackOthers } from './store.ts';
 
@@ -45,19 +44,19 @@ export class Session implements AsyncDisposable {
 
   /** Opens a session of the runner `former`, if that is still registered; else of a new runner. */
   static async open(url: string, slots: number, former?: number): Promise<Session> {
-    const timeouts = [BEAT_TIMEOUT_MS, ...Array.from({ length: LANES }, () => HOP_TIMEOUT_MS)];
-    const opening = timeouts.map((queryTimeoutMs) => openClient(url, { name: 'runner', queryTimeoutMs }));
+    const open = (queryTimeoutMs: number) => openClient(url, { name: 'runner', queryTimeoutMs });
+    const opening = [
+      open(BEAT_TIMEOUT_MS),
+      ...Array.from({ length: LANES }, () => open(HOP_TIMEOUT_MS)),
+    ] as const;
     try {
-      const [control, ...lanes] = (await Promise.all(opening)) as [Client, ...Client[]];
+      const [control, ...lanes] = await Promise.all(opening);
       const isNew = former === undefined || !(await isRunnerAlive(control, former));
       const runnerId = isNew ? await registerRunner(control, hostname(), process.pid, slots) : former;
       const name = sessionNameOf(runnerId);
       if (!isNew) await endFormerSessions(control, name);
-      await Promise.all([
-        holdRunnerLock(control, runnerId),
-        ...[control, ...lanes].map((db) => nameSession(db, name)),
-      ]);
-      await Promise.all([control, ...lanes].map((db) => limitLocks(db)));
+      await holdRunnerLock(control, runnerId);
+      await Promise.all([control, ...lanes].map((db) => setUpSession(db, name)));
       return new Session(runnerId, isNew, control, lanes);
     } catch (error) {
       for (const client of opening)

@@ -6,7 +6,7 @@ import { openClient } from '../src/database/connect.ts';
 import { Ear } from '../src/ear.ts';
 import { type Engine, openEngine } from '../src/engine.ts';
 import type { RunDetails } from '../src/inspect.ts';
-import { nameSession, sessionNameOf } from '../src/lives.ts';
+import { sessionNameOf, setUpSession } from '../src/lives.ts';
 import type { Log } from '../src/log.ts';
 import { Presence } from '../src/presence.ts';
 import { acting } from './support/acting.ts';
@@ -493,7 +493,7 @@ test('a session of somebody else that has the name of a runner’s is left alone
   const url = new URL(fleet.url);
   [url.username, url.password] = [role, 'x'];
   const impostor = await openClient(url.href);
-  await nameSession(impostor, `sluice runner ${runner.runnerId}`);
+  await setUpSession(impostor, `sluice runner ${runner.runnerId}`);
   runner.proxy.cut();
 
   const { status } = await fleet.ended(await fleet.start({ a: ['nothing'] }));

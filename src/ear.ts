@@ -156,6 +156,6 @@ async function hears({ notifications }: Subscriber, url: string): Promise<boolea
 
 /** Sends a NOTIFY, over a connection of its own: long tasks may have taken all that there are. */
 async function ring(url: string): Promise<void> {
-  const client = await openClient(url, { name: 'ring', queryTimeoutMs: ANSWER_MS });
-  await client.query('notify task_ready').finally(() => client.end());
+  await using client = await openClient(url, { name: 'ring', queryTimeoutMs: ANSWER_MS });
+  await client.query('notify task_ready');
 }

@@ -11,15 +11,11 @@ export function addDoctorCommand(shell: Shell): void {
     .action(
       shell.action(async ({ json }: { json?: boolean }) => {
         await shell.openDatabase();
-        const client = await openClient(await shell.databaseUrl(), { name: 'doctor' });
-        try {
-          const findings = await examine(client);
-          if (json) showJson(findings);
-          else show(doctorScreen(findings));
-          return findings.every(({ rows }) => rows.length === 0) ? 0 : 1;
-        } finally {
-          await client.end();
-        }
+        await using client = await openClient(await shell.databaseUrl(), { name: 'doctor' });
+        const findings = await examine(client);
+        if (json) showJson(findings);
+        else show(doctorScreen(findings));
+        return findings.every(({ rows }) => rows.length === 0) ? 0 : 1;
       }),
     );
 }

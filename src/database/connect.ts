@@ -68,7 +68,7 @@ const types: pg.CustomTypesConfig = {
  * A client that always comes to an end. The timeout of connecting is set here and not for the pool, where it would also
  * limit how long one waits for a connection that is free.
  */
-class Client extends pg.Client {
+class Client extends pg.Client implements AsyncDisposable {
   constructor(config?: pg.ClientConfig) {
     super({ ...config, connectionTimeoutMillis: CONNECT_MS });
     // Where pg gives up (no password is set, say), the server still waits for an answer, and the open socket would keep the
@@ -82,6 +82,10 @@ class Client extends pg.Client {
     const ended = super.end();
     if (callback) ended.then(callback as () => void);
     return ended;
+  }
+
+  [Symbol.asyncDispose](): Promise<void> {
+    return this.end();
   }
 }
 
@@ -124,12 +128,12 @@ export function createPool(url: string, options: ConnectOptions = {}): pg.Pool {
 }
 
 /** A client that is not connected yet. Its connection may break without ending the process. */
-export function createClient(url: string, options: ConnectOptions = {}): pg.Client {
+export function createClient(url: string, options: ConnectOptions = {}): Client {
   return new Client(clientConfig(url, options)).on('error', () => {});
 }
 
 /** A connected client. Throws a DatabaseUnavailableError that says in one line why there is none. */
-export async function openClient(url: string, options: ConnectOptions = {}): Promise<pg.Client> {
+export async function openClient(url: string, options: ConnectOptions = {}): Promise<Client> {
   const client = createClient(url, options);
   try {
     await client.connect();
@@ -148,8 +152,8 @@ export async function abandon(url: string, client: pg.PoolClient): Promise<void>
   const { processID: pid } = client as pg.PoolClient & { readonly processID: number };
   client.release(true);
   try {
-    const other = await openClient(url, { name: 'cancel' });
-    await other.query('select pg_cancel_backend($1)', [pid]).finally(() => other.end());
+    await using other = await openClient(url, { name: 'cancel' });
+    await other.query('select pg_cancel_backend($1)', [pid]);
   } catch {
     // Then the statement ends by itself, later.
   }

@@ -158,27 +158,23 @@ function logSince(cluster: Cluster, start: number): string {
 }
 
 async function refuseWhileInUse(url: string): Promise<void> {
-  const client = await openClient(url);
-  try {
-    // A client that has just hung up is still listed for some milliseconds.
-    for (let looked = 0; ; looked++) {
-      const { rows } = await client.query(
-        `select coalesce(nullif(application_name, ''), usename, 'unnamed') as name
-           from pg_stat_activity
-          where backend_type = 'client backend'
-            and pid <> pg_backend_pid()`,
+  await using client = await openClient(url);
+  // A client that has just hung up is still listed for some milliseconds.
+  for (let looked = 0; ; looked++) {
+    const { rows } = await client.query(
+      `select coalesce(nullif(application_name, ''), usename, 'unnamed') as name
+         from pg_stat_activity
+        where backend_type = 'client backend'
+          and pid <> pg_backend_pid()`,
+    );
+    if (rows.length === 0) return;
+    if (looked === 10) {
+      const who = [...new Set(rows.map(({ name }) => name))].join(', ');
+      const clients = counted(rows.length, 'client is', 'clients are');
+      throw new UsageError(
+        `DB_IN_USE ${clients} connected (${who}). Stop them first, or cut them off: npm run db -- stop --force`,
       );
-      if (rows.length === 0) return;
-      if (looked === 10) {
-        const who = [...new Set(rows.map(({ name }) => name))].join(', ');
-        const clients = counted(rows.length, 'client is', 'clients are');
-        throw new UsageError(
-          `DB_IN_USE ${clients} connected (${who}). Stop them first, or cut them off: npm run db -- stop --force`,
-        );
-      }
-      await delay(50);
     }
-  } finally {
-    await client.end();
+    await delay(50);
   }
 }

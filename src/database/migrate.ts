@@ -30,24 +30,20 @@ export async function migrate(
   project: string = CHECKOUT,
 ): Promise<{ applied: string[] }> {
   const committed = await readCommitted(project);
-  const client = await openClient(url, { name: 'migrate' });
-  try {
-    if ((await missing(client, committed)).length === 0) return { applied: [] };
+  await using client = await openClient(url, { name: 'migrate' });
+  if ((await missing(client, committed)).length === 0) return { applied: [] };
 
-    await refuseUnusable(client);
-    await client.query('select pg_advisory_lock($1)', [OUR_LOCK]);
-    // If the process that had our lock was killed, the graphile-migrate that it had started may still be at work.
-    await client.query('select pg_advisory_lock($1), pg_advisory_unlock($1)', [THEIR_LOCK]);
-    const pending = await missing(client, committed);
-    if (pending.length === committed.length) await refuseTaken(client, committed);
-    if (pending.length > 0) {
-      say(`Migrating the database: ${pending.length} of ${committed.length} migrations are new.`);
-      await runGraphileMigrate(url, project);
-    }
-    return { applied: pending.map(({ file }) => file) };
-  } finally {
-    await client.end();
+  await refuseUnusable(client);
+  await client.query('select pg_advisory_lock($1)', [OUR_LOCK]);
+  // If the process that had our lock was killed, the graphile-migrate that it had started may still be at work.
+  await client.query('select pg_advisory_lock($1), pg_advisory_unlock($1)', [THEIR_LOCK]);
+  const pending = await missing(client, committed);
+  if (pending.length === committed.length) await refuseTaken(client, committed);
+  if (pending.length > 0) {
+    say(`Migrating the database: ${pending.length} of ${committed.length} migrations are new.`);
+    await runGraphileMigrate(url, project);
   }
+  return { applied: pending.map(({ file }) => file) };
 }
 
 /** Refuses a database that has run migrations which this checkout does not have. */

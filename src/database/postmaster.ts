@@ -29,14 +29,12 @@ export async function look(cluster: Cluster): Promise<Seen> {
 
 /** Whether a server answers. A refusal is an answer, too: whoever connects will be told of it. */
 async function answers(url: string): Promise<boolean> {
-  const client = createClient(url);
+  await using client = createClient(url);
   try {
     await client.connect();
     return true;
   } catch (error) {
     return !isConnectionFailure(error);
-  } finally {
-    await client.end();
   }
 }
 

@@ -116,11 +116,8 @@ class Pool extends pg.Pool {
 
 /** A pool whose connections may break without ending the process, also while they are checked out. */
 export function createPool(url: string, options: ConnectOptions = {}): pg.Pool {
-  const pool = new Pool({
-    ...clientConfig(url, options),
-    max: options.max ?? 10,
-    allowExitOnIdle: options.allowExitOnIdle ?? false,
-  });
+  const { max, allowExitOnIdle } = options;
+  const pool = new Pool({ ...clientConfig(url, options), max, allowExitOnIdle });
   // An error event that nobody listens to would end the process. Whoever uses the connection learns of it from the query.
   pool.on('error', () => {});
   pool.on('connect', (client) => client.on('error', () => {}));
@@ -177,13 +174,11 @@ export function withSession(url: string): string {
 }
 
 function clientConfig(url: string, { name, queryTimeoutMs }: ConnectOptions): pg.ClientConfig {
-  const application_name = name ? `sluice ${name}` : 'sluice';
-  const query_timeout = queryTimeoutMs ?? false;
   return {
     connectionString: withSession(url),
-    application_name,
+    application_name: name ? `sluice ${name}` : 'sluice',
     types,
     keepAlive: true,
-    ...(query_timeout && { query_timeout }),
+    query_timeout: queryTimeoutMs,
   };
 }

@@ -32,7 +32,7 @@ export function drawTree<Task extends Node>(
   const lines: Line<Task>[] = [];
   // With a stack of our own: ten thousand tasks may form one chain.
   const stack: Entry<Task>[] = [];
-  const push = (parent: number, below: string) => {
+  const push = (parent: Task | undefined, below: string) => {
     const all = children.get(parent) ?? [];
     // The last one goes on in the same column if it brings the others together, or is the only one.
     const end = all.at(-1);
@@ -54,16 +54,13 @@ export function drawTree<Task extends Node>(
     if (follows) entries.push({ prefix: below, below, task: follows.task });
     stack.push(...entries.reverse());
   };
-  const index = new Map(tasks.map(({ name }, at) => [name, at]));
-  push(ROOT, '');
+  push(undefined, '');
   for (let entry = stack.pop(); entry; entry = stack.pop()) {
     lines.push(entry);
-    if ('task' in entry) push(index.get(entry.task.name) ?? ROOT, entry.below);
+    if ('task' in entry) push(entry.task, entry.below);
   }
   return lines;
 }
-
-const ROOT = -1;
 
 /** A line to be drawn, and what stands to the left of all lines below it. */
 type Entry<Task extends Node> = Line<Task> & { readonly below: string };
@@ -75,8 +72,11 @@ interface Child<Task> {
   readonly matters: boolean;
 }
 
-/** The children of each task in the dominator tree; those of ROOT are the beginnings. */
-function dominated<Task extends Node>(tasks: readonly Task[]): Map<number, Child<Task>[]> {
+/** The index of what comes before all tasks. */
+const ROOT = -1;
+
+/** The children of each task in the dominator tree; those of no task are the beginnings. */
+function dominated<Task extends Node>(tasks: readonly Task[]): Map<Task | undefined, Child<Task>[]> {
   const index = new Map(tasks.map(({ name }, at) => [name, at]));
   const dominator: number[] = [];
   const depth: number[] = [];
@@ -97,9 +97,9 @@ function dominated<Task extends Node>(tasks: readonly Task[]): Map<number, Child
   for (const [at, { state }] of [...tasks.entries()].reverse())
     if (matters.has(at) || state === 'RUNNING' || state === 'FAILED')
       matters.add(at).add(dominator[at] ?? ROOT);
-  const children = new Map<number, Child<Task>[]>();
+  const children = new Map<Task | undefined, Child<Task>[]>();
   for (const [at, task] of tasks.entries()) {
-    const parent = dominator[at] ?? ROOT;
+    const parent = tasks[dominator[at] ?? ROOT];
     const siblings = children.get(parent) ?? [];
     siblings.push({ task, isLeaf: !inner.has(at), matters: matters.has(at) });
     children.set(parent, siblings);

@@ -33,9 +33,10 @@ export function timestamp(time: Date): string {
   return time.toISOString().replace('T', ' ').slice(0, 19);
 }
 
-/** Short, in UTC: the time on the same day, else the date as well. */
-export function shortTime(time: Date, now: Date): string {
+/** In UTC. On a terminal it is short: the time on the same day, else the date as well. */
+export function shownTime(time: Date, { isTerminal, now }: Display): string {
   const text = timestamp(time);
+  if (!isTerminal) return text;
   return text.slice(0, 10) === timestamp(now).slice(0, 10) ? text.slice(11) : text.slice(0, 16);
 }
 

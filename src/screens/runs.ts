@@ -1,16 +1,7 @@
 import type { RunSummary } from '../inspect.ts';
 import { type Column, table } from '../table.ts';
 import { colourOf } from '../terminal.ts';
-import {
-  causeOf,
-  type Display,
-  elapsed,
-  grouped,
-  progressBar,
-  shortTime,
-  someOf,
-  timestamp,
-} from './display.ts';
+import { causeOf, type Display, elapsed, grouped, progressBar, shownTime, someOf } from './display.ts';
 
 export interface RunsPage {
   readonly active: readonly RunSummary[];
@@ -70,15 +61,14 @@ function activeColumns(display: Display): Column<RunSummary>[] {
   ];
 }
 
-function endedColumns({ isTerminal, now }: Display): Column<RunSummary>[] {
-  const time = (at: Date) => (isTerminal ? shortTime(at, now) : timestamp(at));
+function endedColumns(display: Display): Column<RunSummary>[] {
   return [
     { title: 'RUN', value: ({ id }) => id, align: 'right' },
     { title: 'WORKFLOW', value: ({ workflow }) => workflow, shrinks: true },
     { title: 'STATUS', value: ({ status }) => status, colour: ({ status }) => colourOf(status) },
     { title: 'TASKS', value: ({ succeeded, total }) => `${succeeded}/${total}`, align: 'right' },
-    { title: 'STARTED', value: ({ created_at }) => time(created_at) },
-    { title: 'TOOK', value: (run) => took(run, now), align: 'right' },
+    { title: 'STARTED', value: ({ created_at }) => shownTime(created_at, display) },
+    { title: 'TOOK', value: (run) => took(run, display.now), align: 'right' },
     { title: 'NOTE', value: noteOfRun, shrinks: true },
   ];
 }

@@ -1,7 +1,7 @@
 import type { WorkflowStatistics } from '../explain.ts';
 import { type Column, table } from '../table.ts';
 import { duration, wrap } from '../terminal.ts';
-import { type Display, grouped, shortTime, timestamp } from './display.ts';
+import { type Display, grouped, shownTime } from './display.ts';
 
 /** What can be run, and how it has been going. */
 export function workflowsScreen(workflows: readonly WorkflowStatistics[], display: Display): string {
@@ -11,20 +11,19 @@ export function workflowsScreen(workflows: readonly WorkflowStatistics[], displa
   return `${table(workflows, columns(display), display)}\n${display.paint(wrap(note, display.width), 'dim')}\n`;
 }
 
-function columns({ isTerminal, now }: Display): Column<WorkflowStatistics>[] {
-  const time = (at: Date) => (isTerminal ? shortTime(at, now) : timestamp(at));
+function columns(display: Display): Column<WorkflowStatistics>[] {
   return [
     { title: 'WORKFLOW', value: ({ workflow }) => workflow, shrinks: true },
     { title: 'VERSION', value: ({ version }) => String(version), align: 'right' },
     { title: 'TASKS', value: ({ tasks }) => String(tasks), align: 'right' },
-    { title: 'RUNS', value: ({ runs }) => (isTerminal ? grouped(runs) : runs), align: 'right' },
+    { title: 'RUNS', value: ({ runs }) => (display.isTerminal ? grouped(runs) : runs), align: 'right' },
     { title: 'SUCCESS', value: success, align: 'right' },
     { title: 'P50', value: ({ p50_ms }) => (p50_ms === null ? '' : duration(p50_ms)), align: 'right' },
     { title: 'P95', value: ({ p95_ms }) => (p95_ms === null ? '' : duration(p95_ms)), align: 'right' },
     {
       title: 'LAST RUN',
       value: ({ last_run, last_started_at }) =>
-        last_started_at ? `${last_run}, ${time(last_started_at)}` : '',
+        last_started_at ? `${last_run}, ${shownTime(last_started_at, display)}` : '',
       shrinks: true,
     },
   ];

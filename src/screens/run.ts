@@ -74,13 +74,15 @@ function runTree(run: RunOverview, display: Display, siblings?: number): string 
   const lines = drawTree(run.tasks, display, siblings);
   const label = (line: Line<TaskOverview>) => ('task' in line ? `${line.prefix}  ${line.task.name}` : '');
   const names = Math.max(...lines.map((line) => width(label(line))), 4);
-  return `${lines.map((line) => treeLine(run, line, Math.min(names, Math.floor(display.width / 2)), display)).join('\n')}\n`;
+  return `${lines.map((line) => treeLine(run, line, names, display)).join('\n')}\n`;
 }
 
-function treeLine(run: RunOverview, line: Line<TaskOverview>, names: number, display: Display): string {
+/** A line of the drawing. The name and what stands before it have `widest` columns, but half of the terminal at the most. */
+function treeLine(run: RunOverview, line: Line<TaskOverview>, widest: number, display: Display): string {
   const { paint, now, width: columns } = display;
   if ('folded' in line) return paint(`${line.prefix}${summarise(line.folded)}`, 'dim');
   const { prefix, task } = line;
+  const names = Math.min(widest, Math.floor(columns / 2));
   // Branches that are too deep for the terminal lose their beginnings.
   const branches = prefix.slice(Math.max(0, width(prefix) + 2 + Math.min(8, width(task.name)) - names));
   const room = names - width(branches) - 2;
@@ -102,9 +104,7 @@ function underWay(run: RunOverview, display: Display, room: number): string[] {
   const rest = run.tasks.filter((task) => !shown.includes(task));
   const names = Math.max(...shown.map(({ name }) => width(name) + 2), 4);
   return [
-    ...shown.map((task) =>
-      treeLine(run, { prefix: '', task }, Math.min(names, Math.floor(display.width / 2)), display),
-    ),
+    ...shown.map((task) => treeLine(run, { prefix: '', task }, names, display)),
     display.paint(summarise(rest), 'dim'),
   ];
 }

@@ -1,14 +1,14 @@
 import * as z from 'zod';
 import { messageOf, UsageError } from './errors.ts';
-import { type JsonObject, jsonProblem } from './json.ts';
+import { type JsonObject, jsonProblem, own } from './json.ts';
 import { readDeclaration } from './register.ts';
 import type { Connection } from './store.ts';
 
 interface Known {
   readonly workflowId: string;
   readonly input: z.ZodType;
-  /** Descriptions of inputs, by name, in the words of the workflow. */
-  readonly described: ReadonlyMap<string, string>;
+  /** The schema of each input. */
+  readonly properties: Readonly<Record<string, JsonObject>>;
 }
 
 /** Checks inputs against what their workflows declare, and remembers those declarations. */
@@ -44,7 +44,7 @@ export class Declarations {
         if (path.length === 0) return message;
         const name = path.join('.');
         // The message would show a pattern, which few people can read.
-        const described = code === 'invalid_format' ? declared.described.get(name) : undefined;
+        const described = code === 'invalid_format' && own(declared.properties, name)?.description;
         return `"${name}": ${described ? `it has to be ${described}` : message}`;
       });
       throw new UsageError(
@@ -62,15 +62,10 @@ export class Declarations {
   async #read(workflow: string): Promise<Known | undefined> {
     const found = await readDeclaration(this.#db, workflow);
     if (!found) return undefined;
-    const properties = Object.entries((found.input.properties ?? {}) as Record<string, JsonObject>);
     const declared = {
       workflowId: found.workflowId,
       input: parse(workflow, found.input),
-      described: new Map(
-        properties.flatMap(([name, { description }]) =>
-          typeof description === 'string' ? [[name, description]] : [],
-        ),
-      ),
+      properties: (found.input.properties ?? {}) as Record<string, JsonObject>,
     };
     this.#known.set(workflow, declared);
     return declared;

@@ -10,10 +10,8 @@ import { place } from './place.ts';
 /** What is known of a file that was read. */
 export interface Content {
   readonly sha256: string;
-  /** Where its run will find it. */
+  /** Where its run will find it. If that is elsewhere, it can leave the inbox once its run has been started. */
   readonly email: string;
-  /** It was put elsewhere, and can leave the inbox once its run has been started. */
-  readonly moves: boolean;
 }
 
 /**
@@ -28,10 +26,9 @@ export async function readContent(folder: string, file: File, moveTo?: string): 
     throw new ConnectorError('EMAIL_CHANGED', `${shown(name)} changed while it was read.`);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   // A mail that names files beside it stays with them.
-  if (moveTo === undefined || namesFiles(bytes, name))
-    return { sha256, email: join(folder, name), moves: false };
+  if (moveTo === undefined || namesFiles(bytes, name)) return { sha256, email: join(folder, name) };
   const placed = await place({ folder, ...file }, moveTo, bytes, sha256);
-  return { sha256, email: join(moveTo, placed), moves: true };
+  return { sha256, email: join(moveTo, placed) };
 }
 
 /** Whether there is nothing to tell: the file has gone, or is changing and will be looked at again. */

@@ -41,11 +41,7 @@ export interface Tally {
 }
 
 /** A mail that was read, and the file that it came from. */
-interface ReadMail extends Mail {
-  readonly file: File;
-  /** It lies elsewhere as well, and can leave the inbox. */
-  readonly moves: boolean;
-}
+type ReadMail = Mail & File;
 
 /** A file that was seen: since when it has had this stamp, and whether it is done with. */
 interface Seen {
@@ -183,8 +179,8 @@ class Inbox {
       const content = await this.#read(file);
       if (content === 'again') again++;
       else if (content !== 'refused') {
-        const { sha256, email, moves } = content;
-        mails.push({ path, stamp: file.stamp, sha256, input: { ...input, email }, file, moves });
+        const { sha256, email } = content;
+        mails.push({ ...file, path, sha256, input: { ...input, email } });
       }
     }
     return { mails, again };
@@ -195,20 +191,19 @@ class Inbox {
     const { folder, mostOpen } = this.#options;
     if (mostOpen !== undefined) await this.#records.room(Math.max(0, mostOpen - mails.length));
     const runs = await this.#records.take(mails);
-    for (const [index, { file, path, moves }] of mails.entries()) {
+    for (const [index, mail] of mails.entries()) {
+      const { name, path } = mail;
       const { runId = '', isNew = false, email } = runs[index] ?? {};
-      this.#settle(file);
-      this.#others.delete(file.name);
+      this.#settle(mail);
+      this.#others.delete(name);
       this.#tell(path, runId, isNew);
-      if (!moves) continue;
+      if (mail.input.email === path) continue;
       if (email === path) {
-        const problem = `${shown(file.name)} stays here, where run ${runId} reads it`;
-        this.#refuse({ name: file.name, problem, isHarmless: true });
+        const problem = `${shown(name)} stays here, where run ${runId} reads it`;
+        this.#refuse({ name, problem, isHarmless: true });
         continue;
       }
-      await remove(folder, file).catch((error) =>
-        this.#refuse({ name: file.name, problem: messageOf(error) }),
-      );
+      await remove(folder, mail).catch((error) => this.#refuse({ name, problem: messageOf(error) }));
     }
   }
 

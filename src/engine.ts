@@ -52,7 +52,7 @@ export interface Start {
   /** What the workflow declares; what is left out gets its default. */
   readonly input?: JsonObject;
   /** Starting again with the same key gives the same run. Another input with a used key is an error. */
-  readonly key?: string;
+  readonly key?: string | undefined;
 }
 
 export interface RunnerSettings {
@@ -231,7 +231,7 @@ export class Engine implements AsyncDisposable {
     signal: AbortSignal,
     onTrouble?: (line: string | undefined) => void,
   ): AsyncGenerator<T> {
-    return follow(look, { url: this.#options.connectionString, signal, ...(onTrouble && { onTrouble }) });
+    return follow(look, { url: this.#options.connectionString, signal, onTrouble });
   }
 
   /**

@@ -86,12 +86,12 @@ export interface RunDetails extends RunOverview {
 
 /** Which runs are listed; all of them if nothing is said. */
 export interface RunFilter {
-  readonly workflow?: string;
-  readonly statuses?: readonly RunStatus[];
+  readonly workflow?: string | undefined;
+  readonly statuses?: readonly RunStatus[] | undefined;
   /** Started at that time or later. */
-  readonly since?: Date;
+  readonly since?: Date | undefined;
   /** Older than this run. */
-  readonly before?: string;
+  readonly before?: string | undefined;
 }
 
 /** The names of the tasks that come before `task`. */

@@ -12,7 +12,7 @@ export interface Log {
   warn(fields: Fields, phrase: string): void;
   error(fields: Fields, phrase: string): void;
   /** Nobody reads debug and info, so that the lines which come with every task need not even be made. */
-  readonly quiet?: boolean;
+  readonly quiet?: boolean | undefined;
 }
 
 /** Says nothing. */

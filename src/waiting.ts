@@ -16,7 +16,7 @@ interface FollowSettings {
   /** Ends it. */
   readonly signal: AbortSignal;
   /** Told once when the database does not answer, and with undefined when it does again. */
-  readonly onTrouble?: (line: string | undefined) => void;
+  readonly onTrouble?: ((line: string | undefined) => void) | undefined;
 }
 
 /** Pauses of waitForRun: a run that has just begun is looked at often, one that goes on twenty times a second. */

@@ -85,8 +85,8 @@ async function inbox(shell: Shell, given: string, options: Options): Promise<num
     once,
     signal,
     log,
-    ...(moveTo !== undefined && { moveTo }),
-    ...(runner && { mostOpen: MOST_OPEN }),
+    moveTo,
+    mostOpen: runner ? MOST_OPEN : undefined,
   }).finally(() => end.abort());
   await running;
   if (!once) return 0;
@@ -168,7 +168,7 @@ function alertFolder(given: string): string {
 /** Tells of runs, of mails and of what goes wrong; not of every move of every task. */
 function withoutTasks(log: Log): Log {
   return {
-    ...(log.quiet !== undefined && { quiet: log.quiet }),
+    quiet: log.quiet,
     debug: (fields, phrase) => log.debug(fields, phrase),
     info: (fields, phrase) => log[fields.task === undefined ? 'info' : 'debug'](fields, phrase),
     warn: (fields, phrase) => log.warn(fields, phrase),

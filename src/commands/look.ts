@@ -122,12 +122,7 @@ function refuseWhatIsIgnored(id: string | undefined, options: RunsOptions): void
 
 async function showRuns(shell: Shell, engine: Engine, options: RunsOptions): Promise<void> {
   const { workflow, status, since, before, limit = 20, json } = options;
-  const filter: RunFilter = {
-    ...(workflow !== undefined && { workflow }),
-    ...(status && { statuses: status }),
-    ...(since && { since }),
-    ...(before !== undefined && { before }),
-  };
+  const filter: RunFilter = { workflow, statuses: status, since, before };
   const [active, ended] = await Promise.all([
     engine.listRuns('active', limit, filter),
     engine.listRuns('ended', limit, filter),
@@ -140,12 +135,10 @@ async function showRuns(shell: Shell, engine: Engine, options: RunsOptions): Pro
   const page = {
     active,
     ended,
-    filtered: Object.keys(filter).length > 0,
-    ...(lastActive && {
-      activeTotal: await engine.countActiveRuns(filter),
-      olderActive: commandFor({ ...options, status: ['RUNNING'] }, lastActive.id),
-    }),
-    ...(lastEnded && { older: commandFor(options, lastEnded.id) }),
+    filtered: Object.values(filter).some((one) => one !== undefined),
+    activeTotal: lastActive && (await engine.countActiveRuns(filter)),
+    olderActive: lastActive && commandFor({ ...options, status: ['RUNNING'] }, lastActive.id),
+    older: lastEnded && commandFor(options, lastEnded.id),
   };
   show(runsScreen(page, shell.display()));
 }

@@ -124,10 +124,7 @@ async function startRun(
   const engine = await shell.openDatabase();
   await engine.register();
   const schema = (await engine.inputSchema(workflow)) ?? (await noSuchWorkflow(engine, workflow));
-  const id = await engine.startRun(workflow, {
-    input: parseInput(input, schema),
-    ...(key !== undefined && { key }),
-  });
+  const id = await engine.startRun(workflow, { input: parseInput(input, schema), key });
   if (wait) return await watchRun(shell, engine, id, { json, quiet: true });
   if (json) showJson({ run: id, workflow });
   else if (shell.isTerminal) {

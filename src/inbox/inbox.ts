@@ -18,9 +18,9 @@ export interface InboxOptions {
   /** What every run is started with, beside its `email`. */
   readonly input: JsonObject;
   /** Files whose runs have been started leave the inbox for this folder. */
-  readonly moveTo?: string;
+  readonly moveTo?: string | undefined;
   /** How many runs of mails may be under way: further ones are started when some of them have ended. */
-  readonly mostOpen?: number;
+  readonly mostOpen?: number | undefined;
   /** Ends when all that lies there has been taken and, if `mostOpen` is set, the runs of mails have ended. */
   readonly once?: boolean;
   /** How long a file has to be unchanged before it is taken for complete. */

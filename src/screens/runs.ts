@@ -6,12 +6,12 @@ import { causeOf, type Display, elapsed, grouped, progressBar, shownTime, someOf
 export interface RunsPage {
   readonly active: readonly RunSummary[];
   /** How many are under way, also those that are not shown; undefined when all are. */
-  readonly activeTotal?: number;
+  readonly activeTotal?: number | undefined;
   /** The command that shows those that are not. */
-  readonly olderActive?: string;
+  readonly olderActive?: string | undefined;
   readonly ended: readonly RunSummary[];
   /** The command that shows older ones; undefined when there are none. */
-  readonly older?: string;
+  readonly older?: string | undefined;
   /** A filter is set. */
   readonly filtered?: boolean;
 }

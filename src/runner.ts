@@ -181,26 +181,24 @@ export class Runner {
     // A look is due as well while something has to be given back: see #reconcileSoon.
     if (!session?.hasIdleLane || this.#isStarting || this.#search.isDue || room === 0) return undefined;
     this.#isStarting = true;
-    let runId: string | undefined;
-    let failed: { readonly error: unknown } | undefined;
+    let started: { readonly runId: string; readonly hop: Hop } | undefined;
+    let failure: unknown;
     const start = async (lane: Connection) => {
       try {
-        const started = await startAndClaim(lane, session.runnerId, room, workflow, input, checkedFor);
-        runId = started.runId;
-        return started.hop;
+        started = await startAndClaim(lane, session.runnerId, room, workflow, input, checkedFor);
       } catch (error) {
-        failed = { error };
+        failure = error;
         // A wrong start is the business of its caller alone; anything else concerns our session, too.
         if (isPassing(error)) throw error;
-        return undefined;
       }
+      return started?.hop;
     };
     await this.#carry(session, start, { room, look: undefined }, []).finally(() => {
       this.#isStarting = false;
     });
     // When something was locked for too long, or this runner was given up, nothing is wrong with the start: others may do it.
-    if (failed && !isLocked(failed.error) && !isGivenUp(failed.error)) throw failed.error;
-    return runId;
+    if (failure && !isLocked(failure) && !isGivenUp(failure)) throw failure;
+    return started?.runId;
   }
 
   async #work(): Promise<void> {
@@ -413,7 +411,6 @@ export class Runner {
 
   /** Claims nothing more, and gives what runs its grace. */
   #stop(): void {
-    if (this.#isStopping) return;
     this.#isStopping = true;
     const { log, graceMs } = this.#options;
     const { names } = this.#slots;

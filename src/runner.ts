@@ -275,7 +275,7 @@ export class Runner {
     { room, look }: Ask,
     ended: Ended[],
   ): Promise<void> {
-    const reserved = this.#slots.reserve(room);
+    this.#slots.reserve(room);
     this.#hops += 1;
     let hop: Hop | undefined;
     try {
@@ -293,7 +293,7 @@ export class Runner {
       if (hop) hop = { ...hop, claimed: [] };
     }
     this.#hops -= 1;
-    reserved[Symbol.dispose]();
+    this.#slots.release(room);
     if (hop) this.#accept(session, hop, { room, look }, ended);
     this.#bell.ring();
   }

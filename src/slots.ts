@@ -61,14 +61,13 @@ export class Slots {
     return [...this.#executions].map(({ task, definition }) => `run ${task.run_id} ${definition.name}`);
   }
 
-  /** Keeps room for tasks that are being claimed. */
-  reserve(count: number): Disposable {
+  /** Keeps room for tasks that are being claimed, until that is released. */
+  reserve(count: number): void {
     this.#reserved += count;
-    return {
-      [Symbol.dispose]: () => {
-        this.#reserved -= count;
-      },
-    };
+  }
+
+  release(count: number): void {
+    this.#reserved -= count;
   }
 
   /** Executes a task. */

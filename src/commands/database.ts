@@ -31,12 +31,12 @@ export function addDatabaseCommands(shell: Shell): void {
     .option('--json', 'as JSON')
     .action(
       shell.action(async ({ json }: { json?: boolean }) => {
-        const { state, folder, log } = await embeddedStatus(shell.config.dataFolder);
-        if (json)
-          return showJson({ state, folder, log: log ?? null, used: shell.config.databaseUrl === undefined });
+        const { dataFolder: folder, databaseUrl } = shell.config;
+        const { state, log } = await embeddedStatus(folder);
+        const used = databaseUrl === undefined;
+        if (json) return showJson({ state, folder, log: log ?? null, used });
         show(`${state} in ${folder}${log ? `, log in ${log}` : ''}`);
-        if (shell.config.databaseUrl !== undefined)
-          show('DATABASE_URL is set, so the commands use that one instead.');
+        if (!used) show('DATABASE_URL is set, so the commands use that one instead.');
       }),
     );
   db.command('stop')

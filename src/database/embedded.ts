@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, statSync } from 'node:fs';
-import { dirname, resolve } from 'node:path';
+import { dirname } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { childEnvironment } from '../config.ts';
 import { DatabaseUnavailableError, UsageError } from '../errors.ts';
@@ -30,7 +30,6 @@ interface StartOptions {
 
 interface EmbeddedStatus {
   readonly state: 'absent' | 'stopped' | 'busy' | 'running';
-  readonly folder: string;
   /** Where its log is, once there is a cluster. */
   readonly log?: string;
 }
@@ -53,40 +52,37 @@ export async function startEmbedded(
   folder: string,
   { settings = {}, say = () => {} }: StartOptions = {},
 ): Promise<{ url: string; started: boolean }> {
-  const home = resolve(folder);
-  const existing = findCluster(home);
+  const existing = findCluster(folder);
   const seen = existing && (await look(existing));
   if (seen?.state === 'running') return { url: seen.url, started: false };
 
   const account = serverAccount(existing?.data);
   const native = findNative();
-  prepareFolder(home, account);
-  const binaries = usableBinaries(native, home, account);
-  if (!existing) say(`Creating a PostgreSQL database in ${home}, once.`);
-  const cluster = existing ?? (await makeCluster(home, binaries, settings.fsync !== 'off', account));
+  prepareFolder(folder, account);
+  const binaries = usableBinaries(native, folder, account);
+  if (!existing) say(`Creating a PostgreSQL database in ${folder}, once.`);
+  const cluster = existing ?? (await makeCluster(folder, binaries, settings.fsync !== 'off', account));
   checkVersion(cluster, native.version);
   return await bringUp(cluster, (port) => launch(cluster, binaries, port, settings, account));
 }
 
 /** What is there, without starting anything. */
 export async function embeddedStatus(folder: string): Promise<EmbeddedStatus> {
-  const home = resolve(folder);
-  const cluster = findCluster(home);
-  if (!cluster) return { state: 'absent', folder: home };
+  const cluster = findCluster(folder);
+  if (!cluster) return { state: 'absent' };
   const { state } = await look(cluster);
-  return { state, folder: home, log: cluster.log };
+  return { state, log: cluster.log };
 }
 
 /** Waits until it is down. False: it was not running. Refuses while others are connected, unless forced. */
 export async function stopEmbedded(folder: string, { force = false } = {}): Promise<boolean> {
-  const home = resolve(folder);
-  const cluster = findCluster(home);
+  const cluster = findCluster(folder);
   const seen = cluster && (await look(cluster));
   if (!cluster || !seen || seen.state === 'stopped') return false;
   if (!force) await refuseWhileInUse(seen.url);
 
   const account = serverAccount(cluster.data);
-  const pgCtl = program(usableBinaries(findNative(), home, account), 'pg_ctl');
+  const pgCtl = program(usableBinaries(findNative(), folder, account), 'pg_ctl');
   await runProgram(pgCtl, ['stop', '-D', cluster.data, '-m', 'fast', '-t', '60'], account);
   return true;
 }

@@ -93,8 +93,8 @@ export class Engine implements AsyncDisposable {
   }
 
   /** Brings the database up to date; says which migrations were new. Others may do so at the same moment. */
-  async migrate(say?: (line: string) => void): Promise<string[]> {
-    return (await migrate(this.#options.connectionString, say)).applied;
+  migrate(say?: (line: string) => void): Promise<string[]> {
+    return migrate(this.#options.connectionString, say);
   }
 
   /**

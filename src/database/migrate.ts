@@ -20,18 +20,18 @@ const OUR_LOCK = '758423';
 const THEIR_LOCK = '4727445306447283';
 
 /**
- * Brings a database up to date with the committed migrations of a project: a folder with .gmrc and migrations/. Costs a
- * connection and two short queries when there is nothing to do. Any number of processes may call it at the same moment: one
- * of them migrates, the others wait for it.
+ * Brings a database up to date with the committed migrations of a project: a folder with .gmrc and migrations/. Gives the
+ * files that were new. Costs a connection and two short queries when there is nothing to do. Any number of processes may call
+ * it at the same moment: one of them migrates, the others wait for it.
  */
 export async function migrate(
   url: string,
   say: (line: string) => void = () => {},
   project: string = CHECKOUT,
-): Promise<{ applied: string[] }> {
+): Promise<string[]> {
   const committed = await readCommitted(project);
   await using client = await openClient(url, { name: 'migrate' });
-  if ((await missing(client, committed)).length === 0) return { applied: [] };
+  if ((await missing(client, committed)).length === 0) return [];
 
   await refuseUnusable(client);
   await client.query('select pg_advisory_lock($1)', [OUR_LOCK]);
@@ -43,7 +43,7 @@ export async function migrate(
     say(`Migrating the database: ${pending.length} of ${committed.length} migrations are new.`);
     await runGraphileMigrate(url, project);
   }
-  return { applied: pending.map(({ file }) => file) };
+  return pending.map(({ file }) => file);
 }
 
 /** Refuses a database that has run migrations which this checkout does not have. */

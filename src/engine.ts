@@ -147,8 +147,7 @@ export class Engine implements AsyncDisposable {
         if (runId !== undefined) return [runId];
       }
     }
-    const runs = await startRuns(this.#pool, workflow, inputs, keys, checkedFor);
-    return runs.map(({ runId }) => runId);
+    return startRuns(this.#pool, workflow, inputs, keys, checkedFor);
   }
 
   /** Runs tasks until the signal aborts, or the engine is disposed of. Throws a UsageError when there are no slots. */

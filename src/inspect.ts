@@ -149,7 +149,7 @@ export async function listRuns(
   db: Connection,
   which: 'active' | 'ended',
   limit: number,
-  filter: RunFilter = {},
+  filter: RunFilter,
 ): Promise<RunSummary[]> {
   const values: unknown[] = [limit];
   const newest = selectRuns(which, filter, values);
@@ -176,7 +176,7 @@ export async function listRuns(
 }
 
 /** How many runs are under way. */
-export async function countActiveRuns(db: Connection, filter: RunFilter = {}): Promise<number> {
+export async function countActiveRuns(db: Connection, filter: RunFilter): Promise<number> {
   const values: unknown[] = [];
   const active = selectRuns('active', filter, values);
   if (active === undefined) return 0;

@@ -91,10 +91,10 @@ export async function startRuns(
   inputs: readonly JsonObject[],
   keys: readonly (string | null)[],
   checkedFor?: string,
-): Promise<{ runId: string; isNew: boolean }[]> {
+): Promise<string[]> {
   const { rows } = await db.query({
     name: 'start_runs',
-    text: 'select run_id, is_new from sluice.start_runs($1, $2::jsonb[], $3, $4)',
+    text: 'select run_id from sluice.start_runs($1, $2::jsonb[], $3, $4)',
     values: [
       workflow,
       inputs.map((input) => JSON.stringify(input)),
@@ -102,7 +102,7 @@ export async function startRuns(
       checkedFor,
     ],
   });
-  return rows.map(({ run_id, is_new }) => ({ runId: run_id, isNew: is_new }));
+  return rows.map(({ run_id }) => run_id);
 }
 
 export async function loadWorkflow(db: Connection, workflowId: string): Promise<StoredWorkflow> {

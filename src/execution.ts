@@ -1,9 +1,9 @@
 import type { Pool } from 'pg';
 import type { Queryable, TaskContext, TaskLog } from './connector.ts';
 import { ConnectorError, didYouMean, messageOf } from './errors.ts';
-import { type Json, type JsonObject, jsonProblem, own } from './json.ts';
+import { beginningOf, type Json, type JsonObject, jsonProblem, own } from './json.ts';
 import { resolve, type Scope, skipReason } from './references.ts';
-import { type ClaimedTask, failure, type Hop, type Result, type StoredTask } from './store.ts';
+import type { Claim, ClaimedTask, Hop, Result, StoredTask } from './store.ts';
 import { inNameOf } from './stray.ts';
 import { duration } from './terminal.ts';
 import { TaskTransaction } from './transaction.ts';
@@ -231,5 +231,34 @@ function checkOutput(output: Json): void {
       'OUTPUT_TOO_LARGE',
       `the output has ${size} bytes, the limit is ${LARGEST_OUTPUT}; put it into a table or a file and hand on where it is`,
     );
+  }
+}
+
+/** The result of a task that has failed, whatever it has thrown. */
+export function failure(claim: Claim, thrown: unknown): Result {
+  const { run_id, task_no, token } = claim;
+  const error = whatStopped(thrown) ?? thrown;
+  const code = storable(() => (error instanceof ConnectorError ? error.code : '')) || 'ERROR';
+  const text = storable(() => messageOf(error));
+  return { run_id, task_no, token, error: { code, message: text || 'it failed without a message' } };
+}
+
+/** The reason for which something was aborted: Node's functions throw an AbortError, and keep the reason as its cause. */
+function whatStopped(error: unknown): ConnectorError | undefined {
+  try {
+    if (!(error instanceof Error) || error.name !== 'AbortError') return undefined;
+    return error.cause instanceof ConnectorError ? error.cause : undefined;
+  } catch {
+    // The properties of this error cannot be read.
+    return undefined;
+  }
+}
+
+/** A text as `jsonb` takes it; empty when reading it throws. */
+function storable(read: () => unknown): string {
+  try {
+    return beginningOf(String(read()).replaceAll('\0', '\\0'), 2000);
+  } catch {
+    return '';
   }
 }

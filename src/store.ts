@@ -1,6 +1,5 @@
 import type { ClientBase, Pool } from 'pg';
-import { ConnectorError, messageOf } from './errors.ts';
-import { beginningOf, type Json, type JsonObject } from './json.ts';
+import type { Json, JsonObject } from './json.ts';
 import type { Condition } from './references.ts';
 
 /*
@@ -206,35 +205,6 @@ export async function poisonedRuns(
 
 function asJson(claims: readonly Claim[]): string {
   return JSON.stringify(claims.map(({ run_id, task_no, token }) => ({ run_id, task_no, token })));
-}
-
-/** The result of a task that has failed, whatever it has thrown. */
-export function failure(claim: Claim, thrown: unknown): Result {
-  const { run_id, task_no, token } = claim;
-  const error = whatStopped(thrown) ?? thrown;
-  const code = storable(() => (error instanceof ConnectorError ? error.code : '')) || 'ERROR';
-  const text = storable(() => messageOf(error));
-  return { run_id, task_no, token, error: { code, message: text || 'it failed without a message' } };
-}
-
-/** The reason for which something was aborted: Node's functions throw an AbortError, and keep the reason as its cause. */
-function whatStopped(error: unknown): ConnectorError | undefined {
-  try {
-    if (!(error instanceof Error) || error.name !== 'AbortError') return undefined;
-    return error.cause instanceof ConnectorError ? error.cause : undefined;
-  } catch {
-    // The properties of this error cannot be read.
-    return undefined;
-  }
-}
-
-/** A text as `jsonb` takes it; empty when reading it throws. */
-function storable(read: () => unknown): string {
-  try {
-    return beginningOf(String(read()).replaceAll('\0', '\\0'), 2000);
-  } catch {
-    return '';
-  }
 }
 
 /** The rows that a hop gives, sorted by what they are about. */

@@ -52,23 +52,7 @@ export function colourOf(state: string): Colour {
 }
 
 /** The characters that things are drawn with. Marks, and those of bars, are one column wide. */
-interface Glyphs {
-  readonly branch: string;
-  readonly last: string;
-  readonly trunk: string;
-  readonly full: string;
-  readonly failed: string;
-  readonly waiting: string;
-  readonly empty: string;
-  readonly ellipsis: string;
-  readonly arrow: string;
-  /** How a task stands. */
-  readonly marks: Readonly<Record<Mark, string>>;
-}
-
-type Mark = 'PENDING' | 'READY' | 'RUNNING' | 'SUCCESS' | 'FAILED' | 'skipped' | 'reused' | 'defined';
-
-const UNICODE: Glyphs = {
+const UNICODE = {
   branch: '├─',
   last: '└─',
   trunk: '│ ',
@@ -78,6 +62,7 @@ const UNICODE: Glyphs = {
   empty: '░',
   ellipsis: '…',
   arrow: '→',
+  /** How a task stands. */
   marks: {
     PENDING: '○',
     READY: '◎',
@@ -89,7 +74,7 @@ const UNICODE: Glyphs = {
     defined: '•',
   },
 };
-const ASCII: Glyphs = {
+const ASCII: typeof UNICODE = {
   branch: '|-',
   last: '`-',
   trunk: '| ',
@@ -112,7 +97,7 @@ const ASCII: Glyphs = {
 };
 
 /** What the terminal can show. */
-export function glyphs({ unicode }: { readonly unicode: boolean }): Glyphs {
+export function glyphs({ unicode }: { readonly unicode: boolean }): typeof UNICODE {
   return unicode ? UNICODE : ASCII;
 }
 

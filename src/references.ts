@@ -2,20 +2,20 @@ import { isDeepStrictEqual } from 'node:util';
 import { ConnectorError } from './errors.ts';
 import { beginningOf, type Json, type JsonObject, own } from './json.ts';
 
-/** Stands for a part of the run's input. */
-export interface InputReference<Input extends string = string> {
+/** Stands for a part of the run's input. A type: no interface is Json to the compiler. */
+export type InputReference<Input extends string = string> = {
   readonly $input: readonly [Input, ...(string | number)[]];
-}
+};
 
 /** Stands for the output of an upstream task, or for a part of it. */
-export interface OutputReference<Task extends string = string> {
+export type OutputReference<Task extends string = string> = {
   readonly $output: readonly [Task, ...(string | number)[]];
-}
+};
 
 /** Stands for a fact about the run itself. */
-interface RunReference {
+type RunReference = {
   readonly $run: readonly ['id' | 'created_at'];
-}
+};
 
 export type Reference<Task extends string = string, Input extends string = string> =
   | InputReference<Input>
@@ -68,11 +68,10 @@ export function resolve(value: Json, scope: Scope): Json {
 
 /** Why a task is skipped, in words; undefined when its condition holds. */
 export function skipReason(condition: Condition, scope: Scope): string | undefined {
-  const resolved = (given: Json | Reference) => resolve(given as unknown as Json, scope);
-  const value = resolved(condition.value);
-  const wanted = resolved('is' in condition ? condition.is : condition.isNot);
+  const value = resolve(condition.value, scope);
+  const wanted = resolve('is' in condition ? condition.is : condition.isNot, scope);
   if (isDeepStrictEqual(value, wanted) === 'is' in condition) return undefined;
-  const reference = asReference(condition.value as unknown as JsonObject);
+  const reference = asReference(condition.value);
   const but = 'is' in condition ? '' : 'anything but ';
   return `${reference ? nameOf(reference) : 'its value'} is ${short(value)}, and the task runs when it is ${but}${short(wanted)}`;
 }

@@ -164,7 +164,7 @@ export function connectorProblems({ tasks, problems = [] }: Workflow, connectors
     if (unstorable) return [`${where}: it cannot be stored as JSON at ${unstorable}`];
     return [
       ...referenceProblems(task.parameters, `${where}: parameters`),
-      ...(task.when ? referenceProblems(task.when as unknown as Json, `${where}: when`) : []),
+      ...(task.when ? referenceProblems(task.when, `${where}: when`) : []),
       ...parameterProblems(operation.parameters, task.parameters).map(
         (problem) => `${where}: parameters${problem}`,
       ),

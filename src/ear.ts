@@ -1,7 +1,7 @@
 import { Socket } from 'node:net';
 import { setTimeout as delay } from 'node:timers/promises';
 import pgListen, { type Subscriber } from 'pg-listen';
-import { openClient, withSession } from './database/connect.ts';
+import { CONNECT_MS, GOODBYE_MS, openClient, withSession } from './database/connect.ts';
 import { messageOf } from './errors.ts';
 import type { Log } from './log.ts';
 
@@ -13,11 +13,8 @@ interface Listening extends AsyncDisposable {
 const CHANNELS = ['task_ready', 'run_stopped'];
 /** After this time, listening is tried again. */
 const AGAIN_MS = 10_000;
-const CONNECT_MS = 10_000;
 const ANSWER_MS = 5_000;
 const KEEP_ALIVE_MS = 5_000;
-/** How long the connection may take to end; then its sockets are destroyed. */
-const GOODBYE_MS = 1_000;
 /** How long a test notification may take to arrive. */
 const PATIENCE_MS = 2_000;
 

@@ -13,9 +13,10 @@ interface ConnectOptions {
   readonly allowExitOnIdle?: boolean;
 }
 
-const CONNECT_MS = 10_000;
+/** How long a connection may take to be made. */
+export const CONNECT_MS = 10_000;
 /** How long a connection may take to end; then its socket is destroyed. */
-const GOODBYE_MS = 1_000;
+export const GOODBYE_MS = 1_000;
 /** How long the queries under way may take once a pool is to end. */
 const PATIENCE_MS = 5_000;
 

@@ -3,7 +3,7 @@ import { collectStatuses, oneOf, pointInTime, runId, wholeNumber } from '../argu
 import type { Engine } from '../engine.ts';
 import { didYouMean, UsageError } from '../errors.ts';
 import type { Graph } from '../explain.ts';
-import type { RunDetails, RunFilter, RunStatus } from '../inspect.ts';
+import type { RunFilter, RunOverview, RunStatus } from '../inspect.ts';
 import { eventsScreen } from '../screens/events.ts';
 import { GRAPH_FORMATS, type GraphFormat, graphScreen } from '../screens/graph.ts';
 import { runScreen } from '../screens/run.ts';
@@ -181,10 +181,7 @@ async function showRun(shell: Shell, engine: Engine, id: string, options: RunsOp
   showJson(run);
 }
 
-function noSuchTask(
-  { id, tasks }: Pick<RunDetails, 'id'> & { tasks: readonly { name: string }[] },
-  name: string,
-): never {
+function noSuchTask({ id, tasks }: RunOverview, name: string): never {
   const names = tasks.map((task) => task.name);
   throw new UsageError(
     `TASK_NOT_FOUND run ${id} has no task "${printable(name)}".${didYouMean(name, names)}`,

@@ -5,11 +5,12 @@
 /** The exit code that shells give to a program which Ctrl-C has ended. */
 export const INTERRUPTED = 130;
 
-/** Set by onShutdown: what stops the command that is under way. */
+/** Set by abortOnShutdown: what stops the command that is under way. */
 let stopping: AbortController | undefined;
 
-/** The first Ctrl-C or SIGTERM aborts `stop`, the second one ends the process at once. A closed terminal aborts it, too. */
-export function onShutdown(stop: AbortController): Disposable {
+/** The first Ctrl-C or SIGTERM aborts it, the second one ends the process at once. A closed terminal aborts it, too. */
+export function abortOnShutdown(): AbortController & Disposable {
+  const stop = new AbortController();
   const onSignal = (signal: NodeJS.Signals) => {
     if (stop.signal.aborted) process.exit(signal === 'SIGINT' ? INTERRUPTED : 143);
     stop.abort();
@@ -18,10 +19,10 @@ export function onShutdown(stop: AbortController): Disposable {
   const onHangUp = () => stop.abort();
   stopping = stop;
   process.on('SIGINT', onSignal).on('SIGTERM', onSignal).on('SIGHUP', onHangUp);
-  return {
+  return Object.assign(stop, {
     [Symbol.dispose]: () =>
       void process.off('SIGINT', onSignal).off('SIGTERM', onSignal).off('SIGHUP', onHangUp),
-  };
+  });
 }
 
 /** Stops what is under way, as its output cannot be written any more; false when it cannot be stopped in an orderly way. */

@@ -12,7 +12,7 @@ import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import { grouped } from '../screens/display.ts';
 import { noSuchWorkflow, type Shell, say, show } from '../shell.ts';
-import { INTERRUPTED, onShutdown } from '../shutdown.ts';
+import { abortOnShutdown, INTERRUPTED } from '../shutdown.ts';
 import { counted, printable } from '../terminal.ts';
 
 interface Options {
@@ -62,8 +62,7 @@ async function inbox(shell: Shell, given: string, options: Options): Promise<num
     connectors: { ...connectors, email: new EmailConnector({ root }) },
     log,
   });
-  const stop = new AbortController();
-  using _ = onShutdown(stop);
+  using stop = abortOnShutdown();
   // With --once, which may be started by cron, a database that is away is reported at once.
   if (!once) await engine.waitForDatabase(stop.signal, (line) => log.warn({}, line));
   if (stop.signal.aborted) return 0;

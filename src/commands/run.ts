@@ -5,7 +5,7 @@ import { addressOf } from '../database/url.ts';
 import type { RunDetails } from '../inspect.ts';
 import { runScreen } from '../screens/run.ts';
 import { exitCodeOf, noSuchWorkflow, type Shell, say, show, showJson } from '../shell.ts';
-import { INTERRUPTED, onShutdown } from '../shutdown.ts';
+import { abortOnShutdown, INTERRUPTED } from '../shutdown.ts';
 import { printable, printableLines } from '../terminal.ts';
 import { workflows } from '../workflows/index.ts';
 import { watchRun } from './watch.ts';
@@ -64,8 +64,7 @@ async function demo(shell: Shell, input: string[] = []): Promise<number> {
   const given = parseInput(input, await engine.inputSchema('po_demo'));
   // Before there is a runner, which would begin with what others have started.
   await engine.checkInputs('po_demo', [given]);
-  const stop = new AbortController();
-  using _ = onShutdown(stop);
+  using stop = abortOnShutdown();
   let onReady: (runnerId: number) => void = () => {};
   const ready = new Promise<number>((resolve) => {
     onReady = resolve;
@@ -98,8 +97,7 @@ async function demo(shell: Shell, input: string[] = []): Promise<number> {
 
 async function runTasks(shell: Shell, { concurrency, grace }: RunnerOptions): Promise<number> {
   const engine = await shell.openDatabase();
-  const stop = new AbortController();
-  using _ = onShutdown(stop);
+  using stop = abortOnShutdown();
   await engine.waitForDatabase(stop.signal, (line) => shell.log.warn({}, line));
   if (stop.signal.aborted) return 0;
   const registered = await engine.register();

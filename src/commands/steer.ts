@@ -2,7 +2,7 @@ import { age, runId } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { grouped } from '../screens/display.ts';
 import { noSuchRun, type Shell, say, show, showJson, whoami } from '../shell.ts';
-import { INTERRUPTED, onShutdown } from '../shutdown.ts';
+import { abortOnShutdown, INTERRUPTED } from '../shutdown.ts';
 import { printable } from '../terminal.ts';
 import { watchRun } from './watch.ts';
 
@@ -92,8 +92,7 @@ async function prune(shell: Shell, { olderThan, dryRun = false, json }: PruneOpt
     else show(shell.isTerminal ? `There are ${what}. Nothing was deleted.` : String(total));
     return 0;
   }
-  const stop = new AbortController();
-  using _ = onShutdown(stop);
+  using stop = abortOnShutdown();
   let deleted = 0;
   let told = Date.now();
   for await (const some of engine.prune(olderThan)) {

@@ -7,7 +7,7 @@ import { eventsScreen } from '../screens/events.ts';
 import { liveScreen, runScreen } from '../screens/run.ts';
 import { liveRunsScreen, type RunsPage, runsScreen } from '../screens/runs.ts';
 import { exitCodeOf, noSuchRun, type Shell, say, show, showJson } from '../shell.ts';
-import { INTERRUPTED, onShutdown } from '../shutdown.ts';
+import { abortOnShutdown, INTERRUPTED } from '../shutdown.ts';
 import { printable, printableJson } from '../terminal.ts';
 
 interface WatchOptions {
@@ -39,8 +39,7 @@ export async function watchRun(
   id: string,
   options: WatchOptions,
 ): Promise<number> {
-  const stop = new AbortController();
-  using _ = onShutdown(stop);
+  using stop = abortOnShutdown();
   const look = () => lookAtRun(engine, id);
   const hint = 'Ctrl-C stops watching; the run goes on.';
   let last: RunOverview | undefined;
@@ -143,8 +142,7 @@ async function appendEvents(
 
 /** What runs and what ran, until Ctrl-C: redrawn in place on a terminal, a line for each thing that happens in a pipe. */
 async function watchAll(shell: Shell, engine: Engine, json = false): Promise<number> {
-  const stop = new AbortController();
-  using _ = onShutdown(stop);
+  using stop = abortOnShutdown();
   const look = () => lookAtRuns(shell, engine);
   const hint = 'Ctrl-C stops watching.';
   if (shell.canRedraw && !json) await redraw(shell, engine, look, liveRunsScreen, hint, stop.signal);

@@ -146,9 +146,7 @@ async function hears({ notifications }: Subscriber, url: string): Promise<boolea
   const arrived = new Promise<true>((resolve) => notifications.once('task_ready', () => resolve(true)));
   // Connecting may take long.
   await ring(url);
-  const stop = new AbortController();
-  const late = delay(PATIENCE_MS, false, { signal: stop.signal }).catch(() => false);
-  return Promise.race([arrived, late]).finally(() => stop.abort());
+  return Promise.race([arrived, delay(PATIENCE_MS, false, { ref: false })]);
 }
 
 /** Sends a NOTIFY, over a connection of its own: long tasks may have taken all that there are. */

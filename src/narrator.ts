@@ -93,6 +93,11 @@ export class Narrator {
     }
   }
 
+  tellHeld(run: string): void {
+    const what = `run ${run} is held by another session's transaction: what its tasks came to is written when that ends`;
+    this.#log.warn({ run }, what);
+  }
+
   /** A run was cancelled of which tasks run here. Of a run that failed, the hop has told that made it fail. */
   tellStopped({ run_id: run, workflow, status, reason, took_ms }: StoppedRun): void {
     if (status !== 'CANCELLED') return;

@@ -313,18 +313,13 @@ export class Runner {
     } catch (error) {
       if (look) this.#search.ring();
       // Not when we have become another runner meanwhile: others have taken over what these are the results of.
-      if (this.#presence.runnerId === session.runnerId) this.#keep(ended, room, error);
+      if (this.#presence.runnerId === session.runnerId) {
+        const held = this.#results.keep(ended, room, error);
+        if (held !== undefined) this.#narrator.tellHeld(held);
+      }
       if (isPassing(error) && !isLocked(error)) throw error;
       return undefined;
     }
-  }
-
-  /** Nothing was written: the results go with another hop. */
-  #keep(ended: readonly Ended[], room: number, error: unknown): void {
-    const run = this.#results.keep(ended, room, error);
-    if (run === undefined) return;
-    const what = `run ${run} is held by another session's transaction: what its tasks came to is written when that ends`;
-    this.#options.log.warn({ run }, what);
   }
 
   /** Tells what came of a hop, and executes what it claimed. */

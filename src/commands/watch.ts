@@ -188,7 +188,7 @@ async function appendRuns(shell: Shell, engine: Engine, signal: AbortSignal, jso
     const fresh = told ? ended : ended.slice(0, EARLIER);
     const seen = new Map([...now, ...ended].map((run) => [run.id, printableJson(run)]));
     for (const run of [...fresh, ...now].reverse())
-      if (told?.get(run.id) !== printableJson(run)) show(line(run));
+      if (told?.get(run.id) !== seen.get(run.id)) show(line(run));
     told = seen;
   }
 }

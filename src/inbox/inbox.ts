@@ -120,19 +120,19 @@ class Inbox {
         const settled: File[] = [];
         for (const entry of entries) {
           present.add(entry.name);
-          if ('problem' in entry) this.#refuse(entry);
-          else {
-            const seen = this.#see(entry);
-            if (seen.taken) continue;
-            if (performance.now() - seen.since >= settleMs) settled.push(entry);
-            else waiting++;
+          if ('problem' in entry) {
+            this.#refuse(entry);
+            continue;
           }
+          const { taken, since } = this.#see(entry);
+          if (taken) continue;
+          if (performance.now() - since >= settleMs) settled.push(entry);
+          else waiting++;
         }
-        waiting += await this.#take(settled);
+        if (settled.length > 0) waiting += await this.#take(settled);
       }
     } catch (error) {
-      if (!isFileError(error)) throw error;
-      if (once) throw error;
+      if (once || !isFileError(error)) throw error;
       if (!this.#absent)
         log.warn({}, `${shown(folder)} cannot be read: ${messageOf(error)}. Waiting for it.`);
       this.#absent = true;
@@ -155,7 +155,6 @@ class Inbox {
 
   /** Starts runs for those of these files that are new; says how many have to be looked at again. */
   async #take(files: readonly File[]): Promise<number> {
-    if (files.length === 0) return 0;
     const { mails, again } = await this.#readNew(files);
     if (mails.length > 0) await this.#start(mails);
     return again;

@@ -68,15 +68,16 @@ export class Presence {
     this.#heart ??= setInterval(() => this.beat(), BEAT_MS);
     try {
       const { url, slots, onChange, onDoubt } = this.#options;
-      const session = await Session.open(url, slots, this.#runnerId);
+      const former = this.#runnerId;
+      const session = await Session.open(url, slots, former);
       if (this.#left) {
         await session.signOff().catch(() => {});
         return await session[Symbol.asyncDispose]();
       }
-      if (session.isNew && this.#runnerId !== undefined) this.#forget(this.#runnerId);
+      if (former !== undefined && session.runnerId !== former) this.#forget(former);
       this.#session = session;
       this.#runnerId = session.runnerId;
-      if (!session.isNew) return onDoubt();
+      if (session.runnerId === former) return onDoubt();
       onChange();
       // A new runner may look for dead ones at once. One that was cut off for a while first has to be heard again itself.
       void this.beat();

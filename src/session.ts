@@ -28,15 +28,12 @@ export const LANES = 2;
  */
 export class Session implements AsyncDisposable {
   readonly runnerId: number;
-  /** This identity is new: there was no former one, or it had been given up. */
-  readonly isNew: boolean;
   readonly #control: Client;
   readonly #lanes: readonly Client[];
   readonly #idle: Client[];
 
-  private constructor(runnerId: number, isNew: boolean, control: Client, lanes: readonly Client[]) {
+  private constructor(runnerId: number, control: Client, lanes: readonly Client[]) {
     this.runnerId = runnerId;
-    this.isNew = isNew;
     this.#control = control;
     this.#lanes = lanes;
     this.#idle = [...lanes];
@@ -57,7 +54,7 @@ export class Session implements AsyncDisposable {
       if (!isNew) await endFormerSessions(control, name);
       await holdRunnerLock(control, runnerId);
       await Promise.all([control, ...lanes].map((db) => setUpSession(db, name)));
-      return new Session(runnerId, isNew, control, lanes);
+      return new Session(runnerId, control, lanes);
     } catch (error) {
       for (const client of opening)
         client.then(

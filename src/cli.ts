@@ -4,6 +4,8 @@ import { addDoctorCommand } from './commands/doctor.ts';
 import { addInboxCommand } from './commands/inbox.ts';
 import { addLookCommands } from './commands/look.ts';
 import { addRunCommands } from './commands/run.ts';
+import { Shell, say, seeHelp } from './commands/shell.ts';
+import { loseOutput } from './commands/shutdown.ts';
 import { addSteerCommands } from './commands/steer.ts';
 import { addWatchCommand } from './commands/watch.ts';
 import { keptByNpm } from './config.ts';
@@ -17,8 +19,6 @@ import {
   UsageError,
 } from './errors.ts';
 import { whyNot } from './files.ts';
-import { Shell, say, seeHelp } from './shell.ts';
-import { loseOutput } from './shutdown.ts';
 import { printable, printableLines } from './terminal.ts';
 
 /*

@@ -31,7 +31,7 @@ import {
 import type { JsonObject } from './json.ts';
 import { type Log, SILENT } from './log.ts';
 import { type Registered, readDeclaration, register } from './register.ts';
-import { Runner } from './runner.ts';
+import { Runner } from './runner/runner.ts';
 import { cancelRun, countPrunable, pruneSome, rerun } from './steer.ts';
 import { startRuns } from './store.ts';
 import { follow, waitForDatabase, waitForRun } from './waiting.ts';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
-import { age, parseInput, pointInTime, runId, wholeNumber } from '../src/arguments.ts';
+import { age, parseInput, pointInTime, runId, wholeNumber } from '../src/commands/arguments.ts';
 import { keptByNpm } from '../src/config.ts';
 import { connectors } from '../src/connectors/index.ts';
 import { openEngine } from '../src/index.ts';

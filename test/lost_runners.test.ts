@@ -3,7 +3,7 @@ import { before, beforeEach, test } from 'node:test';
 import type pg from 'pg';
 import { openClient } from '../src/database/connect.ts';
 import { readOverview } from '../src/inspect.ts';
-import { beginTask, report } from '../src/task_session.ts';
+import { beginTask, report } from '../src/runner/task_session.ts';
 import { createDatabase } from './support/database.ts';
 import { fileDatabase, registerRunner, running, type Scene, serverIsUpForAWhile } from './support/scene.ts';
 

@@ -1,8 +1,8 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import type { Log } from '../src/log.ts';
-import { Narrator } from '../src/narrator.ts';
-import type { Ended } from '../src/results.ts';
+import { Narrator } from '../src/runner/narrator.ts';
+import type { Ended } from '../src/runner/results.ts';
 import type { Answer, Hop } from '../src/store.ts';
 
 interface Telling {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import { type Ended, Results } from '../src/results.ts';
+import { type Ended, Results } from '../src/runner/results.ts';
 
 const ended = (task_no: number) => ({ result: { run_id: '1', task_no, token: 1, output: null } }) as Ended;
 const numbers = (batch: readonly Ended[]) => batch.map(({ result }) => result.task_no);

@@ -1,7 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
-import type { Ended } from '../src/results.ts';
-import { Search } from '../src/search.ts';
+import type { Ended } from '../src/runner/results.ts';
+import { Search } from '../src/runner/search.ts';
 import type { ClaimedTask } from '../src/store.ts';
 
 const claimed = (...runs: string[]) => runs.map((run_id) => ({ run_id })) as unknown as ClaimedTask[];

@@ -3,9 +3,9 @@ import { type ChildProcess, execFileSync, spawn, spawnSync } from 'node:child_pr
 import { EventEmitter } from 'node:events';
 import { test } from 'node:test';
 import { CHECKOUT } from '../src/config.ts';
-import { LiveScreen, sizeOf } from '../src/live.ts';
 import { createLog } from '../src/log.ts';
 import { shown } from '../src/mail/message.ts';
+import { LiveScreen, sizeOf } from '../src/screens/live.ts';
 import { outputsScreen, taskScreen } from '../src/screens/task.ts';
 import { cut, painter, printable, printableLines, width, withoutColour, wrap } from '../src/terminal.ts';
 import { command } from './support/command.ts';
@@ -76,7 +76,7 @@ test('a live screen without Unicode is cut without it, too', () => {
 });
 
 test('a live screen is given back as well when the process ends at once', () => {
-  const program = `import { LiveScreen } from './src/live.ts';
+  const program = `import { LiveScreen } from './src/screens/live.ts';
     new LiveScreen(process.stdout, () => 'text');
     process.exit();`;
   const args = ['--import', 'tsx', '--input-type=module', '--eval', program];

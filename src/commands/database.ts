@@ -1,5 +1,5 @@
 import { embeddedStatus, stopEmbedded } from '../database/embedded.ts';
-import { type Shell, say, show, showJson } from '../shell.ts';
+import { type Shell, say, show, showJson } from './shell.ts';
 
 /** Commands about the database itself: migrate, and db for the embedded one. */
 export function addDatabaseCommands(shell: Shell): void {

@@ -1,7 +1,7 @@
 import { openClient } from '../database/connect.ts';
 import { examine } from '../doctor.ts';
 import { doctorScreen } from '../screens/doctor.ts';
-import { type Shell, show, showJson } from '../shell.ts';
+import { type Shell, show, showJson } from './shell.ts';
 
 /** Looks whether everything that the database holds fits together. */
 export function addDoctorCommand(shell: Shell): void {

@@ -1,7 +1,6 @@
 import { existsSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
-import { collectInput, parseInput, wholeNumber } from '../arguments.ts';
 import { EmailConnector } from '../connectors/email.ts';
 import { connectors } from '../connectors/index.ts';
 import type { Engine } from '../engine.ts';
@@ -11,9 +10,10 @@ import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import { grouped } from '../screens/display.ts';
-import { noSuchWorkflow, type Shell, say, show } from '../shell.ts';
-import { abortOnShutdown, INTERRUPTED } from '../shutdown.ts';
 import { counted, printable } from '../terminal.ts';
+import { collectInput, parseInput, wholeNumber } from './arguments.ts';
+import { noSuchWorkflow, type Shell, say, show } from './shell.ts';
+import { abortOnShutdown, INTERRUPTED } from './shutdown.ts';
 
 interface Options {
   readonly once?: boolean;

@@ -1,5 +1,4 @@
 import { Option } from 'commander';
-import { collectStatuses, oneOf, pointInTime, runId, wholeNumber } from '../arguments.ts';
 import type { Engine } from '../engine.ts';
 import { didYouMean, UsageError } from '../errors.ts';
 import type { Graph } from '../explain.ts';
@@ -11,10 +10,11 @@ import { runsScreen } from '../screens/runs.ts';
 import { outputsScreen, taskScreen } from '../screens/task.ts';
 import { whyScreen, whyTaskScreen } from '../screens/why.ts';
 import { workflowsScreen } from '../screens/workflows.ts';
-import { noSuchRun, noSuchWorkflow, type Shell, say, show, showJson } from '../shell.ts';
 import { printable } from '../terminal.ts';
 import type { Workflow } from '../workflow.ts';
 import { workflows } from '../workflows/index.ts';
+import { collectStatuses, oneOf, pointInTime, runId, wholeNumber } from './arguments.ts';
+import { noSuchRun, noSuchWorkflow, type Shell, say, show, showJson } from './shell.ts';
 
 interface RunsOptions {
   readonly workflow?: string;

@@ -1,13 +1,13 @@
 import { existsSync } from 'node:fs';
 import { readFile } from 'node:fs/promises';
-import { collectInput, parseInput, runKey, wholeNumber } from '../arguments.ts';
 import { addressOf } from '../database/url.ts';
 import type { RunDetails } from '../inspect.ts';
 import { runScreen } from '../screens/run.ts';
-import { exitCodeOf, noSuchWorkflow, type Shell, say, show, showJson } from '../shell.ts';
-import { abortOnShutdown, INTERRUPTED } from '../shutdown.ts';
 import { printable, printableLines } from '../terminal.ts';
 import { workflows } from '../workflows/index.ts';
+import { collectInput, parseInput, runKey, wholeNumber } from './arguments.ts';
+import { exitCodeOf, noSuchWorkflow, type Shell, say, show, showJson } from './shell.ts';
+import { abortOnShutdown, INTERRUPTED } from './shutdown.ts';
 import { watchRun } from './watch.ts';
 
 interface RunnerOptions {

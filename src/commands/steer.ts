@@ -1,9 +1,9 @@
-import { age, runId } from '../arguments.ts';
 import { UsageError } from '../errors.ts';
 import { grouped } from '../screens/display.ts';
-import { noSuchRun, type Shell, say, show, showJson, whoami } from '../shell.ts';
-import { abortOnShutdown, INTERRUPTED } from '../shutdown.ts';
 import { printable } from '../terminal.ts';
+import { age, runId } from './arguments.ts';
+import { noSuchRun, type Shell, say, show, showJson, whoami } from './shell.ts';
+import { abortOnShutdown, INTERRUPTED } from './shutdown.ts';
 import { watchRun } from './watch.ts';
 
 interface RerunOptions {

@@ -1,14 +1,14 @@
-import { runId } from '../arguments.ts';
 import type { Engine } from '../engine.ts';
 import type { RunOverview, RunSummary } from '../inspect.ts';
-import { LiveScreen } from '../live.ts';
 import type { Display } from '../screens/display.ts';
 import { eventsScreen } from '../screens/events.ts';
+import { LiveScreen } from '../screens/live.ts';
 import { liveScreen, runScreen } from '../screens/run.ts';
 import { liveRunsScreen, type RunsPage, runsScreen } from '../screens/runs.ts';
-import { exitCodeOf, noSuchRun, type Shell, say, show, showJson } from '../shell.ts';
-import { abortOnShutdown, INTERRUPTED } from '../shutdown.ts';
 import { printable, printableJson } from '../terminal.ts';
+import { runId } from './arguments.ts';
+import { exitCodeOf, noSuchRun, type Shell, say, show, showJson } from './shell.ts';
+import { abortOnShutdown, INTERRUPTED } from './shutdown.ts';
 
 interface WatchOptions {
   readonly json?: boolean | undefined;

@@ -1,6 +1,6 @@
 import type { RunSummary, TaskOverview } from '../inspect.ts';
-import type { TableStyle } from '../table.ts';
 import { colourOf, cut, duration, glyphs, printable } from '../terminal.ts';
+import type { TableStyle } from './table.ts';
 
 /** How large, in what style and at what time a screen is drawn; tests set all of it. */
 export interface Display extends TableStyle {

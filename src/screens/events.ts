@@ -1,7 +1,7 @@
 import type { RunEvent } from '../explain.ts';
-import { type Column, table } from '../table.ts';
 import { colourOf, withArrows } from '../terminal.ts';
 import type { Display } from './display.ts';
+import { type Column, table } from './table.ts';
 
 /** All that happened, in order. */
 export function eventsScreen(events: readonly RunEvent[], display: Display): string {

@@ -1,5 +1,4 @@
 import type { RunOverview, TaskOverview } from '../inspect.ts';
-import { type Column, table } from '../table.ts';
 import { colourOf, cut, glyphs, pad, printable, width, wrap } from '../terminal.ts';
 import {
   brief,
@@ -12,6 +11,7 @@ import {
   someOf,
   timestamp,
 } from './display.ts';
+import { type Column, table } from './table.ts';
 import { timelineScreen } from './timeline.ts';
 import { drawTree, type Line, summarise } from './tree.ts';
 

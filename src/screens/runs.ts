@@ -1,7 +1,7 @@
 import type { RunSummary } from '../inspect.ts';
-import { type Column, table } from '../table.ts';
 import { colourOf } from '../terminal.ts';
 import { causeOf, type Display, elapsed, grouped, progressBar, shownTime, someOf } from './display.ts';
+import { type Column, table } from './table.ts';
 
 export interface RunsPage {
   readonly active: readonly RunSummary[];

@@ -1,7 +1,7 @@
 import type { RunDetails, TaskDetails } from '../inspect.ts';
-import { type Column, table } from '../table.ts';
 import { colourOf, printable, printableJson, wrap } from '../terminal.ts';
 import { type Display, elapsed, lacksRunner, timestamp } from './display.ts';
+import { type Column, table } from './table.ts';
 
 interface Execution {
   readonly attempt: number;

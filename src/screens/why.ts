@@ -1,8 +1,8 @@
 import type { Reason } from '../explain.ts';
 import type { RunSummary } from '../inspect.ts';
-import { type Column, table } from '../table.ts';
 import { colourOf, pad, printable, width, wrap } from '../terminal.ts';
 import type { Display } from './display.ts';
+import { type Column, table } from './table.ts';
 
 /** Tasks of which one would not ask why they have not run. */
 const HAVE_RUN = new Set(['SUCCEEDED', 'REUSED', 'FAILED']);

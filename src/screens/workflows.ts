@@ -1,7 +1,7 @@
 import type { WorkflowStatistics } from '../explain.ts';
-import { type Column, table } from '../table.ts';
 import { duration, wrap } from '../terminal.ts';
 import { type Display, grouped, shownTime } from './display.ts';
+import { type Column, table } from './table.ts';
 
 /** What can be run, and how it has been going. */
 export function workflowsScreen(workflows: readonly WorkflowStatistics[], display: Display): string {

@@ -1,5 +1,5 @@
 import { openClient } from '../../../src/database/connect.ts';
-import { registerRunner } from '../../../src/lives.ts';
+import { registerRunner } from '../../../src/runner/lives.ts';
 import { type ClaimedTask, reportAndClaim, startAndClaim } from '../../../src/store.ts';
 import { amount, type Figures, type Measurements, type Place } from '../contest.ts';
 import { latencies } from '../statistics.ts';

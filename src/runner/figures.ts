@@ -1,6 +1,6 @@
-import type { Fields } from './log.ts';
-import type { Hop } from './store.ts';
-import { counted } from './terminal.ts';
+import type { Fields } from '../log.ts';
+import type { Hop } from '../store.ts';
+import { counted } from '../terminal.ts';
 
 /** Counts what a runner does, for a line once in a while. */
 export class Figures {

@@ -1,5 +1,5 @@
+import { type ClaimedTask, FIRST_RUN } from '../store.ts';
 import type { Ended } from './results.ts';
-import { type ClaimedTask, FIRST_RUN } from './store.ts';
 
 /** A look for tasks that wait to be claimed: in the run `from` and in later ones. */
 export interface Look {

@@ -1,17 +1,17 @@
 import { hostname, userInfo } from 'node:os';
 import type { Command } from 'commander';
-import { type Config, readConfig } from './config.ts';
-import { connectors } from './connectors/index.ts';
-import { startEmbedded } from './database/embedded.ts';
-import { type Engine, type EngineOptions, openEngine } from './engine.ts';
-import { didYouMean, UsageError } from './errors.ts';
-import type { RunSummary } from './inspect.ts';
-import { sizeOf } from './live.ts';
-import { createLog, type Log } from './log.ts';
-import type { Display } from './screens/display.ts';
+import { type Config, readConfig } from '../config.ts';
+import { connectors } from '../connectors/index.ts';
+import { startEmbedded } from '../database/embedded.ts';
+import { type Engine, type EngineOptions, openEngine } from '../engine.ts';
+import { didYouMean, UsageError } from '../errors.ts';
+import type { RunSummary } from '../inspect.ts';
+import { createLog, type Log } from '../log.ts';
+import type { Display } from '../screens/display.ts';
+import { sizeOf } from '../screens/live.ts';
+import { painter, printable, printableJson } from '../terminal.ts';
+import { workflows } from '../workflows/index.ts';
 import { exitWhenStopped } from './shutdown.ts';
-import { painter, printable, printableJson } from './terminal.ts';
-import { workflows } from './workflows/index.ts';
 
 interface OpenOptions extends Partial<Pick<EngineOptions, 'connectors' | 'log'>> {
   /** Which databases are migrated first: any, the embedded one alone (if nothing is said), or none. */

@@ -1,4 +1,4 @@
-import { cut, glyphs } from './terminal.ts';
+import { cut, glyphs } from '../terminal.ts';
 
 /** Where a screen is drawn: a terminal or, in tests, something that behaves like one. */
 interface Canvas {

@@ -1,10 +1,10 @@
 import { setTimeout as delay } from 'node:timers/promises';
-import { isAway, isDatabaseExhausted, isGivenUp, isPassing } from './database/failures.ts';
-import { messageOf } from './errors.ts';
+import { isAway, isDatabaseExhausted, isGivenUp, isPassing } from '../database/failures.ts';
+import { messageOf } from '../errors.ts';
+import type { Log } from '../log.ts';
+import { Trouble } from '../trouble.ts';
 import type { Pulse } from './lives.ts';
-import type { Log } from './log.ts';
 import { Session } from './session.ts';
-import { Trouble } from './trouble.ts';
 
 interface PresenceOptions {
   readonly url: string;

@@ -1,6 +1,7 @@
 import { hostname } from 'node:os';
 import type { Client } from 'pg';
-import { openClient } from './database/connect.ts';
+import { openClient } from '../database/connect.ts';
+import { giveBackOthers } from '../store.ts';
 import {
   beat,
   endFormerSessions,
@@ -12,7 +13,6 @@ import {
   sessionNameOf,
   setUpSession,
 } from './lives.ts';
-import { giveBackOthers } from './store.ts';
 
 /** No hop takes that long: a connection that has not answered by then is given up. */
 const HOP_TIMEOUT_MS = 30_000;

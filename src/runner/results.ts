@@ -1,7 +1,7 @@
-import { isAway, isLocked, isPassing } from './database/failures.ts';
-import { ConnectorError, messageOf } from './errors.ts';
+import { isAway, isLocked, isPassing } from '../database/failures.ts';
+import { ConnectorError, messageOf } from '../errors.ts';
+import type { Claim, Result } from '../store.ts';
 import { type Execution, failure } from './execution.ts';
-import type { Claim, Result } from './store.ts';
 
 /** What an execution came to. */
 export interface Ended {

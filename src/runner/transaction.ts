@@ -1,10 +1,10 @@
 import type { Pool, PoolClient } from 'pg';
-import type { Queryable } from './connector.ts';
-import { isAway, isConflict, isConnectionFailure, isDeadlock, isStandby } from './database/failures.ts';
-import { ConnectorError, codeOf } from './errors.ts';
-import type { Claim, Hop, Result } from './store.ts';
+import type { Queryable } from '../connector.ts';
+import { isAway, isConflict, isConnectionFailure, isDeadlock, isStandby } from '../database/failures.ts';
+import { ConnectorError, codeOf } from '../errors.ts';
+import type { Claim, Hop, Result } from '../store.ts';
+import { duration } from '../terminal.ts';
 import { beginTask, endTask, endTaskSession, report } from './task_session.ts';
-import { duration } from './terminal.ts';
 
 /** How long a transaction may do nothing: if its process has been halted, it holds up everybody who needs its rows. */
 const IDLE_MS = 20_000;

@@ -1,13 +1,13 @@
 import type { Pool } from 'pg';
-import type { Queryable, TaskContext, TaskLog } from './connector.ts';
-import { ConnectorError, didYouMean, messageOf } from './errors.ts';
-import { beginningOf, type Json, type JsonObject, jsonProblem, own } from './json.ts';
-import { resolve, type Scope, skipReason } from './references.ts';
-import type { Claim, ClaimedTask, Hop, Result, StoredTask } from './store.ts';
+import type { Queryable, TaskContext, TaskLog } from '../connector.ts';
+import { ConnectorError, didYouMean, messageOf } from '../errors.ts';
+import { beginningOf, type Json, type JsonObject, jsonProblem, own } from '../json.ts';
+import { resolve, type Scope, skipReason } from '../references.ts';
+import type { Claim, ClaimedTask, Hop, Result, StoredTask } from '../store.ts';
+import { duration } from '../terminal.ts';
+import type { Connectors } from '../workflow.ts';
 import { inNameOf } from './stray.ts';
-import { duration } from './terminal.ts';
 import { TaskTransaction } from './transaction.ts';
-import type { Connectors } from './workflow.ts';
 
 /** What became of an execution. */
 export type Outcome =

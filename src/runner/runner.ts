@@ -1,20 +1,12 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'pg';
-import { createPool } from './database/connect.ts';
-import { isAway, isGivenUp, isLocked, isPassing, isStandby } from './database/failures.ts';
-import { Doorbell } from './doorbell.ts';
-import { Ear } from './ear.ts';
-import { ConnectorError } from './errors.ts';
-import type { Execution, Outcome } from './execution.ts';
-import type { JsonObject } from './json.ts';
-import type { Pulse } from './lives.ts';
-import type { Log } from './log.ts';
-import { Narrator } from './narrator.ts';
-import { Presence } from './presence.ts';
-import { type Ended, Results } from './results.ts';
-import { type Look, Search } from './search.ts';
-import { LANES, type Session } from './session.ts';
-import { Slots } from './slots.ts';
+import { createPool } from '../database/connect.ts';
+import { isAway, isGivenUp, isLocked, isPassing, isStandby } from '../database/failures.ts';
+import { Doorbell } from '../doorbell.ts';
+import { Ear } from '../ear.ts';
+import { ConnectorError } from '../errors.ts';
+import type { JsonObject } from '../json.ts';
+import type { Log } from '../log.ts';
 import {
   type Claim,
   type Connection,
@@ -25,10 +17,18 @@ import {
   reportAndClaim,
   type StoredWorkflow,
   startAndClaim,
-} from './store.ts';
+} from '../store.ts';
+import { Trouble } from '../trouble.ts';
+import type { Connectors } from '../workflow.ts';
+import type { Execution, Outcome } from './execution.ts';
+import type { Pulse } from './lives.ts';
+import { Narrator } from './narrator.ts';
+import { Presence } from './presence.ts';
+import { type Ended, Results } from './results.ts';
+import { type Look, Search } from './search.ts';
+import { LANES, type Session } from './session.ts';
+import { Slots } from './slots.ts';
 import { catchStrayErrors } from './stray.ts';
-import { Trouble } from './trouble.ts';
-import type { Connectors } from './workflow.ts';
 
 /*
  * The loop. A hop is one call of the database: it takes results there and brings tasks back, which are executed in slots;

@@ -1,13 +1,13 @@
-import type { TaskLog } from './connector.ts';
-import { messageOf } from './errors.ts';
+import type { TaskLog } from '../connector.ts';
+import { messageOf } from '../errors.ts';
+import type { Json } from '../json.ts';
+import type { Log } from '../log.ts';
+import type { Answer, Claim, ClaimedTask, EndedRun, Hop, StoredTask } from '../store.ts';
+import { duration } from '../terminal.ts';
 import type { Execution } from './execution.ts';
 import { Figures } from './figures.ts';
-import type { Json } from './json.ts';
 import type { StoppedRun } from './lives.ts';
-import type { Log } from './log.ts';
 import type { Ended } from './results.ts';
-import type { Answer, Claim, ClaimedTask, EndedRun, Hop, StoredTask } from './store.ts';
-import { duration } from './terminal.ts';
 
 /** Tells on the console what happens to tasks and runs: every move, failures with their messages, how runs end. */
 export class Narrator {

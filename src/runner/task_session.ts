@@ -1,5 +1,5 @@
 import type { QueryResult } from 'pg';
-import { type Claim, type Connection, type Hop, LOCK_TIMEOUT_MS, type Result, sortRows } from './store.ts';
+import { type Claim, type Connection, type Hop, LOCK_TIMEOUT_MS, type Result, sortRows } from '../store.ts';
 
 /*
  * The statements of a task's transaction, and the state of the session in which it begins.

@@ -1,10 +1,10 @@
 import { readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
-import { didYouMean } from './errors.ts';
-import { whyNot } from './files.ts';
-import { RUN_STATUSES, type RunStatus } from './inspect.ts';
-import { type Json, type JsonObject, own } from './json.ts';
-import { counted, printable } from './terminal.ts';
+import { didYouMean } from '../errors.ts';
+import { whyNot } from '../files.ts';
+import { RUN_STATUSES, type RunStatus } from '../inspect.ts';
+import { type Json, type JsonObject, own } from '../json.ts';
+import { counted, printable } from '../terminal.ts';
 
 /*
  * Values from what is typed on a command line. Each function throws an InvalidArgumentError that names what is wrong.

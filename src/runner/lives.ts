@@ -1,6 +1,6 @@
-import { DatabaseUnavailableError } from './errors.ts';
-import type { RunStatus } from './inspect.ts';
-import { type Connection, type EndedRun, LOCK_TIMEOUT_MS } from './store.ts';
+import { DatabaseUnavailableError } from '../errors.ts';
+import type { RunStatus } from '../inspect.ts';
+import { type Connection, type EndedRun, LOCK_TIMEOUT_MS } from '../store.ts';
 
 /*
  * The statements by which runners register, give signs of life, and end; and those that set up their sessions.

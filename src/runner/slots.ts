@@ -1,6 +1,6 @@
-import { ConnectorError } from './errors.ts';
+import { ConnectorError } from '../errors.ts';
+import type { Claim, ClaimedTask, StoredTask, StoredWorkflow } from '../store.ts';
 import { Execution, type Outcome, type Surroundings } from './execution.ts';
-import type { Claim, ClaimedTask, StoredTask, StoredWorkflow } from './store.ts';
 
 interface SlotsOptions {
   readonly count: number;

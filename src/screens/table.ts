@@ -1,4 +1,4 @@
-import { type Colour, cut, glyphs, type Paint, pad, printable, width } from './terminal.ts';
+import { type Colour, cut, glyphs, type Paint, pad, printable, width } from '../terminal.ts';
 
 export interface Column<Row> {
   readonly title: string;

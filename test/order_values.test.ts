@@ -588,6 +588,32 @@ test('rupees are Indian unless others are named', () => {
   assert.deepEqual(read('All prices in PKR.\nTotal: Rs. 1500'), ['1500.00', 'PKR']);
 });
 
+test('a currency may be a code, a sign, or both', () => {
+  for (const [sign, code] of [
+    ['MXN $', 'MXN'],
+    ['CAD$', 'CAD'],
+    ['CDN$', 'CAD'],
+    ['US $', 'USD'],
+    ['EUR €', 'EUR'],
+    ['R$ ', 'BRL'],
+    ['₩', 'KRW'],
+  ] as const) {
+    const row = (gap: string) => ['1', 'Glass jar', '60', `${sign}8.00`, `${sign}480.00`].join(gap);
+    for (const gap of ['  ', '\t', ...(sign === 'US $' ? [] : [' '])]) {
+      const text = `PO Number: 1\nItem  Description  Qty  Unit Price  Total\n${row(gap)}\nTotal: ${sign}480.00`;
+
+      const { fields, warnings } = extractOrder(mail(text));
+
+      assert.deepEqual(
+        [fields.currency, fields.total, fields.line_items[0]?.unit_price],
+        [code, '480.00', '8.00'],
+        text,
+      );
+      assert.deepEqual(warnings, [], text);
+    }
+  }
+});
+
 test('a currency may be written in words, or said once of all prices', () => {
   const read = (text: string) => extractOrder(mail(`PO Number: 1\nTotal: 5.00\n${text}`)).fields.currency;
 

@@ -160,7 +160,7 @@ function areAmbiguous({ tables, otherwise, mark }: Document, values: ReadonlyMap
 }
 
 /** Of countries where a comma is no decimal mark. */
-const ANGLO = /[$£¥₹]|^(?:USD|CAD|AUD|GBP|JPY|CNY|INR)$/;
+const ANGLO = /(?<!R)\$|[£¥₹]|^(?:USD|CAD|AUD|GBP|JPY|CNY|INR)$/;
 
 /** The currencies of the items and of the totals of a document, as far as they carry any. */
 function carriedCurrencies({ tables, statements, text }: Document): readonly string[][] {

@@ -12,11 +12,21 @@ const IN_THOUSANDTHS = 'KWD|(?<!SDN[. ]{1,2})BHD|TND|OMR|JOD';
 /** "KWD 1.250" */
 export const THOUSANDTHS = new RegExp(String.raw`(?:${IN_THOUSANDTHS})\W{0,9}\d[\d,]*\.\d{3}(?![\d.,]*\d)`);
 const CODES = `USD|EUR|GBP|${OTHER_DOLLARS}|CHF|JPY|CNY|INR|${OTHER_RUPEES}|SEK|NOK|DKK|PLN|CZK|HUF|BRL|ZAR|KRW|TRY|ILS|AED|THB|${IN_THOUSANDTHS}`;
-const DOLLARS = 'US|CA|AU|NZ|HK|C|A|S';
-const SIGNS: Readonly<Record<string, string>> = { '€': 'EUR', '£': 'GBP', '₹': 'INR' };
+const CODE = new RegExp(`^(?:${CODES})`);
+// biome-ignore format: a table
+const SIGNS: Readonly<Record<string, string>> = {
+  'US$': 'USD', 'US $': 'USD', 'CA$': 'CAD', 'CDN$': 'CAD', 'C$': 'CAD', 'AU$': 'AUD', 'A$': 'AUD', 'NZ$': 'NZD',
+  'HK$': 'HKD', 'S$': 'SGD', 'NT$': 'TWD', 'MX$': 'MXN', 'R$': 'BRL',
+  '€': 'EUR', '£': 'GBP', '₹': 'INR', '₩': 'KRW', '₪': 'ILS', '₺': 'TRY', '฿': 'THB',
+};
+const DOLLARS = Object.keys(SIGNS)
+  .filter((sign) => sign.endsWith('$'))
+  .map((sign) => sign.replace('$', '\\$'))
+  .join('|');
+export const SIGN = '[$€£¥₹₩₪₺฿]';
 
-/** A currency as it stands before or after an amount. */
-export const CURRENCY = String.raw`(?:(?:${DOLLARS})?\$|[€£¥₹]|(?<![A-Za-z])Rs\.?(?![A-Za-z])|(?<![A-Za-z])(?:${CODES})(?![A-Za-z]))`;
+/** A currency as it stands before or after an amount. A sign behind a code, as in "MXN $8.00", adds nothing to it. */
+export const CURRENCY = String.raw`(?:(?<![A-Za-z])(?:${DOLLARS}|Rs\.?(?![A-Za-z])|(?:${CODES})(?:${SIGN}| ${SIGN}(?=\.?\d)|(?![A-Za-z])))|${SIGN})`;
 /** The end of an amount without cents: "1.200,-", "1,92,576/-". */
 const EVEN = String.raw`(?:(?<=\d[.,])-{1,2}|\/-)`;
 /** The first digit of an amount, or the point before the cents: ".85". */
@@ -151,14 +161,13 @@ export function currenciesOfAll(text: string): string[] {
 
 /** The currency of an order: a code that is written with its amounts, then a sign; a bare `$` is a US one, `Rs` an Indian one, `¥` a yen, unless another is named. */
 export function currencyOf(signs: readonly string[], text: string): string | null {
-  const sign = signs.find((each) => /^[A-Z]{3}$/.test(each)) ?? signs[0] ?? null;
-  if (sign === null || /^[A-Z]{3}$/.test(sign)) return sign;
+  const code = signs.find((each) => CODE.test(each))?.slice(0, 3);
+  const sign = signs[0];
+  if (code !== undefined || sign === undefined) return code ?? null;
   const [usual, others] = sign.startsWith('Rs')
     ? ['INR', OTHER_RUPEES]
     : sign === '¥'
       ? ['JPY', 'CNY']
       : ['USD', OTHER_DOLLARS];
-  const whose = /^[A-Z]+(?=\$)/.exec(sign)?.[0]; // "C$", "US$"
-  if (whose) return `USD|${OTHER_DOLLARS}`.split('|').find((code) => code.startsWith(whose)) ?? null;
   return SIGNS[sign] ?? new RegExp(`(?<![A-Za-z])(?:${others})(?![A-Za-z])`).exec(text)?.[0] ?? usual;
 }

@@ -2,7 +2,7 @@ import { readDate } from './dates.ts';
 import { multiply, sameToTheCent, toUnits } from './decimal.ts';
 import { EMPTY } from './drawn_columns.ts';
 import { type Column, cellsOf, hasPrices, isNaming, isNumeric, type NumberColumn } from './headings.ts';
-import { type Amount, CURRENCY, type Mark, MEASURE, readAmount } from './money.ts';
+import { type Amount, CURRENCY, type Mark, MEASURE, readAmount, SIGN } from './money.ts';
 
 /** One position of an order, numbers as decimal text; null where a column is missing. */
 export interface Row {
@@ -142,7 +142,7 @@ export function readRun(
 /** The blanks within "1 250,00"; two numbers in a row may look like that, too. */
 const GROUPS = /(?<=(?<![\d.,])\d{1,3}) (?=\d{3}(?: \d{3})*[.,]\d\d(?!\d))/g;
 const AMOUNT_FIRST = new RegExp(String.raw`(?<=\d)\s{1,20}(${CURRENCY})(?=\s|$)`, 'g');
-const CURRENCY_FIRST = new RegExp(String.raw`(?<!\d)(${CURRENCY})\s{1,20}(?=-?\d)`, 'g');
+const CURRENCY_FIRST = new RegExp(String.raw`(?<!\d)(${CURRENCY})\s{1,20}(?=${SIGN}?-?\d)`, 'g');
 const CURRENCY_LAST = new RegExp(String.raw`${CURRENCY}\s{0,20}$`);
 
 /** The words of a line, each with the amount it is; a currency is part of its amount. */

@@ -354,6 +354,7 @@ test('so have the day of an order and its sums', () => {
       'VAT at 20%',
       'TVA 20 %',
       'IGST18 (18%)',
+      'V.A.T. @ 20%',
     ],
     shipping: [
       'Transport',
@@ -365,6 +366,7 @@ test('so have the day of an order and its sums', () => {
       'Total freight',
       'Ocean freight',
       'S/H',
+      'P&P',
     ],
     total: [
       'Release total',
@@ -519,6 +521,7 @@ test('a place, terms and a number are known under other names, too', () => {
   assert.equal(read('Supplied by: 15 July 2025').vendor, null);
   for (const line of [
     'Order N°: 25-0417',
+    'PO-Number: 25-0417',
     'Ord. No.: 25-0417',
     'Purch. Ord. No.: 25-0417',
     'Purchase number: 25-0417',

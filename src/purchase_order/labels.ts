@@ -25,7 +25,7 @@ const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref
 
 const AND_DATE = String.raw`(?: ?(?:\/|&|and) ?date)?`;
 const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |your |our )?`;
-export const TAX = String.raw`(?:tax(?:es)?|vat|tva|iva|[cis]?gst(?:\d{1,2}(?=\s\())?|[hpq]st)`;
+export const TAX = String.raw`(?:tax(?:es)?|vat|v\.a\.t\b\.?|tva|iva|[cis]?gst(?:\d{1,2}(?=\s\())?|[hpq]st)`;
 const CARRIAGE = '(?:shipping|freight|postage|carriage|transport(?:ation)?|haulage|courier|delivery)';
 const PACKING = '(?:handling|insurance|pack(?:ag)?ing|install(?:ation)?)';
 const SUM = '(?:amount|value|price)';
@@ -45,7 +45,7 @@ const WHOLE = `(?:(?:(?:grand|order) )?total(?: ${SUM})?|amount|sum)(?: ${CURREN
 
 // biome-ignore format: a table
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
-  ['po_number',     `${WHOSE}${PO} ?${NUMBER}(?: ?#)?${AND_DATE}`, `${WHOSE}${PO}`, `${WHOSE}ord(?:er|\\b\\.?) ?${NUMBER}${AND_DATE}`, `order|purchase ?${NUMBER}`],
+  ['po_number',     `${WHOSE}${PO}[ -]?${NUMBER}(?: ?#)?${AND_DATE}`, `${WHOSE}${PO}`, `${WHOSE}ord(?:er|\\b\\.?) ?${NUMBER}${AND_DATE}`, `order|purchase ?${NUMBER}`],
   ['vendor',        '(?:buy-from )?(?:vendor|supplier|seller)(?:[ -]name(?: (?:&|and) address)?)?|sold by|purchased? from', '(?:vendor|supplier|seller) (?:company|details|info(?:rmation)?)|supplied by|ordered from|(?:po |order )?(?:issued to|placed with)|name of (?:vendor|supplier)'],
   ['ship_to',       '(?:(?:drop[ -]?)?ship(?:ping|ped)?|deliver(?:ed|y)?)(?: all)?(?: (?:goods|items|material))?[ -]?(?:to|at)(?: (?:address|location))?|shipping address|delivery (?:address|location)|place of delivery', 'consignee|destination|(?:receiving|shipping) location|delivery (?:point|site)|point of delivery|(?:receiving|job ?site|site|installation) address'],
   ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} (?:issue )?date|date (?:of (?:order|${PO})|ordered)|ordered`, 'issued?(?: date| on)?|date (?:issued|of issue)', String.raw`date (?:placed|created)|(?<!\p{L} )date|doc(?:ument|\.)? date|(?:order )?(?:placed|raised|created)(?: on| date)?|(?:creation|purchase|today['’]s) date`, String.raw`(?<!\p{L} )dated(?=\s*:|\s{2})`],
@@ -57,7 +57,7 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['currency',      '(?:order )?currency'],
   ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|(?:line )?items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: item)?(?: ${SUM})?(?:,? ${BEFORE} ${LEVY})?|net order|taxable ${SUM}|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}|${WHOLE} before discount`],
   ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|consumption|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) )?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
-  ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total))?|s ?[&/] ?h\\b`],
+  ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total))?|(?:s ?[&/] ?h|p ?& ?p)\\b`],
   ['discount',      `(?:less )?(?:(?:trade|volume|order|total|wholesale|quantity|special|dealer) )?(?:${RATE} )?(?:(?:trade|volume|quantity) )?(?:discount|rebate)`],
   ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:(?:total|net) )?amount payable|net payable|gross (?:amount|value)|total (?:(?:payment )?due|payable|to (?:pay|be paid)|gross|amount(?: due)?|(?:for this )?(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:(?:grand )?total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|totals?(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, 'total after discount|(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',

@@ -173,6 +173,11 @@ for (const [what, table, read] of [
     ['1 Rod 10', '2 Nut 15'],
   ],
   [
+    'the number of a row may be called Sr or Sl',
+    'Sr  Description  Qty  Price  Total\n1  Rod  10  $5.00  $50.00\nSl.  Description  Qty  Price  Total\n2  Nut  15  $1.00  $15.00',
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
     'sizes may have columns of their own before the sum of them, and codes many names',
     'Style  Colour  S  M  Total qty  Price ex VAT  Amount excl. VAT\nRod crew  Navy  4  6  10  £5.00  £50.00\nISBN  Title  Qty  Price  Total\n9780000000012  Nut  15  £1.00  £15.00',
     ['null Rod crew 10', '9780000000012 Nut 15'],

@@ -509,6 +509,9 @@ test('a place, terms and a number are known under other names, too', () => {
     'Credit terms',
   ])
     assert.equal(read(`${label}: 30 days net`).payment_terms, '30 days net', label);
+  for (const terms of ['Net 30', 'net 45 days', '2/10 Net 30'])
+    assert.equal(read(`Payment Terms ${terms}`).payment_terms, terms);
+  assert.equal(read('Terms net 30 apply unless agreed otherwise').payment_terms, null);
   for (const label of [
     'Supplier details',
     'Vendor name & address',

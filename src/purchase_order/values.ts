@@ -91,6 +91,9 @@ const BY_WHEN =
 const BY_CARRIER =
   /(?<=[\p{L}\p{N}.)])(?:,\s?|\s)via\s(?:ups|usps|fedex|dhl|tnt|dpd|truck|ltl|courier|ground|air|sea|ocean|rail|road)(?:\s(?:ground|air|express|freight|mail|next day|overnight|priority|2nd day))?[.!]?$/iu;
 
+/** "Net 30", "2/10 net 30" */
+const NET_DAYS = /^(?:\d{1,2}%?[ /]\d{1,2},? )?net \d{1,3}(?: days)?\.?$/i;
+
 /** Whether a text, without a colon before it, is plainly a value of the field and nothing else. */
 export function isPlainly(field: LabelField, text: string, style: Style): boolean {
   if (field === 'po_number') {
@@ -104,6 +107,7 @@ export function isPlainly(field: LabelField, text: string, style: Style): boolea
     return number !== null && (/^[.,;:]*$/.test(rest) || readDate(rest, style.order)?.rest === '');
   }
   if (isDateField(field)) return readValue(field, text, style) !== null;
+  if (field === 'payment_terms') return NET_DAYS.test(text);
   return isMoneyField(field) && readAmount(text, style.mark) !== null;
 }
 

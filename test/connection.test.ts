@@ -580,6 +580,24 @@ test('who leaves does not wait for the database any more, whatever becomes of hi
   assert.match(said[0] ?? '', /^runner \d+ could not sign off: .*; others take over what it ran$/);
 });
 
+test('who leaves without knowing that it was thought dead says that', async () => {
+  const { presence, said } = present(fleet.url);
+  await presence.connect();
+  const { runnerId: id = 0 } = presence;
+  const other = await openClient(fleet.url);
+  await other.query(`begin; select sluice.end_runner(${id}, 'stopped')`);
+
+  const left = presence.leave();
+  await someoneWaitsForALock(1, fleet.pool);
+  await other.query('commit');
+  await left;
+  await other.end();
+
+  assert.deepEqual(said, [
+    `runner ${id} could not sign off: it was thought dead; others take over what it ran`,
+  ]);
+});
+
 test('a runner that is asked to stop while it cannot reach the database ends all the same', async () => {
   const runner = await wired(undefined, { graceMs: 500 });
   const run = await fleet.start({ a: ['held'] });

@@ -142,7 +142,8 @@ export class Presence {
     try {
       if (crashed) throw new Error('something was thrown past everybody');
       const tasks = await session?.signOff();
-      if (typeof tasks !== 'number') throw new Error('the database is not there');
+      if (tasks === undefined) throw new Error('the database is not there');
+      if (tasks === null) throw new Error('it was thought dead');
       log.info({ runner }, `runner ${runner} stopped${tasks ? `; tasks given back: ${tasks}` : ''}`);
     } catch (error) {
       const why = messageOf(error);

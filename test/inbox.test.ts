@@ -161,6 +161,23 @@ test('an empty file is told about, and taken when it has content', async () => {
   await desk.untilRuns(1);
 });
 
+test('a file that was only just created is not said to be empty', async () => {
+  await using desk = await Desk.open();
+  await desk.watch({ settleMs: 600_000 });
+  await writeFile(desk.path('a.txt'), '');
+
+  // Whoever tells of the second link has looked at everything since the first.
+  for (const name of ['link1.txt', 'link2.txt']) {
+    await symlink('a.txt', desk.path(name));
+    await desk.untilSaid(new RegExp(name));
+  }
+
+  assert.equal(
+    desk.said.some((line) => line.includes('is empty')),
+    false,
+  );
+});
+
 test('what cannot be taken gets one line each, and does not hold up the rest', async () => {
   await using desk = await Desk.open();
   await writeFile(join(desk.root, 'secret.txt'), 'secret');

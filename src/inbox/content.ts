@@ -24,6 +24,8 @@ export async function readContent(folder: string, file: File, moveTo?: string): 
   const after = await examine(folder, name);
   if (!after || 'problem' in after || after.stamp !== stamp)
     throw new ConnectorError('EMAIL_CHANGED', `${shown(name)} changed while it was read.`);
+  if (bytes.length === 0)
+    throw new ConnectorError('EMAIL_EMPTY', `${shown(name)} is empty; waiting for its content.`);
   const sha256 = createHash('sha256').update(bytes).digest('hex');
   // A mail that names files beside it stays with them.
   if (moveTo === undefined || namesFiles(bytes, name)) return { sha256, email: join(folder, name) };

@@ -52,7 +52,6 @@ export async function examine(folder: string, name: string): Promise<File | Othe
   if (!stats.isFile()) return { name, problem: `${shown(name)} is not a regular file.` };
   if (!MAIL.test(name))
     return { name, problem: `${shown(name)} starts no run: only .txt and .eml do.`, isHarmless: true };
-  if (stats.size === 0n) return { name, problem: `${shown(name)} is empty; waiting for its content.` };
   return { name, stamp: `${stats.size} ${stats.mtimeNs} ${stats.ino}` };
 }
 

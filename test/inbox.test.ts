@@ -267,6 +267,25 @@ test('a mail is moved beside one of its name and size that cannot be read', {
   assert.match((await readdir(moveTo)).toSorted().join(' '), /^a-[0-9a-f]{8}\.txt a\.txt b\.txt$/);
 });
 
+test('of a mail that cannot be removed after its move, it is said whether its run needs it', {
+  skip: isRoot && 'root can remove everything',
+}, async () => {
+  await using desk = await Desk.open();
+  const moveTo = join(desk.root, 'done');
+  await mkdir(moveTo);
+  await desk.drop('a.txt', order(1));
+  await chmod(desk.folder, 0o500);
+
+  const { started } = await desk.once({ moveTo });
+
+  await chmod(desk.folder, 0o700);
+  assert.equal(started, 1);
+  const [[, run] = []] = await desk.files();
+  assert.deepEqual(desk.said, [
+    `warn left alone: "a.txt" cannot be removed from here: permission denied. Run ${run} does not read it here, so remove it yourself.`,
+  ]);
+});
+
 test('what was started before it could leave the inbox leaves it the next time, without another run', async () => {
   await using desk = await Desk.open();
   const moveTo = join(desk.root, 'done');

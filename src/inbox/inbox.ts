@@ -1,6 +1,7 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
 import { ConnectorError, messageOf } from '../errors.ts';
+import { whyNot } from '../files.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import { shown } from '../mail/message.ts';
@@ -202,7 +203,10 @@ class Inbox {
         this.#refuse({ name, problem, isHarmless: true });
         continue;
       }
-      await remove(folder, mail).catch((error) => this.#refuse({ name, problem: messageOf(error) }));
+      await remove(folder, mail).catch((error) => {
+        const problem = `${shown(name)} cannot be removed from here: ${whyNot(error)}. Run ${runId} does not read it here, so remove it yourself.`;
+        this.#refuse({ name, problem });
+      });
     }
   }
 

@@ -76,6 +76,12 @@ export function skipReason(condition: Condition, scope: Scope): string | undefin
   return `${reference ? nameOf(reference) : 'its value'} is ${short(value)}, and the task runs when it is ${but}${short(wanted)}`;
 }
 
+/** An output of the form {skipped: why} alone means that the task was skipped; sluice.run_tasks decides it in the same way. */
+export function whySkipped(output: Json): string | undefined {
+  const [[name, why] = [], ...others] = Object.entries(output ?? {});
+  return name === 'skipped' && typeof why === 'string' && others.length === 0 ? why : undefined;
+}
+
 /** What is wrong with the form of references: a key that begins with `$` has to be one, and well-formed. */
 export function referenceProblems(value: Json, path: string): string[] {
   if (value === null || typeof value !== 'object') return [];
@@ -122,9 +128,12 @@ function lookUp(reference: Reference, scope: Scope): Json {
   let value: Json | undefined = at(root, name);
   for (const step of path) value = at(value, step);
   if (value === undefined) {
+    const why = kind === 'output' ? whySkipped(own(scope.outputs, String(name)) ?? null) : undefined;
     throw new ConnectorError(
       'REF_MISSING',
-      `${nameOf(reference)} does not exist: the task refers to it, but nothing is there`,
+      why === undefined
+        ? `${nameOf(reference)} does not exist: the task refers to it, but nothing is there`
+        : `${nameOf(reference)} does not exist, as ${name} was skipped: ${why}`,
     );
   }
   return value;

@@ -307,6 +307,24 @@ test('a reference that leads nowhere fails its task and names itself', async () 
   });
 });
 
+test('a reference into the output of a task that was skipped says that it was, and why', async () => {
+  await using play = await stage(
+    { echo },
+    {
+      ship: { act: 'echo', when: { value: input('ship'), is: true } },
+      tell: { act: 'echo', after: ['ship'], parameters: [output('ship', 'parcel')] },
+    },
+  );
+
+  const details = await play.play({ ship: false });
+
+  assert.deepEqual(taskOf(details, 'tell').error, {
+    code: 'REF_MISSING',
+    message:
+      'output ship.parcel does not exist, as ship was skipped: input ship is false, and the task runs when it is true',
+  });
+});
+
 test('a task whose condition does not hold succeeds without running, and its output says why', async () => {
   let ran = 0;
   await using play = await stage(

@@ -1,7 +1,7 @@
 import type { TaskLog } from '../connector.ts';
 import { messageOf } from '../errors.ts';
-import type { Json } from '../json.ts';
 import type { Log } from '../log.ts';
+import { whySkipped } from '../references.ts';
 import type { Answer, Claim, ClaimedTask, EndedRun, Hop, StoredTask } from '../store.ts';
 import { duration } from '../terminal.ts';
 import type { Execution } from './execution.ts';
@@ -76,7 +76,8 @@ export class Narrator {
     const error = 'error' in result ? result.error.message : undefined;
     const fields = { run: task.run_id, task: definition.name, attempt: task.attempt, took_ms };
     if (answer === 'SUCCESS' || (answer === 'ALREADY' && error === undefined)) {
-      const skipped = definition.condition && 'output' in result ? skipNote(result.output) : '';
+      const why = definition.condition && 'output' in result ? whySkipped(result.output) : undefined;
+      const skipped = why === undefined ? '' : ` (skipped: ${why})`;
       this.#log.info(
         { ...fields, from: 'RUNNING', to: 'SUCCESS' },
         `RUNNING → SUCCESS in ${duration(took_ms)}${skipped}`,
@@ -114,12 +115,6 @@ export class Narrator {
     if (failure) this.#log.error(fields, `${line} at ${failure.task}: ${failure.reason}`);
     else this.#log.info(fields, line);
   }
-}
-
-/** An output of the form {skipped: why} alone means that the task was skipped; sluice.run_tasks decides it in the same way. */
-function skipNote(output: Json): string {
-  const [[name, why] = [], ...others] = Object.entries(output ?? {});
-  return name === 'skipped' && typeof why === 'string' && others.length === 0 ? ` (skipped: ${why})` : '';
 }
 
 function keyOf({ run_id, task_no, token }: Claim): string {

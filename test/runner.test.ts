@@ -453,6 +453,10 @@ test('whatever a task throws becomes an error that can be stored', async () => {
     gone.proxy,
     new AggregateError([new Error('one address'), new Error('the other')], ''),
     new ConnectorError('A\0', 'of a code that cannot be stored'),
+    new TypeError('fetch failed', { cause: new AggregateError([new Error('refused by ::1')], '') }),
+    new Error('refused: by ::1', { cause: new Error('by ::1') }),
+    new Error('', { cause: 'a lack of paper' }),
+    new ConnectorError('NO_PAPER', 'the printer has no paper', { cause: new Error('E17') }),
   ];
   await using play = await stage(
     {
@@ -479,6 +483,10 @@ test('whatever a task throws becomes an error that can be stored', async () => {
     'it failed without a message',
     'one address; the other',
     'of a code that cannot be stored',
+    'fetch failed: refused by ::1',
+    'refused: by ::1',
+    'a lack of paper',
+    'the printer has no paper',
   ]);
 });
 

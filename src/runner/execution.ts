@@ -239,8 +239,15 @@ export function failure(claim: Claim, thrown: unknown): Result {
   const { run_id, task_no, token } = claim;
   const error = whatStopped(thrown) ?? thrown;
   const code = storable(() => (error instanceof ConnectorError ? error.code : '')) || 'ERROR';
-  const text = storable(() => messageOf(error));
+  const text = storable(() => (error instanceof ConnectorError ? error.message : withCause(error)));
   return { run_id, task_no, token, error: { code, message: text || 'it failed without a message' } };
+}
+
+/** What happened and, where its message does not tell, why: of fetch, all else is in the cause. */
+function withCause(error: unknown): string {
+  const text = messageOf(error);
+  const cause = error instanceof Error && error.cause !== undefined ? messageOf(error.cause) : '';
+  return text.includes(cause) ? text : [text, cause].filter(Boolean).join(': ');
 }
 
 /** The reason for which something was aborted: Node's functions throw an AbortError, and keep the reason as its cause. */

@@ -53,6 +53,16 @@ export function messageOf(error: unknown): string {
   }
 }
 
+/** The calls in which something was thrown that is no ConnectorError, the innermost first; empty when it does not tell. */
+export function placeOf(error: unknown): string {
+  try {
+    const stack = error instanceof Error && !(error instanceof ConnectorError) ? String(error.stack) : '';
+    return [...stack.matchAll(/^ +at (.*)$/gm)].map(([, call]) => call).join(', ');
+  } catch {
+    return '';
+  }
+}
+
 /** The code of an error of Postgres, a library or the system: `42P01`, `ECONNREFUSED`; empty when it has none. */
 export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';

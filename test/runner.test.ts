@@ -490,6 +490,32 @@ test('whatever a task throws becomes an error that can be stored', async () => {
   ]);
 });
 
+test('where a task has thrown is told to who debugs it, but for errors that are meant', async () => {
+  const lines: string[] = [];
+  const log = createLog({ level: 'debug', format: 'json', color: false, write: (line) => lines.push(line) });
+  const mistaken: Act = () => {
+    throw new TypeError('no paper');
+  };
+  const meant: Act = () => {
+    throw new ConnectorError('NO_PAPER', 'no paper');
+  };
+  await using play = await stage(
+    { mistaken, meant },
+    { meant: { when: { value: input('meant'), is: true } }, mistaken: { after: ['meant'] } },
+    { log },
+  );
+  await play.play({ meant: true });
+  await play.play({ meant: false });
+  await play.stop();
+
+  const told = lines.map((line) => JSON.parse(line)).filter(({ message }) => message.startsWith('it failed'));
+  assert.deepEqual(
+    told.map(({ level, task }) => [level, task]),
+    [['debug', 'mistaken']],
+  );
+  assert.match(told[0].message, /^it failed at mistaken \(.*runner\.test\.ts:\d+:\d+\), /);
+});
+
 test('a task with two retries is run three times, at once, with the same parameters', async () => {
   const seen: unknown[] = [];
   const flaky: Act = (given, { attempt }) => {

@@ -223,6 +223,12 @@ test('what no waiting helps against is told from a database that is away, each w
   assert.match(describeConnectionFailure(missingSocket), /Nothing listens there/);
 });
 
+test('a connection that broke is called that', () => {
+  const error = new Error('Client has encountered a connection error and is not queryable');
+
+  assert.equal(describeConnectionFailure(error, 'postgres://db/x'), 'db:5432: the connection broke.');
+});
+
 test('a database that cannot be reached is named as it is looked for, wherever the URL says so', () => {
   const cases = [
     ['postgres://db:6432/x', 'db:6432'],

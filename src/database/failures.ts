@@ -112,6 +112,7 @@ export function describeConnectionFailure(error: unknown, url?: string): string 
   );
   const said = (all.at(-1) === undefined ? 'unknown error' : messageOf(all.at(-1)))
     .replace(/^SASL.* password must be a .*/, 'no password is given')
+    .replace(/^Client has encountered a connection error.*/, 'the connection broke')
     .split('\n')[0];
   return found ? `${at}: ${said}. ${found[1]}` : `${at}: ${said}.`;
 }

@@ -346,6 +346,30 @@ test('a run that is not there is exit code 2', async () => {
   assert.match(stderr, /RUN_NOT_FOUND there is no run 42/);
 });
 
+test('of a task without an output a pipe gets null, and standard error is told why', async () => {
+  await using fresh = await createDatabase();
+  const call = (...args: string[]) => command(args, { url: fresh.url, folder: folder.path });
+  await using engine = openEngine({ connectionString: fresh.url, connectors, workflows });
+  await engine.register();
+  const id = await engine.startRun('po_demo', { input: { email: 'nope.txt' } });
+  const look = () => call('runs', id, '--task', 'read_email');
+
+  const before = await look();
+  const stop = new AbortController();
+  const running = engine.run({ signal: stop.signal });
+  await engine.waitForRun(id);
+  stop.abort();
+  await running;
+  const after = await look();
+
+  assert.deepEqual([before.code, before.stdout, after.code, after.stdout], [0, 'null\n', 0, 'null\n']);
+  assert.match(before.stderr, /^Task read_email of run 1 is READY and has no output\. .*--json\n$/);
+  assert.match(
+    after.stderr,
+    /^Task read_email of run 1 is FAILED and has no output, EMAIL_NOT_FOUND: .*--json\n$/,
+  );
+});
+
 test('a misspelt workflow is exit code 2, and says which there are', async () => {
   const { code, stderr } = await run('start-run', 'po_dmeo');
 

@@ -2,7 +2,7 @@ import { Option } from 'commander';
 import type { Engine } from '../engine.ts';
 import { didYouMean, UsageError } from '../errors.ts';
 import type { Graph } from '../explain.ts';
-import type { RunFilter, RunOverview, RunStatus } from '../inspect.ts';
+import type { RunFilter, RunOverview, RunStatus, TaskDetails } from '../inspect.ts';
 import { eventsScreen } from '../screens/events.ts';
 import { GRAPH_FORMATS, type GraphFormat, graphScreen } from '../screens/graph.ts';
 import { runScreen } from '../screens/run.ts';
@@ -170,7 +170,10 @@ async function showRun(shell: Shell, engine: Engine, id: string, options: RunsOp
   if (name !== undefined) {
     const task = run.tasks.find((one) => one.name === name) ?? noSuchTask(run, name);
     const attempts = run.attempts.filter((attempt) => attempt.task === name);
-    return json ? showJson({ ...task, attempts }) : show(taskScreen(run, task, display));
+    if (json) return showJson({ ...task, attempts });
+    // Into a pipe goes the output alone.
+    if (!display.isTerminal && task.state !== 'SUCCESS') say(whyNoOutput(run, task));
+    return show(taskScreen(run, task, display));
   }
   if (outputs) {
     const done = run.tasks.filter(({ state }) => state === 'SUCCESS');
@@ -179,6 +182,13 @@ async function showRun(shell: Shell, engine: Engine, id: string, options: RunsOp
       : show(outputsScreen(run, display));
   }
   showJson(run);
+}
+
+function whyNoOutput({ id }: RunOverview, { name, state, error }: TaskDetails): string {
+  const why = error ? `, ${error.code}: ${error.message}` : '';
+  return printable(
+    `Task ${name} of run ${id} is ${state} and has no output${why}. All that is known of it: --json`,
+  );
 }
 
 function noSuchTask({ id, tasks }: RunOverview, name: string): never {

@@ -243,6 +243,33 @@ test('a column of any type is put out, as Postgres takes it again', async () => 
   assert.equal(rows.length, 2);
 });
 
+test('an array of a type of the user’s own is put out as a list, as Postgres takes it again', async () => {
+  await pool.query(`
+    create type mood as enum ('sad', 'so-so, {ok}');
+    create domain price as numeric(8,2);
+    create domain whole as integer[];
+    create domain whole_twice as whole;
+    create domain moods as mood[];
+    create type place as (street text, number integer);
+    create table own_kinds (id integer primary key, moods mood[], grid mood[], sums price[], domain moods, places place[], numbers whole_twice)`);
+  const given = {
+    moods: ['so-so, {ok}', null, 'sad'],
+    grid: [['sad'], ['so-so, {ok}']],
+    sums: ['0.10'],
+    domain: ['sad'],
+    places: ['(Lane,3)'],
+    numbers: [1, 2],
+  };
+
+  const { row } = await run(database, 'create', { table: 'own_kinds', row: { id: 1, ...given } });
+  const again = await run(database, 'upsert', { table: 'own_kinds', key: ['id'], row: { ...row, id: 2 } });
+  const { rows } = await run(database, 'query', { table: 'own_kinds', where: { moods: given.moods } });
+
+  assert.deepEqual(row, { id: 1, ...given });
+  assert.deepEqual(again.row, { id: 2, ...given });
+  assert.deepEqual(rows, [row, again.row]);
+});
+
 test('upsert creates a row, then updates it, and says which', async () => {
   const first = await run(database, 'upsert', {
     table: 'things',

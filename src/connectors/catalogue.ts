@@ -23,6 +23,8 @@ interface Column {
   readonly generated: boolean;
   /** A timestamptz, an array of them, or a domain over one of these. */
   readonly moment: boolean;
+  /** An array of a type that is no part of Postgres, such as an enum: pg would hand it over as one text, "{a,b}". */
+  readonly foreign_array: boolean;
 }
 
 /** Looks a table up; without a schema in its name, it is in `public`. */
@@ -36,11 +38,13 @@ export async function findTable(db: Queryable, name: string): Promise<Table> {
   const { rows } = await db.query(
     `select quote_ident(space.nspname) || '.' || quote_ident(class.relname) as quoted, class.relkind = 'r' as plain,
             json_agg(json_build_object('name', attname, 'quoted', quote_ident(attname), 'generated', attgenerated <> '' or attidentity = 'a',
-                                      'moment', coalesce(nullif(typbasetype, 0), atttypid) in ('timestamptz'::regtype, 'timestamptz[]'::regtype)) order by attnum) as columns
+                                      'moment', base.oid in ('timestamptz'::regtype, 'timestamptz[]'::regtype),
+                                      'foreign_array', base.typtype = 'b' and base.typcategory = 'A' and base.oid >= 16384) order by attnum) as columns
        from pg_class as class
        join pg_namespace as space on space.oid = class.relnamespace
        join pg_attribute on attrelid = class.oid and attnum > 0 and not attisdropped
        join pg_type as type on type.oid = atttypid
+       join pg_type as base on base.oid = coalesce(nullif(type.typbasetype, 0), atttypid)
       where space.nspname = $1 and class.relname = $2 and class.relkind in ('r', 'p', 'v', 'm', 'f')
       group by 1, 2`,
     [schema, relation],

@@ -172,10 +172,11 @@ function insertInto({ quoted }: Table, columns: readonly string[]): string {
           select ${columns.map((name) => `given.${name}`).join(', ')} from jsonb_populate_record(null::${quoted}, $1) as given`;
 }
 
-/** Columns as they are put out: moments to the microsecond, which a Date does not have. */
+/** Columns as they are put out: moments to the microsecond, which a Date does not have, and every array as a list. */
 function selected(target: Table, from: string, names: Iterable<string> = target.columns.keys()): string {
   const each = [...names].map((name) => {
-    const { quoted, moment } = columnOf(target, name);
+    const { quoted, moment, foreign_array } = columnOf(target, name);
+    if (foreign_array) return `${from}.${quoted}::text[] as ${quoted}`;
     return moment ? `to_json(${from}.${quoted}) as ${quoted}` : `${from}.${quoted}`;
   });
   return each.join(', ');

@@ -1161,7 +1161,11 @@ BEGIN ATOMIC
              WHEN 'FAILED'::text THEN ((((('it failed in attempt '::text || task.attempt) || ' of '::text) || (task.retries + 1)) || ': '::text) || (task.error ->> 'message'::text))
              WHEN 'RUN_FAILED'::text THEN ((('the run stopped when '::text || failed.name) || ' failed: '::text) || runs.reason)
              WHEN 'RUN_CANCELLED'::text THEN ('the run was '::text || runs.reason)
-             WHEN 'RUNNER_DEAD'::text THEN ((('its runner '::text || task.runner_id) || ' is dead: the next runner takes it over'::text) ||
+             WHEN 'RUNNER_DEAD'::text THEN (((('its runner '::text || task.runner_id) || ' is dead: the next runner '::text) ||
+             CASE runs.status
+                 WHEN 'RUNNING'::sluice.run_status THEN 'takes it over'::text
+                 ELSE 'ends it'::text
+             END) ||
              CASE
                  WHEN (capacity.runners = 0) THEN '. Start one: npm run runner'::text
                  ELSE ', in a moment'::text
@@ -1240,7 +1244,7 @@ END;
 CREATE OR REPLACE FUNCTION sluice.run_subject(p_run_id bigint)
  RETURNS text
  LANGUAGE sql
- STABLE
+ STABLE SECURITY DEFINER
 BEGIN ATOMIC
  SELECT string_agg("left"(part.words, 500), ', '::text ORDER BY part."position") AS string_agg
     FROM ( SELECT reference."position",
@@ -1267,7 +1271,7 @@ AS $function$
 declare
   v_hashes text[];
   v_inputs jsonb[];
-  v_first  bigint;
+  v_new    bigint[];
 begin
   perform pg_advisory_xact_lock(hashtextextended('sluice.take_files ' || p_workflow, 0));
 
@@ -1279,14 +1283,14 @@ begin
              and not exists (select from runs where runs.workflow = p_workflow and runs.key = 'sha256 ' || given.sha256)
            order by given.sha256, given.position) as fresh;
   if v_hashes is not null then
-    select min(run_id) into v_first
-      from start_runs(p_workflow, v_inputs, array(select 'sha256 ' || hash from unnest(v_hashes) with ordinality as given(hash, position) order by position));
+    select array_agg(started.run_id) filter (where started.is_new) into v_new
+      from start_runs(p_workflow, v_inputs, array(select 'sha256 ' || hash from unnest(v_hashes) with ordinality as given(hash, position) order by position)) as started;
   end if;
 
   return query
     with file as (
       select given.path, given.sha256, given.stamp, given.position, found.run_id,
-             coalesce(found.run_id >= v_first, false)
+             found.run_id in (select unnest(v_new))
                and given.position = min(given.position) over (partition by given.sha256) as is_new
         from unnest(p_paths, p_hashes, p_stamps) with ordinality as given(path, sha256, stamp, position)
        cross join lateral (
@@ -2206,20 +2210,26 @@ CREATE OR REPLACE FUNCTION sluice.release_tasks(p_runner_id integer, p_outcome t
 AS $function$
 declare
   v_poison  constant integer := 5;
-  v_kept    constant text[] := array(select session_name(kept.run_id, kept.task_no, kept.token)
-                                       from jsonb_to_recordset(p_except) as kept(run_id bigint, task_no integer, token integer));
   v_crashed constant text[] := array(select session_name(crashed.run_id, crashed.task_no, crashed.token)
                                        from jsonb_to_recordset(p_crashed) as crashed(run_id bigint, task_no integer, token integer));
+  v_run_ids bigint[];
+  v_sessions text[];
   v_count   integer;
 begin
+  select array_agg(mine.run_id), array_agg(mine.session)
+    into v_run_ids, v_sessions
+    from (select open_tasks.run_id, session_name(open_tasks.run_id, open_tasks.task_no, open_tasks.token) as session
+            from open_tasks
+           where open_tasks.runner_id = p_runner_id) as mine
+   where mine.session not in (select session_name(kept.run_id, kept.task_no, kept.token)
+                                from jsonb_to_recordset(p_except) as kept(run_id bigint, task_no integer, token integer));
+
   -- A transaction that a stopped or cut-off process left open would hold us up, and later whoever runs the task again.
   perform pg_terminate_backend(activity.pid)
      from pg_stat_activity as activity
-     join open_tasks as held on activity.application_name = session_name(held.run_id, held.task_no, held.token)
     where activity.datname = current_database()
-      and pg_has_role(activity.usesysid, 'MEMBER')
-      and held.runner_id = p_runner_id
-      and activity.application_name <> all (v_kept);
+      and activity.application_name = any (v_sessions)
+      and may_end_sessions_of(activity.usesysid);
 
   with held as (
     select open_tasks.run_id, open_tasks.task_no, open_tasks.token, open_tasks.attempt, open_tasks.started_at,
@@ -2233,8 +2243,9 @@ begin
                    else                                     format('runner %s gave the task back', p_runner_id)
               end as what
      ) as released
-     where open_tasks.runner_id = p_runner_id
-       and session.name <> all (v_kept)
+     where open_tasks.run_id = any (v_run_ids)
+       and open_tasks.runner_id = p_runner_id
+       and session.name in (select unnest(v_sessions))
      order by open_tasks.run_id, open_tasks.task_no
        for no key update of open_tasks
   ), recorded as (
@@ -2288,6 +2299,17 @@ begin
                      from jsonb_to_recordset(p_kept) as kept(run_id bigint, task_no integer, token integer)) as others);
 end;
 $function$;
+
+-- Whether the current role may end the sessions of that one.
+CREATE OR REPLACE FUNCTION sluice.may_end_sessions_of(p_role oid)
+ RETURNS boolean
+ LANGUAGE sql
+ STABLE
+BEGIN ATOMIC
+ SELECT (pg_has_role(p_role, 'USAGE'::text) AND ((current_setting('is_superuser'::text) = 'on'::text) OR (NOT ( SELECT pg_roles.rolsuper
+            FROM pg_roles
+           WHERE (pg_roles.oid = may_end_sessions_of.p_role)))));
+END;
 
 -- Runs under way, newest first.
 --   run: The run.
@@ -2429,7 +2451,7 @@ create view v_tasks as
             ELSE NULL::text
         END AS attempt,
         CASE
-            WHEN reused_from IS NULL THEN sluice.duration(EXTRACT(epoch FROM COALESCE(finished_at, clock_timestamp()) - started_at))
+            WHEN reused_from IS NULL AND NOT (state = 'RUNNING'::sluice.task_state AND runner_id IS NULL) THEN sluice.duration(EXTRACT(epoch FROM COALESCE(finished_at, clock_timestamp()) - started_at))
             ELSE NULL::text
         END AS took,
     runner_id AS runner,

@@ -21,6 +21,7 @@ import { join } from 'node:path';
 import { test } from 'node:test';
 import { FileConnector } from '../src/connectors/file.ts';
 import { fileName } from '../src/connectors/file_name.ts';
+import { openClient } from '../src/database/connect.ts';
 import { writeWhole } from '../src/files.ts';
 import { openEngine } from '../src/index.ts';
 import { command, startCommand, workFolder } from './support/command.ts';
@@ -28,7 +29,7 @@ import { createDatabase } from './support/database.ts';
 import { isRoot } from './support/embedded.ts';
 import { Desk } from './support/inbox.ts';
 import { TcpProxy } from './support/proxy.ts';
-import { fileDatabase } from './support/scene.ts';
+import { draw, fileDatabase, someoneWaitsForALock } from './support/scene.ts';
 import { taskContext } from './support/task_context.ts';
 import { until } from './support/until.ts';
 
@@ -427,6 +428,25 @@ test('how a run ended is known also when the answer to its start got lost', asyn
   const { completed, failed } = await taking;
 
   assert.deepEqual([completed, failed], [0, 1]);
+});
+
+test('a mail is told as one that began a run only if it did: not where another session has just started that', async () => {
+  const { pool, url } = await fileDatabase();
+  const workflow = await draw({ a: [] });
+  const [known, fresh] = ['1'.repeat(64), '2'.repeat(64)];
+  const other = await openClient(url);
+  await other.query('begin');
+  await other.query('select sluice.start_run($1, $2, $3)', [workflow, {}, `sha256 ${known}`]);
+
+  const taking = pool.query(
+    `select is_new from sluice.take_files($1, '{a.eml,b.eml}', $2, '{a,b}', array['{}', '{}']::jsonb[])`,
+    [workflow, [known, fresh]],
+  );
+  await someoneWaitsForALock(1, pool);
+  await other.query('commit');
+  await other.end();
+
+  assert.deepEqual((await taking).rows, [{ is_new: false }, { is_new: true }]);
 });
 
 test('it stops also while it waits for the database', async () => {

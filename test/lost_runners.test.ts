@@ -431,8 +431,18 @@ test('why a task of a dead runner does not run: its runner is dead, and maybe th
   await registerRunner();
   const served = await reason();
 
-  const dead = `its runner ${scene.runner} is dead: the next runner takes it over`;
-  assert.deepEqual([alone, served], [`${dead}. Start one: npm run runner`, `${dead}, in a moment`]);
+  await scene.sql('select sluice.cancel_run($run)');
+  const cancelled = await reason();
+
+  const dead = `its runner ${scene.runner} is dead: the next runner`;
+  assert.deepEqual(
+    [alone, served, cancelled],
+    [
+      `${dead} takes it over. Start one: npm run runner`,
+      `${dead} takes it over, in a moment`,
+      `${dead} ends it, in a moment`,
+    ],
+  );
 });
 
 test('a task of a dead runner is not among those that run', async () => {
@@ -774,6 +784,49 @@ test('a superuser whose session is called like that of a task keeps nobody from 
 
   assert.equal((await superuser.query('select 1')).rowCount, 1);
   await superuser.end();
+});
+
+test('nor does it keep somebody who is a member of the superuser’s role', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  const [superuser, member] = [
+    await openClient(scene.db.superuserUrl),
+    await openClient(scene.db.superuserUrl),
+  ];
+  await beAtWorkOn(superuser, await scene.claimOf('a'));
+  const { rows } = await superuser.query('select quote_ident(current_user) as name');
+  await member.query(
+    `begin; create role taker in role ${rows[0].name}; grant sluice to taker; set role taker`,
+  );
+
+  const taken = await member.query(`select sluice.end_runner($1, 'lost') as count`, [scene.runner]);
+  await member.query('rollback');
+
+  assert.deepEqual(taken.rows, [{ count: 1 }]);
+  assert.equal((await superuser.query('select 1')).rowCount, 1);
+  await Promise.all([superuser.end(), member.end()]);
+});
+
+test('what a runner holds is looked for once among all that is open', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  await scene.sql(`select from sluice.start_runs($1, array_fill('{}'::jsonb, array[3000]))`, [
+    scene.workflow,
+  ]);
+  await using end = await scene.transaction();
+  /** How many entries of the index of open tasks this transaction has read. */
+  const entries = async () => {
+    const [{ read }] = await end.sql(
+      `select pg_stat_get_xact_tuples_returned('sluice.tasks_open'::regclass)::integer as read`,
+    );
+    return read;
+  };
+  const before = await entries();
+
+  await end.sql(`select sluice.release_tasks($runner, 'LOST')`);
+  const read = (await entries()) - before;
+
+  assert.ok(read >= 3000 && read < 6000, `${read} entries`);
 });
 
 test('a transaction that has reported its task, and so holds the run, may lie idle for 5 s only', async () => {

@@ -327,7 +327,11 @@ test('the views stay quick when there are many runs: twenty are read, not all', 
 });
 
 test('who may read the views needs no right to anything else', async () => {
-  await using _ = await running({ a: [] });
+  await using scene = await running({ a: [] });
+  await scene.sql(
+    `select from sluice.take_files($1, '{a.eml}', array[repeat('a', 64)], '{stamp}', array['{}'::jsonb])`,
+    [scene.workflow],
+  );
   const { superuserUrl } = await fileDatabase();
   const reader = await openClient(superuserUrl);
   await reader.query(

@@ -98,6 +98,13 @@ test('v_tasks says how long a task took in its last attempt, or has been taking'
   ]);
 });
 
+test('v_tasks says nothing of how long a task takes that waits to be tried again', async () => {
+  await using scene = await running({ a: [] }, { retries: { a: 1 } });
+  await scene.fail('a');
+
+  assert.deepEqual(await says('v_tasks', 'state, took', scene), ['RUNNING | nothing']);
+});
+
 test('v_attempts says when each attempt began, in the time zone of the session, and how long it took', async () => {
   const [scene, marks] = await underWay();
   await using _ = scene;

@@ -48,7 +48,7 @@ export async function endFormerSessions(db: Connection, name: string): Promise<v
     `select bool_and(pg_terminate_backend(pid, 3000)) as ended
        from pg_stat_activity
       where application_name = $1 and datname = current_database() and pid <> pg_backend_pid()
-        and pg_has_role(usesysid, 'MEMBER')`,
+        and sluice.may_end_sessions_of(usesysid)`,
     [name],
   );
   if (rows[0].ended !== false) return;

@@ -57,7 +57,7 @@ export async function endTaskSession(db: Connection, { run_id, task_no, token }:
     text: `select pg_terminate_backend(pid)
              from pg_stat_activity
             where application_name = sluice.session_name($1, $2, $3) and datname = current_database()
-              and pg_has_role(usesysid, 'MEMBER')`,
+              and sluice.may_end_sessions_of(usesysid)`,
     values: [run_id, task_no, token],
   });
 }

@@ -734,6 +734,12 @@ begin
        cross join lateral task_inputs(task.value) as input(name)
        where not coalesce(p_input_schema -> 'properties', '{}') ? input.name
          and p_input_schema -> 'additionalProperties' = 'false'
+      union all
+      select task.position, format('%s refers to the output of "%s", which is not one of its tasks. There are: %s', task.which, reference.name, v_names)
+        from task
+       cross join lateral task_references(task.value) as reference(name)
+       where reference.name is not null
+         and not exists (select from task as other where other.value ->> 'name' = reference.name)
     )
     select problem.words from problem order by problem.position;
   if found then
@@ -770,7 +776,7 @@ begin
     return query
       select format('task "%s" refers to the output of "%s", which is not upstream of it; add it to "after"', v_task.value ->> 'name', reference.name)
         from task_references(v_task.value) as reference(name)
-       where coalesce(get_bit(v_upstream[v_task.number], (v_numbers ->> reference.name)::integer - 1), 0) = 0;
+       where get_bit(v_upstream[v_task.number], (v_numbers ->> reference.name)::integer - 1) = 0;
   end loop;
 end;
 $function$;

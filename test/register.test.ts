@@ -357,7 +357,17 @@ test('a reference has to lead upstream: to a parent, or further up', async () =>
   assert.deepEqual(await problemsOf(tasks({ deep: [{ x: output('near', 'x') }, output('far')] })), []);
   assert.deepEqual(await problemsOf(tasks({ deep: [{ x: output('aside', 'x') }] })), problem('aside'));
   assert.deepEqual(await problemsOf(tasks({ x: output('reader') })), problem('reader'));
-  assert.deepEqual(await problemsOf(tasks({ x: output('nobody') })), problem('nobody'));
+});
+
+test('a reference to the output of a task that is not there is told with the other problems of names', async () => {
+  const tasks = [
+    ...tasksOf({ a: ['b'], b: ['a'] }),
+    { name: 'reader', connector: 'c', operation: 'o', parameters: { x: output('nobody') } },
+  ];
+
+  assert.deepEqual(await problemsOf(tasks), [
+    'task "reader" refers to the output of "nobody", which is not one of its tasks. There are: a, b, reader',
+  ]);
 });
 
 test('a reference may lead far upstream in whatever order the tasks are written', async () => {

@@ -1,9 +1,9 @@
 import assert from 'node:assert/strict';
-import { existsSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
 import { age, parseInput, pointInTime, runId, wholeNumber } from '../src/commands/arguments.ts';
-import { keptByNpm } from '../src/config.ts';
+import { CHECKOUT, keptByNpm } from '../src/config.ts';
 import { connectors } from '../src/connectors/index.ts';
 import { openEngine } from '../src/index.ts';
 import { workflows } from '../src/workflows/index.ts';
@@ -47,6 +47,33 @@ const WRONG = [
   [['runs', '\x1b[31mred'], /BAD_RUN_ID "\\x1b\[31mred" is not the number of a run/],
 ] as const;
 const answers = WRONG.map(([args]) => runAlone(...args));
+
+for (const [what, source, said] of [
+  ['is misspelt', 'export default {\n  tasks: {,\n};\n', /broken\.ts:2:10: ERROR: Expected identifier/],
+  [
+    'exports nothing',
+    'export const a = 1;\n',
+    /'\.\/broken\.ts' does not provide an export named 'default'$/,
+  ],
+  ['throws', "\nthrow new Error('oops');\nexport default 1;\n", /^oops, at .*broken\.ts:2:7$/],
+] as const) {
+  test(`a workflow that ${what} is told in a line or two, and exit code 4: nothing has run`, async () => {
+    using project = workFolder();
+    const inProject = (...path: string[]) => join(project.path, ...path);
+    for (const part of ['src', 'package.json', 'tsconfig.json'])
+      cpSync(join(CHECKOUT, part), inProject(part), { recursive: true });
+    symlinkSync(join(CHECKOUT, 'node_modules'), inProject('node_modules'), 'junction');
+    writeFileSync(inProject('src', 'workflows', 'broken.ts'), source);
+    const index = "import broken from './broken.ts';\n\nexport const workflows = [broken];\n";
+    writeFileSync(inProject('src', 'workflows', 'index.ts'), index);
+
+    const { code, stdout, stderr } = await command(['workflows'], { url: db.url, checkout: project.path });
+
+    assert.deepEqual([code, stdout], [4, '']);
+    assert.match(stderr.trimEnd(), said);
+    assert.ok(stderr.trimEnd().split('\n').length <= 2, stderr);
+  });
+}
 
 for (const [index, [args, said]] of WRONG.entries()) {
   test(`${JSON.stringify(args.join(' '))} is wrong usage: exit code 2, says why, and starts no database`, async () => {

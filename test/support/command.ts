@@ -19,6 +19,8 @@ export interface CommandOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** The file that standard output goes to. */
   readonly output?: string;
+  /** Whose command it is. */
+  readonly checkout?: string;
 }
 
 const TSX = import.meta.resolve('tsx');
@@ -60,8 +62,9 @@ export function startCommand(args: readonly string[], options: CommandOptions): 
   };
 }
 
-function spawnCommand(args: readonly string[], { url, folder = CHECKOUT, env = {}, output }: CommandOptions) {
-  const node = [process.execPath, '--import', TSX, join(CHECKOUT, 'src', 'cli.ts'), ...args];
+function spawnCommand(args: readonly string[], options: CommandOptions) {
+  const { url, folder = CHECKOUT, env = {}, output, checkout = CHECKOUT } = options;
+  const node = [process.execPath, '--import', TSX, join(checkout, 'src', 'cli.ts'), ...args];
   const [program = '', ...rest] =
     output === undefined ? node : ['sh', '-c', `exec "$0" "$@" > ${output}`, ...node];
   return spawn(program, rest, {

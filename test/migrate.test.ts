@@ -189,8 +189,38 @@ test('who may not migrate is told which right is missing, and a member of the ow
     const applied = await migrateAsOther();
 
     assert.deepEqual(applied, ['000001-one.sql']);
+    // The owner can go on with it.
+    await db.pool.query('alter table one add column two integer');
+    await migrate(db.url, undefined, project.path);
   } finally {
     await superuser.query(`drop owned by ${name}; drop role if exists ${name}`);
+    await superuser.end();
+  }
+});
+
+test('whoever migrates, what is new belongs to the owner of what is there', async () => {
+  await using db = await createEmpty();
+  using old = createProject(one);
+  using current = createProject(two);
+  const superuser = await openClient(db.superuserUrl);
+  const name = `the "owner"\\'s ${process.pid}`;
+  const owner = superuser.escapeIdentifier(name);
+  try {
+    await superuser.query(`create role ${owner} in role sluice`);
+    await migrate(db.superuserUrl, undefined, old.path);
+    await superuser.query(`alter schema sluice owner to ${owner}`);
+
+    await migrate(db.superuserUrl, undefined, current.path);
+
+    const { rows } = await superuser.query(
+      `select tablename, tableowner from pg_tables where tablename in ('one', 'two') order by 1`,
+    );
+    assert.deepEqual(rows, [
+      { tablename: 'one', tableowner: 'sluice' },
+      { tablename: 'two', tableowner: name },
+    ]);
+  } finally {
+    await superuser.query(`drop owned by ${owner} cascade; drop role ${owner}`);
     await superuser.end();
   }
 });

@@ -3,7 +3,7 @@ import { createRequire } from 'node:module';
 import { dirname, join } from 'node:path';
 import type pg from 'pg';
 import { CHECKOUT, childEnvironment } from '../config.ts';
-import { DatabaseUnavailableError, SchemaError } from '../errors.ts';
+import { codeOf, DatabaseUnavailableError, SchemaError } from '../errors.ts';
 import { openClient, withSession } from './connect.ts';
 import { run } from './process.ts';
 
@@ -33,6 +33,7 @@ export async function migrate(
   await using client = await openClient(url, { name: 'migrate' });
   if ((await missing(client, committed)).length === 0) return [];
 
+  const owner = await actAsOwner(client);
   await refuseUnusable(client);
   await client.query('select pg_advisory_lock($1)', [OUR_LOCK]);
   // If the process that had our lock was killed, the graphile-migrate that it had started may still be at work.
@@ -41,7 +42,7 @@ export async function migrate(
   if (pending.length === committed.length) await refuseTaken(client, committed);
   if (pending.length > 0) {
     say(`Migrating the database: ${pending.length} of ${committed.length} migrations are new.`);
-    await runGraphileMigrate(url, project);
+    await runGraphileMigrate(asRole(url, owner), project);
   }
   return pending.map(({ file }) => file);
 }
@@ -115,6 +116,36 @@ async function refuseTaken(client: pg.Client, committed: readonly Migration[]): 
     ({ name }) => `There is a ${name} in this database, and Sluice would create its own.\n`,
   );
   throw new SchemaError(`${taken.join('')}Nothing was changed. Create an empty database, and use that.`);
+}
+
+/**
+ * Goes on in the role that owns what was migrated before, or else the database; its name. As a member of that role one may make
+ * what the owner could not use. Who is no member goes on as he is.
+ */
+async function actAsOwner(client: pg.Client): Promise<string | undefined> {
+  const { rows } = await client.query(
+    `select pg_get_userbyid(coalesce((select nspowner from pg_namespace where nspname = 'sluice'), datdba)) as owner
+       from pg_database
+      where datname = current_database()`,
+  );
+  const { owner } = rows[0];
+  try {
+    await client.query(`select set_config('role', $1, false)`, [owner]);
+    return owner;
+  } catch (error) {
+    if (codeOf(error) !== '42501') throw error;
+    return undefined;
+  }
+}
+
+/** The connection string, for sessions in that role. */
+function asRole(url: string, role: string | undefined): string {
+  if (role === undefined) return url;
+  const target = new URL(url);
+  const { searchParams: asked } = target;
+  const escaped = role.replace(/[\\\s]/g, '\\$&');
+  asked.set('options', `${asked.get('options') ?? ''} -c role=${escaped}`);
+  return target.href;
 }
 
 async function refuseUnusable(client: pg.Client): Promise<void> {

@@ -2215,12 +2215,12 @@ CREATE OR REPLACE FUNCTION sluice.release_tasks(p_runner_id integer, p_outcome t
  SET enable_seqscan TO 'off'
 AS $function$
 declare
-  v_poison  constant integer := 5;
-  v_crashed constant text[] := array(select session_name(crashed.run_id, crashed.task_no, crashed.token)
-                                       from jsonb_to_recordset(p_crashed) as crashed(run_id bigint, task_no integer, token integer));
-  v_run_ids bigint[];
+  v_poison   constant integer := 5;
+  v_crashed  constant text[] := array(select session_name(crashed.run_id, crashed.task_no, crashed.token)
+                                        from jsonb_to_recordset(p_crashed) as crashed(run_id bigint, task_no integer, token integer));
+  v_run_ids  bigint[];
   v_sessions text[];
-  v_count   integer;
+  v_count    integer;
 begin
   select array_agg(mine.run_id), array_agg(mine.session)
     into v_run_ids, v_sessions

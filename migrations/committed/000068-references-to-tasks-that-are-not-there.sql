@@ -1,5 +1,5 @@
---! Previous: sha1:8dfb568da05047107e6e6156605146189153e4ff
---! Hash: sha1:c7a09d157b6f0ff38e0d56c69a33ffa74d25eefb
+--! Previous: sha1:00f23a62b9f6701a985f15f954b15d35fa608056
+--! Hash: sha1:d4b685c0ba9d7ae854fc030ec6c3bab5ae81578a
 --! Message: references to tasks that are not there
 
 /*

@@ -1,4 +1,4 @@
-import { messageOf, placeOf } from './errors.ts';
+import { callsOf, messageOf } from './errors.ts';
 import { printableLines } from './terminal.ts';
 
 /*
@@ -8,9 +8,8 @@ import { printableLines } from './terminal.ts';
 try {
   await import('./commands/program.ts');
 } catch (error) {
-  const place = placeOf(error)
-    .split(', ')
-    .find((call) => call !== '' && !/node:|node_modules|\bcli\.ts/.test(call))
+  const place = callsOf(error)
+    .find((call) => !/node:|node_modules|\bcli\.ts/.test(call))
     ?.replace(/^.* \(|\)$/g, '');
   const said = place === undefined ? messageOf(error) : `${messageOf(error)}, at ${place}`;
   process.stderr.write(`${printableLines(said)}\n`);

@@ -53,13 +53,13 @@ export function messageOf(error: unknown): string {
   }
 }
 
-/** The calls in which something was thrown that is no ConnectorError, the innermost first; empty when it does not tell. */
-export function placeOf(error: unknown): string {
+/** The calls in which something was thrown that is no ConnectorError, the innermost first; none when it does not tell. */
+export function callsOf(error: unknown): string[] {
   try {
     const stack = error instanceof Error && !(error instanceof ConnectorError) ? String(error.stack) : '';
-    return [...stack.matchAll(/^ +at (.*)$/gm)].map(([, call]) => call).join(', ');
+    return [...stack.matchAll(/^ +at (.*)$/gm)].map(([, call = '']) => call);
   } catch {
-    return '';
+    return [];
   }
 }
 

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import type { Queryable, TaskContext, TaskLog } from '../connector.ts';
-import { ConnectorError, didYouMean, messageOf, placeOf } from '../errors.ts';
+import { ConnectorError, callsOf, didYouMean, messageOf } from '../errors.ts';
 import { beginningOf, type Json, type JsonObject, jsonProblem, own } from '../json.ts';
 import { resolve, type Scope, skipReason } from '../references.ts';
 import type { Claim, ClaimedTask, Hop, Result, StoredTask } from '../store.ts';
@@ -145,8 +145,8 @@ export class Execution {
     this.#end();
     this.#transaction?.abort();
     const { trouble: cause, crashed = false } = this.#transaction ?? {};
-    const place = placeOf(error);
-    if (place) this.log.debug(`it failed at ${place}`);
+    const calls = callsOf(error);
+    if (calls.length > 0) this.log.debug(`it failed at ${calls.join(', ')}`);
     this.#onEnd(
       this,
       cause === undefined

@@ -823,6 +823,27 @@ test('a task that commits its transaction itself fails, and what it did afterwar
   assert.deepEqual([details.status, await rowsOf(table)], ['FAILED', 1]);
 });
 
+test('a task that goes on after a statement of its transaction has failed is told which error that was', async () => {
+  const table = await createTable();
+  const heedless: Act = async (_, context) => {
+    await insertInto(table, context);
+    const db = await context.transaction();
+    await db.query('select nonsense').catch(() => {});
+    await db.query('select 1').catch(() => {});
+    return 'done';
+  };
+  await using play = await stage({ heedless }, { heedless: {} });
+
+  const details = await play.play();
+
+  assert.deepEqual(taskOf(details, 'heedless').error, {
+    code: 'TRANSACTION_ABORTED',
+    message:
+      'a statement of its transaction failed, and it went on: column "nonsense" does not exist. Let that error be thrown, or go back to a savepoint',
+  });
+  assert.deepEqual([details.status, await rowsOf(table)], ['FAILED', 0]);
+});
+
 test('a task may change every setting of its transaction, and go back to a savepoint', async () => {
   const table = await createTable();
   const wilful: Act = async (_, context) => {

@@ -1,7 +1,7 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from '../connector.ts';
 import { isAway, isConflict, isConnectionFailure, isDeadlock, isStandby } from '../database/failures.ts';
-import { ConnectorError, codeOf } from '../errors.ts';
+import { ConnectorError, codeOf, messageOf } from '../errors.ts';
 import type { Claim, Hop, Result } from '../store.ts';
 import { duration } from '../terminal.ts';
 import { beginTask, endTask, endTaskSession, report } from './task_session.ts';
@@ -10,6 +10,8 @@ import { beginTask, endTask, endTaskSession, report } from './task_session.ts';
 const IDLE_MS = 20_000;
 const IDLE_TIMEOUT = '25P03';
 const TRANSACTION_TIMEOUT = '25P04';
+/** A statement of the transaction has failed: until it goes back to a savepoint, no further one is executed. */
+const ABORTED = '25P02';
 /** The codes with which a server says that it ends a connection for reasons of its own. */
 const GOODBYE = /^57P0/;
 /** Read-only transaction, out of memory or locks: inside its transaction that is the task's own doing, in each attempt. */
@@ -26,6 +28,8 @@ export class TaskTransaction {
   #underWay = 0;
   /** The task may send no further statements: they would run outside of its transaction. */
   #closed = false;
+  /** The first statement's error since the last answer: after it no further one is executed. */
+  #failure: unknown;
   /** Why the server ended the connection, if it did; and whether that was while the task was still at work. */
   #fatal: unknown;
   #fatalBeforeEnd = false;
@@ -60,7 +64,11 @@ export class TaskTransaction {
           );
           // An answer after trouble: the task has rolled back to a savepoint and so got over it.
           this.trouble = undefined;
+          this.#failure = undefined;
           return answer;
+        } catch (error) {
+          this.#failure ??= error;
+          throw error;
         } finally {
           this.#underWay--;
         }
@@ -72,7 +80,9 @@ export class TaskTransaction {
   async complete(result: Result): Promise<Hop> {
     const client = await this.#opening;
     this.#closed = true;
-    const hop = await this.#watch(report(client, this.#began, result));
+    const hop = await this.#watch(report(client, this.#began, result)).catch((error) => {
+      throw codeOf(error) === ABORTED ? this.#unnoticed() : error;
+    });
     if (!hop)
       throw new ConnectorError(
         'TRANSACTION_CLOSED',
@@ -81,13 +91,18 @@ export class TaskTransaction {
     const isOurs = hop.answers.length === 0;
     const command = await this.#watch(endTask(client, isOurs ? 'commit' : 'rollback'));
     // Postgres answers ROLLBACK, and no error, to the COMMIT of a transaction that has failed.
-    if (isOurs && command !== 'COMMIT')
-      throw new ConnectorError(
-        'TRANSACTION_ABORTED',
-        'a statement of its transaction failed, and nobody noticed',
-      );
+    if (isOurs && command !== 'COMMIT') throw this.#unnoticed();
     this.#release(false);
     return hop;
+  }
+
+  #unnoticed(): ConnectorError {
+    const why = messageOf(this.#failure ?? 'unknown');
+    return new ConnectorError(
+      'TRANSACTION_ABORTED',
+      `a statement of its transaction failed, and it went on: ${why}. Let that error be thrown, or go back to a savepoint`,
+      { cause: this.#failure },
+    );
   }
 
   /**

@@ -43,7 +43,11 @@ export function readConfig(env: Environment = process.env): Config {
       (process.platform === 'win32' || /utf-?8/i.test(env.LC_ALL || env.LC_CTYPE || env.LANG || '')),
   };
 
-  if (env.DATABASE_URL !== undefined) {
+  if (env.DATABASE_URL?.trim() === '') {
+    problems.push(
+      'BAD_DATABASE_URL is blank. Unset it to use the embedded database, or give a postgres:// URL.',
+    );
+  } else if (env.DATABASE_URL !== undefined) {
     problems.push(...databaseUrlProblems(env.DATABASE_URL).map((problem) => `BAD_DATABASE_URL ${problem}`));
   }
   if (env.SLUICE_DATA_DIR?.trim() === '') {

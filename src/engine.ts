@@ -291,7 +291,8 @@ export class Engine implements AsyncDisposable {
 
 /** An engine on a database. Connects when it has to. Throws a UsageError when the connection string is none. */
 export function openEngine(options: EngineOptions): Engine {
-  const problems = databaseUrlProblems(options.connectionString);
+  // From the environment mostly, where there may be none.
+  const problems = databaseUrlProblems(options.connectionString ?? '');
   if (problems.length > 0)
     throw new UsageError(problems.map((problem) => `BAD_DATABASE_URL ${problem}`).join('\n'));
   return new Engine(options);

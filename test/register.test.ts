@@ -789,6 +789,14 @@ test('a connection string that is none is refused without being repeated', () =>
   );
 });
 
+test('an engine without a connection string is refused, and none is told to unset it', () => {
+  for (const none of ['', ' ', undefined])
+    assert.throws(() => openEngine({ connectionString: none as string, connectors: {} }), {
+      name: 'UsageError',
+      message: 'BAD_DATABASE_URL is blank. Give a postgres:// URL.',
+    });
+});
+
 test('what begins with a dollar and is no reference is refused', async () => {
   const tasks = [
     {

@@ -12,8 +12,7 @@ export function databaseUrlProblems(value: string): string[] {
   const hidden = '(value hidden)';
   const encode =
     'Percent-encode special characters in user and password: @ is %40, # is %23, / is %2F, % is %25.';
-  if (value.trim() === '')
-    return ['is blank. Unset it to use the embedded database, or give a postgres:// URL.'];
+  if (value.trim() === '') return ['is blank. Give a postgres:// URL.'];
   if (!/^postgres(ql)?:\/\//.test(value)) return [`scheme must be postgres:// or postgresql:// ${hidden}.`];
   if (SEVERAL_HOSTS.test(value)) return [`names several hosts ${hidden}. Name one.`];
   if (!isDecodable(value)) return [`has a % that encodes nothing ${hidden}. ${encode}`];

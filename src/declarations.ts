@@ -11,6 +11,15 @@ interface Known {
   readonly properties: Readonly<Record<string, JsonObject>>;
 }
 
+/** What is wrong with the key of a start; the database asks for the same, and cannot tell it as well. */
+export function keyProblem(key: unknown): string | undefined {
+  if (typeof key !== 'string') return `it has to be text, and is ${typeof key}`;
+  const { length } = [...key];
+  if (length < 1 || length > 500) return `it has to have 1 to 500 characters, and has ${length}`;
+  // Half a surrogate pair would be stored as another character, and so two keys as one.
+  return jsonProblem(key)?.replace('the value itself:', 'it cannot be stored:');
+}
+
 /** Checks inputs against what their workflows declare, and remembers those declarations. */
 export class Declarations {
   readonly #db: Connection;

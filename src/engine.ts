@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import { createPool } from './database/connect.ts';
 import { migrate, refuseForeign } from './database/migrate.ts';
 import { databaseUrlProblems } from './database/url.ts';
-import { Declarations } from './declarations.ts';
+import { Declarations, keyProblem } from './declarations.ts';
 import { codeOf, UsageError } from './errors.ts';
 import {
   explain,
@@ -118,6 +118,11 @@ export class Engine implements AsyncDisposable {
   async startRuns(workflow: string, starts: readonly Start[]): Promise<string[]> {
     const inputs = starts.map(({ input }) => input ?? {});
     const keys = starts.map(({ key }) => key ?? null);
+    for (const key of keys) {
+      const problem = key === null ? undefined : keyProblem(key);
+      if (problem)
+        throw new UsageError(`BAD_KEY the key of a run of ${workflow}: ${problem}. Nothing was started.`);
+    }
     for (;;) {
       const checkedFor = await this.checkInputs(workflow, inputs);
       try {

@@ -219,6 +219,25 @@ test('a key is neither empty nor longer than 500 characters', async () => {
   await start(workflow, {}, 'x'.repeat(500));
 });
 
+for (const [what, key, why] of [
+  ['empty', '', 'it has to have 1 to 500 characters, and has 0'],
+  ['too long', 'x'.repeat(501), 'it has to have 1 to 500 characters, and has 501'],
+  ['no text', 7 as unknown as string, 'it has to be text, and is number'],
+  ['what Postgres refuses', 'a\0', 'it cannot be stored: text with the character U+0000'],
+  ['half a character', 'a\ud800', 'it cannot be stored: text with half a surrogate pair'],
+] as const) {
+  test(`the engine refuses a key that is ${what}, and starts nothing`, async () => {
+    const workflow = await draw({ a: [] });
+    await using engine = openEngine({ connectionString: url, connectors: {} });
+
+    await assert.rejects(engine.startRuns(workflow, [{}, { key }]), {
+      name: 'UsageError',
+      message: `BAD_KEY the key of a run of ${workflow}: ${why}. Nothing was started.`,
+    });
+    assert.equal(await runsOf(workflow), 0);
+  });
+}
+
 test('what is left out of an input gets its default', async () => {
   const workflow = await declared();
 

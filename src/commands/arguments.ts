@@ -1,5 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
+import { keyProblem } from '../declarations.ts';
 import { didYouMean } from '../errors.ts';
 import { whyNot } from '../files.ts';
 import { RUN_STATUSES, type RunStatus } from '../inspect.ts';
@@ -32,11 +33,10 @@ export function runId(text: string): string {
   return text;
 }
 
-/** The key of a start; as long as the database allows it to be. */
+/** The key of a start. */
 export function runKey(text: string): string {
-  const { length } = [...text];
-  if (length < 1 || length > 500)
-    throw new InvalidArgumentError(`BAD_KEY it has to have 1 to 500 characters, and has ${length}.`);
+  const problem = keyProblem(text);
+  if (problem) throw new InvalidArgumentError(`BAD_KEY ${problem}.`);
   return text;
 }
 

@@ -12,7 +12,8 @@ const DEEPEST = 200;
  */
 export function jsonProblem(value: unknown, path = '', depth = 0): string | undefined {
   if (value === null || typeof value === 'boolean') return undefined;
-  const at = `${path || 'the value itself'}: `;
+  // Where it is too deep, the whole way there would hide what is wrong.
+  const at = `${depth > DEEPEST ? `${beginningOf(path, 40)}…` : path || 'the value itself'}: `;
   if (typeof value === 'number') return Number.isFinite(value) ? undefined : `${at}${value}`;
   if (typeof value === 'string') {
     if (value.includes('\0')) return `${at}text with the character U+0000`;

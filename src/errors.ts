@@ -68,10 +68,14 @@ export function codeOf(error: unknown): string {
   return error instanceof Error && 'code' in error ? String(error.code) : '';
 }
 
+/** How many names are listed, as where the database lists them: a workflow may have 10,000 tasks. */
+const MOST_NAMES = 50;
+
 /** Suggests the nearest of the known names, if it is near enough, and lists them: ` Did you mean "email"? There are: …` */
 export function didYouMean(name: string, known: readonly string[]): string {
   const nearest = known.toSorted((a, b) => leven(name, a) - leven(name, b))[0];
   const close = nearest !== undefined && leven(name, nearest) <= Math.ceil(name.length / 3);
   const suggestion = close ? ` Did you mean "${nearest}"?` : '';
-  return `${suggestion} There are: ${known.join(', ') || 'none'}.`;
+  const more = known.length > MOST_NAMES ? ` and ${known.length - MOST_NAMES} more` : '';
+  return `${suggestion} There are: ${known.slice(0, MOST_NAMES).join(', ') || 'none'}${more}.`;
 }

@@ -3,7 +3,7 @@ import { test } from 'node:test';
 import * as z from 'zod';
 import { Connector, operation } from '../src/connector.ts';
 import { openEngine } from '../src/engine.ts';
-import { DefinitionError } from '../src/errors.ts';
+import { DefinitionError, didYouMean } from '../src/errors.ts';
 import type { JsonObject } from '../src/json.ts';
 import { input, output } from '../src/references.ts';
 import { type Workflow, workflowDefiner } from '../src/workflow.ts';
@@ -863,4 +863,14 @@ test('a registered workflow can be run at once', async () => {
   ]);
 
   assert.ok(claimed.some(({ run_id }) => run_id === rows[0].id));
+});
+
+test('of many known names the first fifty are listed, and the nearest of all is suggested', () => {
+  const known = Array.from({ length: 52 }, (_, n) => `task_${n}`);
+
+  assert.match(
+    didYouMean('tsk_51', known),
+    /^ Did you mean "task_51"\? There are: task_0, .*, task_49 and 2 more\.$/,
+  );
+  assert.match(didYouMean('task', known.slice(0, 50)), /, task_49\.$/);
 });

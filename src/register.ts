@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import { DefinitionError } from './errors.ts';
 import { type JsonObject, jsonProblem } from './json.ts';
 import type { Connection } from './store.ts';
-import { type Connectors, connectorProblems, type Workflow } from './workflow.ts';
+import { type Connectors, connectorProblems, type TaskDefinition, type Workflow } from './workflow.ts';
 
 /*
  * Registering workflows, and what the registered ones ask of inputs.
@@ -27,8 +27,8 @@ export async function register(
     const found = [
       ...(workflows[index - 1]?.name === workflow.name ? ['there is another one of this name'] : []),
       ...connectorProblems(workflow, connectors),
-      // One that cannot be stored as JSON cannot be sent to the database; connectorProblems has said so.
-      ...(jsonProblem(workflow.tasks) ? [] : await workflowProblems(pool, workflow)),
+      // What cannot be stored as JSON cannot be sent to the database; connectorProblems has said so.
+      ...(workflow.tasks.some(isUnstorable) ? [] : await workflowProblems(pool, workflow)),
     ];
     problems.push(...found.map((problem) => `workflow "${workflow.name}": ${problem}`));
   }
@@ -46,6 +46,10 @@ export async function register(
   }
   client.release();
   return registered;
+}
+
+function isUnstorable({ parameters, when }: TaskDefinition): boolean {
+  return jsonProblem([parameters ?? null, when ?? null]) !== undefined;
 }
 
 /** What the database finds wrong with a definition, with the names that fields have in TypeScript. */
@@ -66,7 +70,12 @@ async function registerWorkflow(db: Connection, workflow: Workflow): Promise<Reg
 }
 
 function definitionOf({ name, tasks, input, subject = [] }: Workflow): string[] {
-  return [name, JSON.stringify(tasks), JSON.stringify(input), JSON.stringify(subject)];
+  return [name, JSON.stringify(tasks, told), JSON.stringify(input), JSON.stringify(subject)];
+}
+
+/** A number that JSON does not know, such as a timeout of Infinity, as text: so it is refused by its name, and not as null. */
+function told(_: string, value: unknown): unknown {
+  return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
 }
 
 /** What the newest version of a workflow asks of inputs. */

@@ -664,6 +664,27 @@ for (const [what, written, why] of [
   });
 }
 
+test('a number that JSON does not know is refused like any other that will not do, with all else', async () => {
+  const tasks = [
+    { ...nothing, name: 'a', timeout_ms: Number.POSITIVE_INFINITY },
+    { ...nothing, name: 'b', retries: Number.NaN, after: ['c'] },
+  ];
+  await using engine = openEngine({
+    connectionString: url,
+    connectors: { test: acting({ known: () => null }) },
+    workflows: [{ name: 'endless', input: {}, tasks }],
+  });
+
+  await assert.rejects(engine.register(), {
+    name: 'DefinitionError',
+    problems: [
+      'workflow "endless": task "a": timeoutMs is "Infinity", it has to be a whole number of milliseconds from 1 to 2147483647',
+      'workflow "endless": task "b": retries is "NaN", it has to be a whole number from 0 to 100',
+      'workflow "endless": task "b" runs after "c", which is not one of its tasks. There are: a, b',
+    ],
+  });
+});
+
 test('what cannot be stored as JSON is told of every task, with the place', async () => {
   const circle: Record<string, unknown> = {};
   circle.again = circle;

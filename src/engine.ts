@@ -155,7 +155,11 @@ export class Engine implements AsyncDisposable {
     return startRuns(this.#pool, workflow, inputs, keys, checkedFor);
   }
 
-  /** Runs tasks until the signal aborts, or the engine is disposed of. Throws a UsageError when there are no slots. */
+  /**
+   * Runs tasks until the signal aborts, or the engine is disposed of. Throws a UsageError when there are no slots. Meanwhile
+   * an error that nobody in the process catches ends this with that error, and not the process: but for one that a task has
+   * caused, which fails that task, and unless the process has listeners of its own for such errors.
+   */
   async run({ slots = 20, graceMs = 10_000, signal, ...settings }: RunnerSettings): Promise<void> {
     if (!Number.isInteger(slots) || slots < 1 || slots > MOST_SLOTS)
       throw new UsageError(`BAD_SLOTS a runner has 1 to ${MOST_SLOTS} slots, a whole number, not ${slots}.`);

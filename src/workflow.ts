@@ -50,6 +50,13 @@ type Parameter<T, R> =
         ? { readonly [Key in keyof T]: Parameter<T[Key], R> }
         : T);
 
+/** The names of a workflow's inputs; any, if others than those that are declared may be given. Of none, zod says it as never. */
+type InputName<Input extends z.ZodObject> = string extends keyof z.input<Input>
+  ? z.input<Input>[string] extends never
+    ? never
+    : string
+  : keyof z.input<Input> & string;
+
 type OperationsOf<C extends Connector> = C['operations'];
 type ParametersOf<C extends Connector, Op extends keyof OperationsOf<C>> = z.input<
   OperationsOf<C>[Op]['parameters']
@@ -86,11 +93,11 @@ export function workflowDefiner<Cs extends Connectors>() {
       readonly input: Input;
       /** What a run is about, for people: shown beside it as far as it is known. */
       readonly subject?: readonly (
-        | InputReference<keyof z.input<NoInfer<Input>> & string>
+        | InputReference<InputName<NoInfer<Input>>>
         | OutputReference<NoInfer<Task>>
       )[];
       readonly tasks: {
-        readonly [Name in Task]: WrittenTask<Cs, NoInfer<Task>, keyof z.input<NoInfer<Input>> & string>;
+        readonly [Name in Task]: WrittenTask<Cs, NoInfer<Task>, InputName<NoInfer<Input>>>;
       };
     },
   ): Workflow {

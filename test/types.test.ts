@@ -138,6 +138,16 @@ test('a misspelt input does not compile', () => {
   });
 });
 
+test('an input of a workflow that has none does not compile, but of one that takes any', () => {
+  const tasks = {
+    read: { connector: 'email', operation: 'read', parameters: { path: input('email') } },
+  } as const;
+
+  // @ts-expect-error there is no input at all
+  defineWorkflow('wrong', { input: z.strictObject({}), tasks });
+  defineWorkflow('loose', { input: z.looseObject({}), tasks });
+});
+
 test('a reference to a task that is not there does not compile', () => {
   const path = output('raed', 'source');
 

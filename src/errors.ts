@@ -47,7 +47,8 @@ export class SchemaError extends Error {
 export function messageOf(error: unknown): string {
   try {
     if (error instanceof AggregateError && !error.message) return error.errors.map(messageOf).join('; ');
-    return String(error instanceof Error ? error.message : error);
+    const tells = typeof error === 'object' && error !== null && 'message' in error;
+    return String(tells ? error.message : error);
   } catch {
     return '';
   }

@@ -19,7 +19,7 @@ export interface TaskLog {
 
 /** All that an operation learns of the world it runs in. */
 export interface TaskContext {
-  /** The input of the run, defaults filled in. */
+  /** The input of the run: what was left out of it has its default. */
   readonly input: JsonObject;
   /** 1 for the first attempt. */
   readonly attempt: number;

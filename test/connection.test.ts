@@ -446,6 +446,36 @@ test('a database that takes no more connections is one line; tasks wait and lose
   assert.match(runner.warnings[0] ?? '', /too many connections .* Tasks that need it are interrupted/);
 });
 
+test('a database that lets nobody in any more ends a runner whose session goes on; its tasks lose no attempt', async () => {
+  const connectors = { torture: new TortureConnector(fleet.pool) };
+  await using engine = openEngine({ connectionString: fleet.url, connectors });
+  const connecting = (how: string) =>
+    fleet.pool.query(
+      `do $$ begin execute format('${how} public, %I', current_database(), current_user); end $$`,
+    );
+  let running: Promise<void> = Promise.resolve();
+  await new Promise<number>((onReady, onFailure) => {
+    running = engine.run({ slots: 4, signal: AbortSignal.timeout(10_000), onReady });
+    running.catch(onFailure);
+  });
+  const workflow = await fleet.plan({ a: ['row'] });
+  await connecting('revoke connect on database %I from');
+  const { rows } = await fleet.pool.query('select sluice.start_run($1) as run', [workflow]);
+  const { run } = rows[0];
+
+  await assert
+    .rejects(running, /permission denied for database/)
+    .finally(() => connecting('grant connect on database %I to'));
+
+  await using _ = await wired();
+  const { status, attempts } = await fleet.ended(run);
+  assert.equal(status, 'COMPLETED');
+  assert.deepEqual(
+    attempts.map(({ outcome }) => outcome),
+    ['GIVEN BACK'],
+  );
+});
+
 test('a runner that is started when there is no connection left waits for one', async () => {
   await alter('connection limit 0');
   const late = fleet.spawn();

@@ -1,7 +1,7 @@
 import { setImmediate as immediate } from 'node:timers/promises';
 import type { Pool } from 'pg';
 import { createPool } from '../database/connect.ts';
-import { isAway, isGivenUp, isLocked, isPassing, isStandby } from '../database/failures.ts';
+import { isAway, isGivenUp, isLocked, isPassing, isRefused, isStandby } from '../database/failures.ts';
 import { Doorbell } from '../doorbell.ts';
 import { Ear } from '../ear.ts';
 import { ConnectorError } from '../errors.ts';
@@ -338,6 +338,8 @@ export class Runner {
         this.#taskTrouble.say(outcome.cause);
         this.#isResting = true;
       }
+      // A password that was changed, say: our session goes on, but no task would get a transaction any more.
+      if (isRefused(outcome.cause)) this.#fail(outcome.cause);
       if (outcome.crashed) this.#crashed.push(execution.task);
       this.#narrator.interrupted(execution, outcome.cause);
       this.#reconcileSoon();

@@ -1,6 +1,13 @@
 import type { Pool, PoolClient } from 'pg';
 import type { Queryable } from '../connector.ts';
-import { isAway, isConflict, isConnectionFailure, isDeadlock, isStandby } from '../database/failures.ts';
+import {
+  isAway,
+  isConflict,
+  isConnectionFailure,
+  isDeadlock,
+  isRefused,
+  isStandby,
+} from '../database/failures.ts';
 import { ConnectorError, codeOf, messageOf } from '../errors.ts';
 import type { Claim, Hop, Result } from '../store.ts';
 import { duration } from '../terminal.ts';
@@ -38,8 +45,8 @@ export class TaskTransaction {
   /** The server has said goodbye, in an error or in a warning. */
   #saidGoodbye = false;
   /**
-   * What went wrong without the task's fault, if anything: the database went away or cannot take work now, or another
-   * transaction was in the way.
+   * What went wrong without the task's fault, if anything: the database went away, cannot take work now or did not let us in,
+   * or another transaction was in the way.
    */
   trouble: unknown;
   /** The connection broke amid a statement of the task, and the server said no goodbye: the statement may have crashed it. */
@@ -173,7 +180,7 @@ export class TaskTransaction {
       const isInTheWay = this.#closed ? isConflict(error) : isDeadlock(error);
       const isAwayNow = this.#began
         ? isAway(error) && !OWN_FAULT.test(codeOf(error))
-        : isAway(error) || isStandby(error);
+        : isAway(error) || isStandby(error) || isRefused(error);
       if (wasIdle || isAwayNow || isInTheWay) this.trouble ??= error;
       // Kept: what fails after a goodbye says no more than that the connection is closed.
       if (isConnectionFailure(error)) this.#saidGoodbye ||= said.some((one) => GOODBYE.test(one));

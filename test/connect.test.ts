@@ -3,6 +3,7 @@ import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, test } from 'node:test';
 import { setImmediate } from 'node:timers/promises';
+import pg from 'pg';
 import { createClient, createPool, openClient, withSession } from '../src/database/connect.ts';
 import {
   describeConnectionFailure,
@@ -130,6 +131,22 @@ test('broken connections are told from errors of a statement, wherever they are 
 
   for (const error of lost) assert.ok(isConnectionFailure(error), String(error));
   for (const error of others) assert.equal(isConnectionFailure(error), false, String(error));
+});
+
+test('a connection that a statement has lost is told from our own, whatever language the server speaks', () => {
+  const said = (code: string, severity: string, file: string) =>
+    Object.assign(new pg.DatabaseError('it says so', 0, 'error'), { code, severity, file });
+
+  for (const [severity, file] of [
+    ['ERROR', 'mysql_fdw.c'],
+    ['FEHLER', 'connection.c'],
+    ['ERREUR', 'dblink.c'],
+    ['ОШИБКА', 'pl_exec.c'],
+  ] as const)
+    for (const code of ['08001', '57P01'])
+      assert.equal(isConnectionFailure(said(code, severity, file)), false, file);
+  for (const severity of ['FATAL', 'ВАЖНО'])
+    assert.ok(isConnectionFailure(said('57P01', severity, 'postgres.c')));
 });
 
 test('a database that is full, read-only or out of connections is not a broken connection', () => {

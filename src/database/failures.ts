@@ -29,12 +29,18 @@ export function isConnectionFailure(error: unknown): boolean {
   );
 }
 
+/** The sources of postgres_fdw, dblink and PL/pgSQL. */
+const RAISED_IN_STATEMENTS = /^(connection|dblink|pl_exec)\.c$/;
+
 /**
  * A statement has failed, so the server itself is there: the lost connection is one from that server to another, made by
- * postgres_fdw or dblink.
+ * postgres_fdw or dblink. The severity is in the server's language (lc_messages); who has raised the error is not.
  */
 function isOfStatement(error: unknown): boolean {
-  return error instanceof pg.DatabaseError && error.severity === 'ERROR';
+  return (
+    error instanceof pg.DatabaseError &&
+    (error.severity === 'ERROR' || RAISED_IN_STATEMENTS.test(error.file ?? ''))
+  );
 }
 
 const REFUSED = /^(28|3D000|42501)|CERT|SIGNATURE/;

@@ -47,6 +47,7 @@ test('what the role, the database or the URL say does not change how a session b
     execute format('alter database %I set datestyle = german', current_database());
     execute format('alter database %I set timezone = %L', current_database(), 'Asia/Tokyo');
     execute format('alter database %I set idle_session_timeout = %L', current_database(), '3s');
+    execute format('alter database %I set lock_timeout = %L', current_database(), '1s');
     execute format('alter database %I set array_nulls = off', current_database());
   end $$`);
   const url = `${other.url}&options=${encodeURIComponent('-c work_mem=1MB -c timezone=Asia/Tokyo')}`;
@@ -56,12 +57,21 @@ test('what the role, the database or the URL say does not change how a session b
   const { rows } = await client.query({
     text: `select current_setting(name)
              from unnest(array['transaction_isolation', 'search_path', 'datestyle', 'timezone', 'work_mem',
-                               'idle_session_timeout', 'array_nulls']) name`,
+                               'idle_session_timeout', 'lock_timeout', 'array_nulls']) name`,
     rowMode: 'array',
   });
   await client.end();
 
-  assert.deepEqual(rows.flat(), ['read committed', 'public,pg_temp', 'ISO, MDY', 'UTC', '1MB', '0', 'on']);
+  assert.deepEqual(rows.flat(), [
+    'read committed',
+    'public,pg_temp',
+    'ISO, MDY',
+    'UTC',
+    '1MB',
+    '0',
+    '0',
+    'on',
+  ]);
 });
 
 test('a connection that breaks while it is checked out fails its query and not the process', async () => {

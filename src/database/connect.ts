@@ -31,8 +31,9 @@ const SESSION = {
   timezone: 'UTC',
   datestyle: 'ISO,MDY',
   intervalstyle: 'postgres',
-  // Whoever sends a statement sets how long it may take.
+  // Whoever sends a statement sets how long it may take, and wait for a lock.
   statement_timeout: '0',
+  lock_timeout: '0',
   // A runner's session is idle while there is nothing to do.
   idle_session_timeout: '0',
   array_nulls: 'on',

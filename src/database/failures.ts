@@ -24,9 +24,15 @@ export function isConnectionFailure(error: unknown): boolean {
       (LOST.test(codeOf(one)) && !isOfStatement(one)) ||
       LOST_NETWORK.test(codeOf(one)) ||
       LOST_MESSAGE.test(messageOf(one)) ||
+      isClosed(one) ||
       // The socket file of a server that is not running.
       (codeOf(one) === 'ENOENT' && isOfConnect(one)),
   );
+}
+
+/** A database that takes no connections for now (allow_connections): statements fail with that code, too, but not there. */
+function isClosed(error: unknown): boolean {
+  return codeOf(error) === '55000' && error instanceof pg.DatabaseError && error.file === 'postinit.c';
 }
 
 /** The sources of postgres_fdw, dblink and PL/pgSQL. */

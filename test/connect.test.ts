@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
+import { setImmediate, setTimeout } from 'node:timers/promises';
 import pg from 'pg';
 import { createClient, createPool, openClient, withSession } from '../src/database/connect.ts';
 import {
@@ -102,6 +102,26 @@ test('an idle connection that breaks is reported and replaced', async () => {
 
   assert.equal(seen.length, 1);
   assert.equal((await pool.query('select 1 as one')).rows[0].one, 1);
+  await pool.end();
+});
+
+test('where a server has no more connections for it, a pool makes do with those it has', async () => {
+  await using own = await createDatabase();
+  const pool = createPool(own.url, { max: 3 });
+  const limit = (most: number) =>
+    db.pool.query(`alter database ${own.url.match(/test_\w+/)} connection limit ${most}`);
+  await limit(1);
+  const first = await pool.connect();
+
+  const waiting = pool.connect();
+  await setTimeout(250);
+  first.release();
+  const second = await waiting;
+
+  assert.equal(second, first);
+  second.release(true);
+  await limit(0);
+  await assert.rejects(pool.connect(), /too many connections/);
   await pool.end();
 });
 

@@ -1,6 +1,7 @@
+import { setTimeout as delay } from 'node:timers/promises';
 import pg from 'pg';
 import { DatabaseUnavailableError } from '../errors.ts';
-import { describeConnectionFailure } from './failures.ts';
+import { areNoMore, describeConnectionFailure } from './failures.ts';
 
 interface ConnectOptions {
   /** Shown in pg_stat_activity. */
@@ -17,6 +18,8 @@ interface ConnectOptions {
 export const CONNECT_MS = 10_000;
 /** How long a connection may take to end; then its socket is destroyed. */
 export const GOODBYE_MS = 1_000;
+/** After this time a pool asks again for a connection that the server had none left for. */
+const AGAIN_MS = 100;
 /** How long the queries under way may take once a pool is to end. */
 const PATIENCE_MS = 5_000;
 
@@ -102,6 +105,26 @@ class Pool extends pg.Pool {
     super({ ...config, Client });
     this.on('connect', (client) => this.#clients.add(client as pg.PoolClient & Client));
     this.on('remove', (client) => this.#clients.delete(client as pg.PoolClient & Client));
+  }
+
+  override connect(): Promise<pg.PoolClient>;
+  override connect(callback: Parameters<pg.Pool['connect']>[0]): void;
+  override connect(callback?: Parameters<pg.Pool['connect']>[0]): Promise<pg.PoolClient> | undefined {
+    if (!callback) return this.#connect();
+    super.connect(callback);
+    return undefined;
+  }
+
+  /** Where the server has no more connections for us, one that we have will be free soon. pg would give up. */
+  async #connect(): Promise<pg.PoolClient> {
+    for (;;) {
+      try {
+        return await super.connect();
+      } catch (error) {
+        if (!areNoMore(error) || this.#clients.size === 0) throw error;
+        await delay(AGAIN_MS);
+      }
+    }
   }
 
   /** Queries under way have PATIENCE_MS left. May be called more than once. */

@@ -75,6 +75,11 @@ export function isDatabaseExhausted(error: unknown): boolean {
   return causes(error).some((one) => /^(53[0-3]|25006)/.test(codeOf(one)));
 }
 
+/** The server has no connection left, or the limit of the role or the database is reached. */
+export function areNoMore(error: unknown): boolean {
+  return codeOf(error) === '53300';
+}
+
 /** The connection is lost, or the server cannot take work now: the same may succeed when the database is back. */
 export function isAway(error: unknown): boolean {
   return isConnectionFailure(error) || isDatabaseExhausted(error);

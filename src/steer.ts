@@ -1,3 +1,4 @@
+import { codeOf, messageOf, UsageError } from './errors.ts';
 import type { Connection } from './store.ts';
 
 /*
@@ -25,8 +26,19 @@ export async function countPrunable(db: Connection, age: string): Promise<number
   return rows[0].count;
 }
 
-/** Deletes up to `limit` of them, in one transaction; says how many. */
+/** What a foreign key says of the row that it keeps; the second as of PostgreSQL 18, of ON DELETE RESTRICT. */
+const REFERENCED = /^(23503|23001)$/;
+
+/** Deletes up to `limit` of them, in one transaction; says how many. Throws a UsageError when somebody's table refers to one. */
 export async function pruneSome(db: Connection, age: string, limit: number): Promise<number> {
-  const { rows } = await db.query('select sluice.prune($1::interval, $2)::integer as count', [age, limit]);
-  return rows[0].count;
+  try {
+    const { rows } = await db.query('select sluice.prune($1::interval, $2)::integer as count', [age, limit]);
+    return rows[0].count;
+  } catch (error) {
+    if (!REFERENCED.test(codeOf(error))) throw error;
+    throw new UsageError(
+      `STILL_REFERENCED ${messageOf(error)}. Let that constraint say ON DELETE SET NULL or CASCADE.`,
+      { cause: error },
+    );
+  }
 }

@@ -301,6 +301,24 @@ test('pruning none at a time ends', async () => {
   assert.equal(await engine.readStatus(run), 'COMPLETED');
 });
 
+test('a run to which a table of somebody else refers is not pruned, and it is said what to do', async () => {
+  const workflow = await draw({ a: [] });
+  const [run = ''] = await engine.startRuns(workflow, [{}]);
+  await finish(pool, run, await registerRunner());
+  await pool.query('create table orders (run bigint constraint of_orders references sluice.runs)');
+  await pool.query('insert into orders values ($1)', [run]);
+
+  await assert.rejects(
+    async () => {
+      for await (const _ of engine.prune('0 seconds'));
+    },
+    { name: 'UsageError', message: /^STILL_REFERENCED .*"of_orders".* ON DELETE SET NULL/ },
+  );
+
+  await pool.query('drop table orders');
+  assert.equal(await engine.readStatus(run), 'COMPLETED');
+});
+
 test('pruning deletes what ended long ago, so many at a time, and leaves what still runs', async () => {
   const workflow = await draw({ a: [] });
   const runner = await registerRunner();

@@ -154,17 +154,20 @@ async function refuseUnusable(client: pg.Client): Promise<void> {
             current_setting('transaction_read_only') as read_only,
             has_database_privilege(current_database(), 'create')
               or to_regnamespace('graphile_migrate') is not null as may_create,
+            to_regnamespace('public') is not null as has_public,
             has_schema_privilege(to_regnamespace('public'), 'create') as may_fill_public,
             quote_ident(current_database()) as database,
             quote_ident(current_user) as user`,
   );
-  const { encoding, read_only, may_create, may_fill_public, database, user } = rows[0];
+  const { encoding, read_only, may_create, has_public, may_fill_public, database, user } = rows[0];
   const problems = [
     encoding !== 'UTF8' && `is encoded as ${encoding}. Create one with encoding 'UTF8' template template0.`,
     read_only === 'on' && 'is read-only. Connect to the primary.',
     !may_create &&
       `does not let ${user} create a schema. Run: grant create on database ${database} to ${user}`,
-    !may_fill_public &&
+    !has_public && 'has no schema public, where its tables and views belong. Run: create schema public',
+    has_public &&
+      !may_fill_public &&
       `does not let ${user} create tables in its schema public. Run: grant create on schema public to ${user}`,
   ].filter((problem) => problem !== false);
   if (problems.length === 0) return;

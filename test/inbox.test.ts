@@ -586,10 +586,27 @@ test('Ctrl-C ends an inbox that takes what is there, with what it has started an
   assert.equal(await going.ended, 130);
   await holder.query('rollback');
   holder.release();
-  assert.match(
-    going.said,
-    /^Stopped with 2 runs of po_demo under way; the same command goes on\. 2 files: 2 started a run, /m,
-  );
+  assert.match(going.said, /^Stopped; the same command goes on\. 2 files: 2 started a run, /m);
+});
+
+test('Ctrl-C while the database is away is exit code 130 as well', async () => {
+  await using db = await createDatabase();
+  await using proxy = await TcpProxy.open(db.url);
+  using work = workFolder();
+  const holder = await db.pool.connect();
+  await holder.query('begin; lock table purchase_orders');
+  const going = startCommand(['inbox', 'samples', '--once'], { url: proxy.url, folder: work.path });
+  const waiting = `select from sluice.run_tasks where name = 'upsert_order' and state = 'RUNNING'`;
+  await until(async () => (await db.pool.query(waiting)).rowCount === 2, 'two tasks that wait');
+  proxy.refusing = true;
+  proxy.cut();
+  await until(() => /Waiting for the database/.test(going.said), 'the inbox to miss the database');
+
+  going.interrupt();
+
+  assert.equal(await going.ended, 130, going.said);
+  holder.release(true);
+  assert.match(going.said, /^Stopped; /m);
 });
 
 test('once, a database that is away is told at once, with exit code 3', async () => {

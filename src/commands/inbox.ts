@@ -9,7 +9,6 @@ import { isInside, makeFolder, whyNot } from '../files.ts';
 import { runInbox, type Tally } from '../inbox/inbox.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
-import { grouped } from '../screens/display.ts';
 import { counted, printable } from '../terminal.ts';
 import { collectInput, parseInput, wholeNumber } from './arguments.ts';
 import { noSuchWorkflow, type Shell, say, show } from './shell.ts';
@@ -90,9 +89,7 @@ async function inbox(shell: Shell, given: string, options: Options): Promise<num
   await running;
   if (!once) return 0;
   if (stop.signal.aborted) {
-    const open = await engine.countActiveRuns({ workflow });
-    const runs = `${grouped(open)} ${open === 1 ? 'run' : 'runs'} of ${workflow}`;
-    say(`Stopped with ${runs} under way; the same command goes on. ${summary(tally)}`);
+    say(`Stopped; the same command goes on. ${summary(tally)}`);
     return INTERRUPTED;
   }
   show(summary(tally));

@@ -229,6 +229,16 @@ test('the folder may go away and come back', async () => {
   assert.equal((await desk.runs()).length, 3);
 });
 
+test('once, a folder that cannot be read is refused in a line', async () => {
+  await using desk = await Desk.open();
+  await rm(desk.folder, { recursive: true });
+
+  await assert.rejects(desk.once(), {
+    name: 'UsageError',
+    message: /^INBOX_NOT_READ .* cannot be read: ENOENT/,
+  });
+});
+
 test('a mail that is moved lies in the other folder by the time its run looks for it, and no other is replaced', async () => {
   await using desk = await Desk.open();
   const moveTo = join(desk.root, 'done');

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { setTimeout as delay } from 'node:timers/promises';
-import { ConnectorError, messageOf } from '../errors.ts';
+import { ConnectorError, messageOf, UsageError } from '../errors.ts';
 import { whyNot } from '../files.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
@@ -133,9 +133,10 @@ class Inbox {
         if (settled.length > 0) waiting += await this.#take(settled);
       }
     } catch (error) {
-      if (once || !isFileError(error)) throw error;
-      if (!this.#absent)
-        log.warn({}, `${shown(folder)} cannot be read: ${messageOf(error)}. Waiting for it.`);
+      if (!isFileError(error)) throw error;
+      const problem = `${shown(folder)} cannot be read: ${messageOf(error)}.`;
+      if (once) throw new UsageError(`INBOX_NOT_READ ${problem}`);
+      if (!this.#absent) log.warn({}, `${problem} Waiting for it.`);
       this.#absent = true;
       return 1;
     }

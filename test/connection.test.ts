@@ -643,6 +643,24 @@ test('who leaves without knowing that it was thought dead says that', async () =
   ]);
 });
 
+test('a runner that runs nothing stops at once, though it is still connecting', async () => {
+  await using proxy = await TcpProxy.open(fleet.url);
+  const warnings: string[] = [];
+  const warn = (_: unknown, phrase: string) => void warnings.push(phrase);
+  const log: Log = { debug: () => {}, info: () => {}, warn, error: warn };
+  await using engine = openEngine({ connectionString: proxy.url, connectors: {}, log });
+  proxy.stall();
+  const stop = new AbortController();
+  const running = engine.run({ signal: stop.signal });
+  await until(() => proxy.connections > 0, 'the runner to connect');
+
+  stop.abort();
+  await running;
+
+  // It would have said that it had no answer.
+  assert.deepEqual(warnings, []);
+});
+
 test('a runner that is asked to stop while it cannot reach the database ends all the same', async () => {
   const runner = await wired(undefined, { graceMs: 500 });
   const run = await fleet.start({ a: ['held'] });

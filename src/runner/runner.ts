@@ -416,6 +416,8 @@ export class Runner {
       log.info({ tasks: names.length }, `stopping: waiting up to ${graceMs / 1000} s for what runs: ${some}`);
     }
     setTimeout(this.#giveUp, Math.min(graceMs, LONGEST_TIMEOUT_MS)).unref();
+    // The loop may be waiting for a connection.
+    if (this.#isDone) this.#giveUp();
     this.#bell.ring();
   }
 }

@@ -37,8 +37,8 @@ export async function* follow<T>(
   { url, signal, onTrouble = () => {} }: FollowSettings,
 ): AsyncGenerator<T> {
   const bell = new Doorbell();
-  // Where listening fails, polling has to do.
-  const listening = await listen(url, () => bell.ring()).catch(() => undefined);
+  // Not awaited: until it listens, and where that fails, polling has to do.
+  const listening = listen(url, () => bell.ring()).catch(() => undefined);
   try {
     let troubled = false;
     let shown = '';
@@ -66,7 +66,7 @@ export async function* follow<T>(
       await bell.nextWithin(Math.max(pause, took * SHARE) - QUICK_MS, signal);
     }
   } finally {
-    await listening?.[Symbol.asyncDispose]();
+    void listening.then((one) => one?.[Symbol.asyncDispose]());
   }
 }
 

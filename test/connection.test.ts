@@ -329,6 +329,18 @@ test('who waits for the database may stop, also where it does not answer', async
   proxy.flow();
 });
 
+test('whoever follows sees, and may stop, before it can listen', { timeout: 5_000 }, async () => {
+  await using proxy = await TcpProxy.open(fleet.url);
+  await using engine = openEngine({ connectionString: proxy.url, connectors: {} });
+  proxy.stall();
+  const stop = new AbortController();
+
+  for await (const seen of engine.follow(async () => 'something', stop.signal)) {
+    assert.equal(seen, 'something');
+    stop.abort();
+  }
+});
+
 test('an engine that is disposed of waits for no connection that says nothing any more', async () => {
   await using proxy = await TcpProxy.open(fleet.url);
   const engine = openEngine({ connectionString: proxy.url, connectors: {} });

@@ -464,6 +464,19 @@ test('a value that its column does not take fails with the code of Postgres, and
   });
 });
 
+test('a table with a column of a domain that may not be null is read and written like any other', async () => {
+  await pool.query(`
+    create domain label as text not null;
+    create table labelled (id integer primary key, label label default 'new')`);
+  const key = ['id'];
+
+  const { row } = await run(database, 'create', { table: 'labelled', row: { id: 1 } });
+  const { created } = await run(database, 'upsert', { table: 'labelled', key, row: { id: 1 } });
+  const { rows } = await run(database, 'query', { table: 'labelled', where: { id: 1 } });
+
+  assert.deepEqual([row, created, rows], [{ id: 1, label: 'new' }, false, [{ id: 1, label: 'new' }]]);
+});
+
 test('with a URL of its own the connector works on that database, and not in the task’s transaction', async () => {
   const other = new DatabaseConnector({ url });
 

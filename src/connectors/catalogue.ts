@@ -19,6 +19,8 @@ export interface Table {
 
 interface Column {
   readonly quoted: string;
+  /** As a statement names it: `numeric(20,4)`. */
+  readonly type: string;
   /** Its values are made by Postgres. */
   readonly generated: boolean;
   /** A timestamptz, an array of them, or a domain over one of these. */
@@ -37,7 +39,8 @@ export async function findTable(db: Queryable, name: string): Promise<Table> {
     );
   const { rows } = await db.query(
     `select quote_ident(space.nspname) || '.' || quote_ident(class.relname) as quoted, class.relkind = 'r' as plain,
-            json_agg(json_build_object('name', attname, 'quoted', quote_ident(attname), 'generated', attgenerated <> '' or attidentity = 'a',
+            json_agg(json_build_object('name', attname, 'quoted', quote_ident(attname), 'type', format_type(atttypid, atttypmod),
+                                      'generated', attgenerated <> '' or attidentity = 'a',
                                       'moment', base.oid in ('timestamptz'::regtype, 'timestamptz[]'::regtype),
                                       'foreign_array', base.typtype = 'b' and base.typcategory = 'A' and base.oid >= 16384) order by attnum) as columns
        from pg_class as class

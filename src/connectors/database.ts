@@ -49,9 +49,8 @@ export class DatabaseConnector extends Connector {
       parameters: z.strictObject({ table, row }),
       run: (parameters, context) =>
         this.#with(context, parameters.table, async (db, target) => {
-          const columns = writable(target, Object.keys(parameters.row));
           const { rows } = await db.query(
-            `${insertInto(target, columns)} returning ${selected(target, 'stored')}`,
+            `${insertInto(target, Object.keys(parameters.row))} returning ${selected(target, 'stored')}`,
             [JSON.stringify(parameters.row)],
           );
           return { row: toJson(stored(target, rows)) };
@@ -71,7 +70,6 @@ export class DatabaseConnector extends Connector {
               'DB_KEY_MISSING',
               `${target.name}: the row has no ${absent.join(', ')}, which is its key`,
             );
-          const columns = writable(target, names);
           const updates = writable(
             target,
             names.filter((name) => !key.includes(name)),
@@ -79,7 +77,7 @@ export class DatabaseConnector extends Connector {
           // Where there is nothing but the key, it is updated to itself, so that the row is returned.
           const set = updates.length > 0 ? updates : keys.map((name) => `${name} = excluded.${name}`);
           const { rows } = await db.query(
-            `${insertInto(target, columns)}
+            `${insertInto(target, names)}
              on conflict (${keys.join(', ')}) do update set ${set.join(', ')}
              returning ${selected(target, 'stored')}, ${isNew(target, keys)} as "upsert: created"`,
             [JSON.stringify(parameters.row)],
@@ -104,13 +102,13 @@ export class DatabaseConnector extends Connector {
         this.#with(context, parameters.table, async (db, target) => {
           const conditions = Object.entries(where).map(([name, value]) => {
             const { quoted } = columnOf(target, name);
-            return value === null ? `row.${quoted} is null` : `row.${quoted} = wanted.${quoted}`;
+            return `row.${quoted} ${value === null ? 'is null' : `= (select * from ${recordOf(target, [name])})`}`;
           });
           const order = order_by.map((by) => `row.${columnOf(target, by.column).quoted} ${by.direction}`);
           const { rows } = await db.query(
             `select ${selected(target, 'row', columns)}
-               from ${target.quoted} as row, jsonb_populate_record(null::${target.quoted}, $1) as wanted
-              where ${['true', ...conditions].join(' and ')}
+               from ${target.quoted} as row
+              where ${['$1::jsonb is not null', ...conditions].join(' and ')}
               ${order.length > 0 ? `order by ${order.join(', ')}` : ''}
               limit $2`,
             [JSON.stringify(where), limit],
@@ -167,9 +165,14 @@ function isNew({ quoted, plain }: Table, keys: readonly string[]): string {
 }
 
 /** The beginning of an insert of these columns, from the JSON document $1. All others get their defaults. */
-function insertInto({ quoted }: Table, columns: readonly string[]): string {
-  return `insert into ${quoted} as stored (${columns.join(', ')})
-          select ${columns.map((name) => `given.${name}`).join(', ')} from jsonb_populate_record(null::${quoted}, $1) as given`;
+function insertInto(target: Table, names: readonly string[]): string {
+  return `insert into ${target.quoted} as stored (${writable(target, names).join(', ')}) select * from ${recordOf(target, names)}`;
+}
+
+/** These columns of the JSON document $1. Not the whole row: a column that may not be null could have none in it. */
+function recordOf(target: Table, names: readonly string[]): string {
+  const columns = names.map((name) => columnOf(target, name)).map(({ quoted, type }) => `${quoted} ${type}`);
+  return `jsonb_to_record($1) as given(${columns.join(', ')})`;
 }
 
 /** Columns as they are put out: moments to the microsecond, which a Date does not have, and every array as a list. */

@@ -95,7 +95,6 @@ const { fields } = await run(orders, 'extract', { email: mail });
 
 contract('database', {
   connector: database,
-  source: 'src/connectors/database.ts',
   attempt: undone,
   operations: {
     create: {
@@ -124,7 +123,6 @@ contract('database', {
 
 contract('file', {
   connector: file,
-  source: 'src/connectors/file.ts',
   attempt: undone,
   operations: {
     writeJson: {
@@ -137,7 +135,6 @@ contract('file', {
 
 contract('email', {
   connector: email,
-  source: 'src/connectors/email.ts',
   attempt: undone,
   operations: {
     read: { good: { path: 'mail.txt' }, bad: [{ path: 7 }, /path: /], hopeless: { path: 'missing.txt' } },
@@ -146,7 +143,6 @@ contract('email', {
 
 contract('purchase_order', {
   connector: orders,
-  source: 'src/connectors/purchase_order.ts',
   attempt: undone,
   operations: {
     extract: {

@@ -1,8 +1,5 @@
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
-import { join } from 'node:path';
 import { test } from 'node:test';
-import { CHECKOUT } from '../../src/config.ts';
 import type { Connector, TaskContext } from '../../src/connector.ts';
 import { ConnectorError } from '../../src/errors.ts';
 import { type Json, jsonProblem } from '../../src/json.ts';
@@ -10,8 +7,6 @@ import { type Json, jsonProblem } from '../../src/json.ts';
 /** What a connector has to bring to be held to the contract. */
 interface Party {
   readonly connector: Connector;
-  /** Where it is written, from the top of the checkout. */
-  readonly source: string;
   /** One attempt of a task. What it did in its transaction is undone afterwards, as a failed attempt's would be. */
   readonly attempt: <T>(act: (context: TaskContext) => Promise<T>, signal?: AbortSignal) => Promise<T>;
   readonly operations: Readonly<
@@ -30,7 +25,7 @@ interface Party {
 }
 
 /** What every connector promises to those who run it. */
-export function contract(name: string, { connector, source, attempt, operations }: Party): void {
+export function contract(name: string, { connector, attempt, operations }: Party): void {
   const run = (operation: string, parameters: Json, signal?: AbortSignal) =>
     attempt((context) => connector.execute(operation, parameters, context), signal);
 
@@ -42,17 +37,6 @@ export function contract(name: string, { connector, source, attempt, operations 
         message: `there is no operation "${unknown}". There are: ${Object.keys(operations).join(', ')}.`,
       });
     }
-  });
-
-  test(`${name}: knows of nothing that runs it`, () => {
-    const imports = readFileSync(join(CHECKOUT, source), 'utf8').matchAll(/^import .*? from '(.*)';$/gms);
-    const forbidden = [...imports]
-      .map(([, from]) => from ?? '')
-      .filter((from) =>
-        /\/(store|runner|session|execution|engine|inspect|doorbell|narrator|cli|config)\.ts$/.test(from),
-      );
-
-    assert.deepEqual(forbidden, []);
   });
 
   for (const [operation, { good, bad, hopeless }] of Object.entries(operations)) {

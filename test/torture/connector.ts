@@ -101,27 +101,6 @@ export class TortureConnector extends Connector {
       run: async () => process.kill(process.pid, 'SIGKILL'),
     }),
 
-    /** Throws where nobody catches it, and goes on. */
-    stray: operation({
-      parameters,
-      run: async (_, { signal }) => {
-        setTimeout(() => {
-          throw new Error('thrown in a timer');
-        });
-        await delay(60_000, undefined, { signal });
-        return null;
-      },
-    }),
-
-    stray_promise: operation({
-      parameters,
-      run: async (_, { signal }) => {
-        void Promise.reject(new Error('a promise that nobody awaits'));
-        await delay(60_000, undefined, { signal });
-        return null;
-      },
-    }),
-
     doomed: operation({
       parameters,
       run: async () => {

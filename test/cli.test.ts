@@ -397,13 +397,6 @@ test('of a task without an output a pipe gets null, and standard error is told w
   );
 });
 
-test('a misspelt workflow is exit code 2, and says which there are', async () => {
-  const { code, stderr } = await run('start-run', 'po_dmeo');
-
-  assert.equal(code, 2);
-  assert.match(stderr, /po_dmeo[\s\S]*po_demo/);
-});
-
 for (const input of ['emial=x', 'as_of=2025-02-30']) {
   test(`the input ${input} is wrong: exit code 2, it is said why, and nothing is started`, async () => {
     const { code, stderr } = await run('start-run', 'po_demo', '--input', input);

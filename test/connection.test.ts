@@ -416,14 +416,6 @@ test('where NOTIFY works, and connecting takes long, nothing is said about it', 
   assert.deepEqual(warnings, []);
 });
 
-test('where NOTIFY works, nothing is said about it', async () => {
-  await using runner = await wired();
-
-  await fleet.ended(await fleet.start({ a: ['nothing'] }));
-
-  assert.deepEqual(runner.warnings, []);
-});
-
 test('a database that turns read-only is one line, and the runner goes on when it can be written again', async () => {
   await using runner = await wired();
   await alter('set default_transaction_read_only = on');

@@ -1,7 +1,9 @@
 import assert from 'node:assert/strict';
 import {
+  closeSync,
   mkdirSync,
   mkdtempSync,
+  openSync,
   readdirSync,
   readFileSync,
   rmSync,
@@ -515,6 +517,12 @@ test('a database of its own that is not there is an error of the task, which nam
   });
 });
 
+/** The server has given up the statements that waited. */
+async function nobodyWaitsForALock(): Promise<void> {
+  const waiting = `select from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`;
+  await until(async () => (await pool.query(waiting)).rowCount === 0, 'nobody to wait for a lock');
+}
+
 for (const [where, connector] of [
   ['the engine’s database', database],
   ['a database of its own', new DatabaseConnector({ url })],
@@ -534,23 +542,12 @@ for (const [where, connector] of [
     stop.abort(new ConnectorError('TIMEOUT', 'too long'));
     await assert.rejects(told ?? whole, { code: 'TIMEOUT' });
     // In the engine's database that is the end of the task's transaction.
-    if (connector !== database)
-      await until(
-        async () => (await pool.query(`select from pg_locks where not granted`)).rowCount === 0,
-        'the server to let go of it',
-      );
+    if (connector !== database) await nobodyWaitsForALock();
     await holder.end();
     await assert.rejects(whole, { code: 'TIMEOUT' });
 
     assert.equal((await pool.query('select from things where id = 60')).rowCount, 0);
   });
-}
-
-async function waitingForLocks(): Promise<number> {
-  const { rows } = await pool.query(
-    `select count(*)::integer as n from pg_stat_activity where datname = current_database() and wait_event_type = 'Lock'`,
-  );
-  return rows[0].n;
 }
 
 test('with a URL of its own it stops when it is told to, and writes nothing afterwards', async () => {
@@ -565,12 +562,12 @@ test('with a URL of its own it stops when it is told to, and writes nothing afte
       other.execute('create', { table: 'locked', row: { id } }, taskContext(told.signal)),
     );
     const ended = Promise.allSettled(writing);
-    await until(async () => (await waitingForLocks()) === 5, 'all its connections to wait for the lock');
+    await someoneWaitsForALock(5);
 
     told.abort(reason);
 
     for (const one of await ended) assert.deepEqual(one, { status: 'rejected', reason });
-    await until(async () => (await waitingForLocks()) === 0, 'the server to give up the statements');
+    await nobodyWaitsForALock();
     // Others find a connection, though the lock is still held.
     await other.execute('query', { table: 'locked' }, taskContext());
   }
@@ -600,7 +597,7 @@ test('with a URL of its own it stops also while it waits for a connection', asyn
   {
     await using _ = await lockTable('crowded');
     others = Promise.all([1, 2, 3, 4, 5].map((id) => create(id)));
-    await until(async () => (await waitingForLocks()) === 5, 'all its connections to be taken');
+    await someoneWaitsForALock(5);
     const waiting = create(6, told.signal);
 
     told.abort(reason);
@@ -612,7 +609,7 @@ test('with a URL of its own it stops also while it waits for a connection', asyn
   {
     await using _ = await lockTable('crowded');
     others = Promise.all([7, 8, 9, 10, 11].map((id) => create(id)));
-    await until(async () => (await waitingForLocks()) === 5, 'all its connections to be there');
+    await someoneWaitsForALock(5);
   }
   await others;
   assert.equal((await pool.query('select from crowded')).rowCount, 10);
@@ -691,7 +688,6 @@ test('a file is replaced as a whole: no draft stays behind', async () => {
 
 test('who has a file open goes on reading the former one while it is replaced', async () => {
   await run(file, 'writeJson', { path: 'swap.json', content: 'before' });
-  const { openSync, closeSync } = await import('node:fs');
   const open = openSync(join(folder, 'swap.json'), 'r');
 
   await run(file, 'writeJson', { path: 'swap.json', content: 'after' });

@@ -58,7 +58,7 @@ test('a run that somebody holds does not hold up others when its task commits in
   assert.deepEqual(await holdOneWithTransaction(async () => {}), GIVEN_BACK);
 });
 
-test('nor when that transaction is cut off meanwhile', async () => {
+test('a run that somebody holds does not hold up others when the transaction of its task is cut off', async () => {
   const cutOff = async (runId: string) => {
     const { pool } = await fileDatabase();
     await pool.query('select pg_terminate_backend(pid) from unnest($1::integer[]) as pid', [

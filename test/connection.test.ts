@@ -6,11 +6,11 @@ import { openClient } from '../src/database/connect.ts';
 import { Ear } from '../src/ear.ts';
 import { type Engine, openEngine } from '../src/engine.ts';
 import type { RunDetails } from '../src/inspect.ts';
-import type { Log } from '../src/log.ts';
 import { sessionNameOf, setUpSession } from '../src/runner/lives.ts';
 import { Presence } from '../src/runner/presence.ts';
 import { acting } from './support/acting.ts';
 import { Fleet } from './support/fleet.ts';
+import { keptLog } from './support/log.ts';
 import { COMMIT, TcpProxy } from './support/proxy.ts';
 import { fileDatabase, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
@@ -36,10 +36,7 @@ async function wired(
 ): Promise<Wired> {
   const proxy = await TcpProxy.open(fleet.url);
   prepare(proxy);
-  const [news, warnings]: [string[], string[]] = [[], []];
-  const info = (_: unknown, phrase: string) => void news.push(phrase);
-  const warn = (_: unknown, phrase: string) => void warnings.push(phrase);
-  const log: Log = { debug: () => {}, info, warn, error: warn };
+  const { log, news, warnings } = keptLog();
   const connectors = { database: new DatabaseConnector(), torture: new TortureConnector(fleet.pool) };
   const engine = openEngine({ connectionString: proxy.url, connectors, log });
   const abort = new AbortController();
@@ -406,9 +403,7 @@ test('a runner hears, and is ready, though its tasks have taken all connections 
 test('where NOTIFY works, and connecting takes long, nothing is said about it', async () => {
   await using proxy = await TcpProxy.open(fleet.url);
   proxy.delayMs = 400;
-  const warnings: string[] = [];
-  const warn = (_: unknown, phrase: string) => void warnings.push(phrase);
-  const log: Log = { debug: () => {}, info: () => {}, warn, error: warn };
+  const { log, warnings } = keptLog();
   await using ear = new Ear({ url: proxy.url, log, onRing: () => {} });
 
   await ear.open();
@@ -649,9 +644,7 @@ test('who leaves without knowing that it was thought dead says that', async () =
 
 test('a runner that runs nothing stops at once, though it is still connecting', async () => {
   await using proxy = await TcpProxy.open(fleet.url);
-  const warnings: string[] = [];
-  const warn = (_: unknown, phrase: string) => void warnings.push(phrase);
-  const log: Log = { debug: () => {}, info: () => {}, warn, error: warn };
+  const { log, warnings } = keptLog();
   await using engine = openEngine({ connectionString: proxy.url, connectors: {}, log });
   proxy.stall();
   const stop = new AbortController();

@@ -2,10 +2,10 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openEngine } from '../src/engine.ts';
 import type { RunDetails } from '../src/inspect.ts';
-import type { Log } from '../src/log.ts';
 import { acting } from './support/acting.ts';
 import { createFolder } from './support/embedded.ts';
 import { Fleet } from './support/fleet.ts';
+import { keptLog } from './support/log.ts';
 import { until } from './support/until.ts';
 
 function outcomes({ attempts }: RunDetails): string[] {
@@ -95,9 +95,7 @@ test('a statement that takes Postgres down five times fails its task as poison; 
       ['innocent', 'deadly'].map((name) => ({ name, connector: 'test', operation: name, retries: 1 })),
     ),
   ]);
-  const lines: string[] = [];
-  const tell = (_: unknown, phrase: string) => void lines.push(phrase);
-  const log: Log = { debug: tell, info: tell, warn: tell, error: tell };
+  const { log, warnings } = keptLog();
   await using engine = openEngine({ connectionString: url, connectors: { test: connector }, log });
   const stop = new AbortController();
   const running = engine.run({ slots: 2, signal: stop.signal });
@@ -108,7 +106,7 @@ test('a statement that takes Postgres down five times fails its task as poison; 
 
   assert.deepEqual([details.status, details.failed_task], ['FAILED', 'deadly']);
   assert.match(details.reason ?? '', /5 times its runner or its connection was lost/);
-  const told = lines.filter((line) => /^run \d+ of crashing FAILED in .* at deadly: 5 times/.test(line));
+  const told = warnings.filter((line) => /^run \d+ of crashing FAILED in .* at deadly: 5 times/.test(line));
   assert.equal(told.length, 1);
   const came = (task: string) =>
     details.attempts.filter((one) => one.task === task).map((one) => one.outcome);

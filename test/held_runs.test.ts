@@ -3,6 +3,7 @@ import { test } from 'node:test';
 import { input } from '../src/references.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage } from './support/engine.ts';
+import { keptLog } from './support/log.ts';
 import { fileDatabase } from './support/scene.ts';
 import { until } from './support/until.ts';
 
@@ -71,9 +72,7 @@ test('a run that somebody holds does not hold up others when the transaction of 
 
 test('a runner that cannot sign off because somebody holds a run leaves all others to the next runner', async () => {
   const gate = event();
-  const warnings: string[] = [];
-  const warn = (_: unknown, phrase: string) => void warnings.push(phrase);
-  const log = { debug: () => {}, info: () => {}, warn, error: warn };
+  const { log, warnings } = keptLog();
   let isLong = true;
   const act: Act = async (given, { signal }) => {
     if (given === 'held') return (await gate.happened) ?? null;

@@ -11,6 +11,7 @@ import { createLog } from '../src/log.ts';
 import { input, output, run } from '../src/references.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage, taskOf } from './support/engine.ts';
+import { keptLog } from './support/log.ts';
 import { fileDatabase, lacksPostgres, lockTable, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 
@@ -163,9 +164,7 @@ test('an output of more than 16 MB fails its task', async () => {
 
 test('a run that somebody holds in an open transaction holds up its own results, and no others', async () => {
   const gate = event();
-  const warnings: string[] = [];
-  const warn = (_: unknown, phrase: string) => void warnings.push(phrase);
-  const log = { debug: () => {}, info: () => {}, warn, error: warn };
+  const { log, warnings } = keptLog();
   await using play = await stage(
     { wait: async (given) => ((given === 'held' ? await gate.happened : undefined) ?? null) as Json },
     { a: { act: 'wait', parameters: input('who') }, b: { act: 'wait', parameters: input('who') } },
@@ -346,9 +345,7 @@ test('a task whose condition does not hold succeeds without running, and its out
 });
 
 test('a task is said to be skipped when it was, whatever its output says', async () => {
-  const said: string[] = [];
-  const say = (_: unknown, phrase: string) => void said.push(phrase);
-  const log = { debug: () => {}, info: say, warn: say, error: say };
+  const { log, news } = keptLog();
   const n = output('first', 'n');
   await using play = await stage(
     { echo: (parameters) => parameters },
@@ -368,7 +365,7 @@ test('a task is said to be skipped when it was, whatever its output says', async
 
   await play.play();
 
-  const ends = said.filter((line) => line.startsWith('RUNNING → SUCCESS'));
+  const ends = news.filter((line) => line.startsWith('RUNNING → SUCCESS'));
   assert.deepEqual(
     ends.map((line) => line.includes('(skipped: ')),
     [false, true, false, false],

@@ -5,11 +5,10 @@ import { DatabaseConnector } from '../src/connectors/database.ts';
 import { openClient } from '../src/database/connect.ts';
 import { Ear } from '../src/ear.ts';
 import { type Engine, openEngine } from '../src/engine.ts';
-import type { RunDetails } from '../src/inspect.ts';
 import { sessionNameOf, setUpSession } from '../src/runner/lives.ts';
 import { Presence } from '../src/runner/presence.ts';
 import { acting } from './support/acting.ts';
-import { Fleet } from './support/fleet.ts';
+import { Fleet, outcomes } from './support/fleet.ts';
 import { keptLog } from './support/log.ts';
 import { COMMIT, TcpProxy } from './support/proxy.ts';
 import { fileDatabase, someoneWaitsForALock } from './support/scene.ts';
@@ -57,10 +56,6 @@ async function wired(
       await proxy[Symbol.asyncDispose]();
     },
   };
-}
-
-function outcomes({ attempts }: RunDetails): string[] {
-  return attempts.map(({ attempt, outcome }) => `${attempt} ${outcome}`);
 }
 
 /** Our database changes its mind for everybody who is not a superuser. */

@@ -1,16 +1,11 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openEngine } from '../src/engine.ts';
-import type { RunDetails } from '../src/inspect.ts';
 import { acting } from './support/acting.ts';
 import { createFolder } from './support/embedded.ts';
-import { Fleet } from './support/fleet.ts';
+import { Fleet, outcomes } from './support/fleet.ts';
 import { keptLog } from './support/log.ts';
 import { until } from './support/until.ts';
-
-function outcomes({ attempts }: RunDetails): string[] {
-  return attempts.map(({ attempt, outcome }) => `${attempt} ${outcome}`);
-}
 
 /** Who holds how many tasks. */
 async function held({ pool }: Fleet): Promise<Map<number, number>> {

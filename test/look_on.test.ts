@@ -3,18 +3,13 @@ import { test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
 import { type Act, event } from './support/acting.ts';
 import { type Stage, stage } from './support/engine.ts';
-import { fileDatabase, registerRunner } from './support/scene.ts';
+import { fileDatabase, query, registerRunner } from './support/scene.ts';
 import { until } from './support/until.ts';
 
 /*
  * A runner whose look for work got all that it asked for looks on from there. That must not make what is older wait: what
  * becomes READY or is given back behind it.
  */
-
-async function query(text: string, values: readonly unknown[] = []) {
-  const { pool } = await fileDatabase();
-  return (await pool.query(text, [...values])).rows;
-}
 
 /** Which tasks have begun, and a gate for each run of one task. */
 class Queue {

@@ -12,7 +12,7 @@ import { input, output, run } from '../src/references.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage, taskOf } from './support/engine.ts';
 import { keptLog } from './support/log.ts';
-import { fileDatabase, lacksPostgres, lockTable, someoneWaitsForALock } from './support/scene.ts';
+import { fileDatabase, lacksPostgres, lockTable, query, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 
 const echo: Act = (given) => given;
@@ -25,11 +25,6 @@ const obedient: Act = async (_, { signal }) => {
   if (!signal.aborted) await once(signal, 'abort');
   throw signal.reason;
 };
-
-async function query(text: string, values: readonly unknown[] = []) {
-  const { pool } = await fileDatabase();
-  return (await pool.query(text, [...values])).rows;
-}
 
 async function stateOf(runId: string, task: string): Promise<string> {
   const [row] = await query(

@@ -6,17 +6,12 @@ import type { Log } from '../src/log.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage } from './support/engine.ts';
 import { listening } from './support/listening.ts';
-import { fileDatabase, lockTable, running, someoneWaitsForALock } from './support/scene.ts';
+import { fileDatabase, lockTable, query, running, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 
 const START = 'select answer, run_id, task_no from sluice.start_and_claim($runner, $1, $2, $3, $4)';
 
 const fine: Act = () => 'fine';
-
-async function query(text: string, values: readonly unknown[] = []) {
-  const { pool } = await fileDatabase();
-  return (await pool.query(text, [...values])).rows;
-}
 
 async function beganAtOnce(runId: string): Promise<boolean> {
   const [first] = await query(

@@ -102,6 +102,11 @@ export class Fleet implements AsyncDisposable {
   }
 }
 
+/** How the executions of a run ended that did not succeed. */
+export function outcomes({ attempts }: RunDetails): string[] {
+  return attempts.map(({ attempt, outcome }) => `${attempt} ${outcome}`);
+}
+
 interface Place {
   readonly url: string;
   readonly dispose: () => Promise<void>;

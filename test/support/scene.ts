@@ -23,6 +23,13 @@ export function fileDatabase(): Promise<TestDatabase> {
   return database;
 }
 
+/** The rows that a statement gives there. */
+// biome-ignore lint/suspicious/noExplicitAny: rows are what the statement asks for, as in pg itself.
+export async function query(text: string, values: readonly unknown[] = []): Promise<any[]> {
+  const { pool } = await fileDatabase();
+  return (await pool.query(text, [...values])).rows;
+}
+
 after(async () => (await database)?.[Symbol.asyncDispose]());
 
 /** Why a test is skipped that needs so new a Postgres; false where it is. Asked before all tests: `after` does not wait for later ones. */
@@ -99,7 +106,7 @@ class Hand {
   }
 
   /** Any statement. `$run` stands for the run's number, `$runner` for the runner's. */
-  // biome-ignore lint/suspicious/noExplicitAny: rows are what the statement asks for, as in pg itself.
+  // biome-ignore lint/suspicious/noExplicitAny: as above.
   async sql(text: string, values: readonly unknown[] = []): Promise<any[]> {
     const filled = text.replaceAll('$runner', String(this.runner)).replaceAll('$run', this.run);
     return (await this.#db.query(filled, [...values])).rows;

@@ -10,6 +10,7 @@ import { workflows } from '../src/workflows/index.ts';
 import po_demo from '../src/workflows/po_demo.ts';
 import { command, type Spoken, startCommand, workFolder } from './support/command.ts';
 import { createDatabase } from './support/database.ts';
+import { TcpProxy } from './support/proxy.ts';
 import { until } from './support/until.ts';
 
 const folder = workFolder();
@@ -240,6 +241,18 @@ test('watch does not wait for a database that was never there', async () => {
     assert.equal(code, 3, stderr);
     assert.doesNotMatch(stderr, /aiting/);
   }
+});
+
+test('Ctrl-C ends a watch at once that has found no database yet', async () => {
+  await using proxy = await TcpProxy.open(db.url);
+  proxy.stall();
+  const going = startCommand(['watch'], { url: proxy.url });
+  await until(() => proxy.connections > 0, 'it to connect');
+
+  going.interrupt();
+
+  // By the signal itself.
+  assert.equal(await going.ended, null);
 });
 
 test('a database that does not let us in is exit code 3, with the next step', async () => {

@@ -24,8 +24,11 @@ export function addWatchCommand(shell: Shell): void {
     .action(
       shell.action(async (id: string | undefined, { json }: { json?: boolean }) => {
         const engine = await shell.openDatabase();
-        if (id === undefined) return await watchAll(shell, engine, json);
         // Only a database that was there once is waited for.
+        if (id === undefined) {
+          await engine.countActiveRuns();
+          return await watchAll(shell, engine, json);
+        }
         if (!(await engine.readStatus(id))) noSuchRun(id);
         return await watchRun(shell, engine, id, { json });
       }),
@@ -178,8 +181,6 @@ async function appendRuns(shell: Shell, engine: Engine, signal: AbortSignal, jso
     active = now;
     return { now, ended };
   };
-  // Only a database that was there once is waited for.
-  await look();
   const line = (run: RunSummary) =>
     json
       ? printableJson(run)

@@ -70,11 +70,11 @@ export class Session implements AsyncDisposable {
   }
 
   /** Does something over an idle lane, which nobody else uses meanwhile. */
-  async onLane<T>(act: (lane: Client) => Promise<T>): Promise<T> {
+  async onLane(act: (lane: Client) => Promise<void>): Promise<void> {
     const lane = this.#idle.pop();
     if (!lane) throw new Error('all lanes are taken');
     try {
-      return await act(lane);
+      await act(lane);
     } finally {
       this.#idle.push(lane);
     }

@@ -218,7 +218,7 @@ test('a task with two retries is tried three times, and every failed attempt is 
   assert.equal(await scene.status(), 'FAILED');
 });
 
-test('a task that has retries left fails with its run, and says why it did itself', async () => {
+test('a task that has retries left fails with its run, says why it did itself, and is not tried again', async () => {
   await using scene = await running({ a: [], b: [] }, { retries: { b: 2 } });
   await scene.claim(2);
   await scene.fail('a');
@@ -228,6 +228,7 @@ test('a task that has retries left fails with its run, and says why it did itsel
   assert.deepEqual(answers, ['FAILED']);
   assert.deepEqual((await scene.task('b')).error, { code: 'BROKEN', message: 'b broke' });
   assert.deepEqual(await scene.attempts('b'), ['1 FAILED: b broke']);
+  assert.equal(await claimable(scene), 0);
 });
 
 test('of two that fail at once, one with retries left and one without, the run fails by the latter', async () => {
@@ -272,18 +273,6 @@ test('a retry stays inside RUNNING and can be claimed at once', async () => {
   assert.deepEqual(await scene.transitions('a'), ['PENDING → READY', 'READY → RUNNING']);
 });
 
-test('a task is not tried again once its run has stopped, and its last failure is kept', async () => {
-  await using scene = await running({ a: [], b: [] }, { retries: { b: 5 } });
-  await scene.take('a', 'b');
-  await scene.fail('a');
-
-  await scene.fail('b');
-
-  assert.equal(await scene.state('b'), 'FAILED');
-  assert.deepEqual(await scene.attempts('b'), ['1 FAILED: b broke']);
-  assert.equal(await claimable(scene), 0);
-});
-
 test('a task that waits to be tried again ends with its run', async () => {
   await using scene = await running({ a: [], b: [] }, { retries: { b: 5 } });
   await scene.fail('b');
@@ -293,17 +282,6 @@ test('a task that waits to be tried again ends with its run', async () => {
   const { state, error } = await scene.task('b');
   assert.deepEqual([state, error.code], ['FAILED', 'RUN_STOPPED']);
   assert.equal(await reasonOf(scene), 'a: a broke');
-});
-
-test('a cancelled run says by whom, and nothing of it is claimed any more', async () => {
-  await using scene = await running({ a: [], b: ['a'] });
-
-  const [{ cancelled }] = await scene.sql(`select sluice.cancel_run($run, 'Ada') as cancelled`);
-
-  assert.equal(cancelled, true);
-  assert.equal(await scene.status(), 'CANCELLED');
-  assert.equal(await reasonOf(scene), 'cancelled by Ada');
-  assert.deepEqual(await scene.claim(9), []);
 });
 
 test('what runs when its run is cancelled is recorded as it really ends', async () => {

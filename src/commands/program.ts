@@ -22,10 +22,8 @@ import { addSteerCommands } from './steer.ts';
 import { addWatchCommand } from './watch.ts';
 
 /*
- * The commands. The only place that reads arguments and sets the exit code: 0 done, 1 the run failed, 2 the command was
- * wrong or was refused (nothing was done), 3 the database cannot be reached or used, 4 workflows are not valid or the
- * schema does not fit, 70 a bug, 74 standard output cannot be written, 130 (143) somebody stopped waiting, 141 nobody reads
- * standard output any more.
+ * The commands. The only place that reads arguments and, but for a workflow that cannot be loaded (see cli.ts), sets the
+ * exit code: what each says stands in README.md.
  */
 
 const program = new Command('npm run')

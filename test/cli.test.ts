@@ -243,17 +243,18 @@ test('watch does not wait for a database that was never there', async () => {
   }
 });
 
-test('Ctrl-C ends a watch at once that has found no database yet', async () => {
-  await using proxy = await TcpProxy.open(db.url);
-  proxy.stall();
-  const going = startCommand(['watch'], { url: proxy.url });
-  await until(() => proxy.connections > 0, 'it to connect');
+for (const args of [['watch'], ['inbox', 'samples', '--once']])
+  test(`Ctrl-C ends "${args.join(' ')}" while that still connects to its database`, async () => {
+    await using proxy = await TcpProxy.open(db.url);
+    proxy.stall();
+    const going = startCommand(args, { url: proxy.url, folder: folder.path });
+    await until(() => proxy.connections > 0, 'it to connect');
 
-  going.interrupt();
+    going.interrupt();
 
-  // By the signal itself.
-  assert.equal(await going.ended, null);
-});
+    // By the signal itself.
+    assert.equal(await going.ended, null);
+  });
 
 test('a database that does not let us in is exit code 3, with the next step', async () => {
   const wrong = (change: (url: URL) => void) => {

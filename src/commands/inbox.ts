@@ -61,8 +61,9 @@ async function inbox(shell: Shell, given: string, options: Options): Promise<num
     connectors: { ...connectors, email: new EmailConnector({ root }) },
     log,
   });
-  using stop = abortOnShutdown();
   // With --once, which may be started by cron, a database that is away is reported at once.
+  if (once) await engine.countActiveRuns();
+  using stop = abortOnShutdown();
   if (!once) await engine.waitForDatabase(stop.signal, (line) => log.warn({}, line));
   if (stop.signal.aborted) return 0;
   await engine.register();

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, test } from 'node:test';
-import { setImmediate, setTimeout } from 'node:timers/promises';
+import { setImmediate } from 'node:timers/promises';
 import pg from 'pg';
 import { createClient, createPool, openClient, withSession } from '../src/database/connect.ts';
 import {
@@ -10,6 +10,7 @@ import {
   isAway,
   isConnectionFailure,
   isDatabaseExhausted,
+  isPassing,
   isRefused,
 } from '../src/database/failures.ts';
 import { createDatabase } from './support/database.ts';
@@ -114,7 +115,6 @@ test('where a server has no more connections for it, a pool makes do with those 
   const first = await pool.connect();
 
   const waiting = pool.connect();
-  await setTimeout(250);
   first.release();
   const second = await waiting;
 
@@ -123,6 +123,19 @@ test('where a server has no more connections for it, a pool makes do with those 
   await limit(0);
   await assert.rejects(pool.connect(), /too many connections/);
   await pool.end();
+});
+
+test('a database that is closed to connections for a while is one that is away', async () => {
+  await using own = await createDatabase();
+  const allow = (how: boolean) =>
+    db.pool.query(`alter database ${own.url.match(/test_\w+/)} allow_connections ${how}`);
+  await allow(false);
+  const error = await openClient(own.url).catch((error) => error);
+  await allow(true);
+
+  assert.match(error.message, /not currently accepting connections/);
+  assert.ok(isPassing(error));
+  assert.ok(!isPassing(withCode('55000')));
 });
 
 test('who waits for a connection when a pool is ended is told', async () => {

@@ -1,6 +1,6 @@
 import assert from 'node:assert/strict';
 import { after, test } from 'node:test';
-import { setTimeout as delay, setImmediate as immediate } from 'node:timers/promises';
+import { setImmediate as immediate } from 'node:timers/promises';
 import { DatabaseConnector } from '../src/connectors/database.ts';
 import { openClient } from '../src/database/connect.ts';
 import { Ear } from '../src/ear.ts';
@@ -418,21 +418,6 @@ test('a database that turns read-only is one line, and the runner goes on when i
 
   assert.equal(details.status, 'COMPLETED');
   assert.equal(told(), 1);
-});
-
-test('a database that is closed for a while is waited for', async () => {
-  await using runner = await wired();
-  const url = new URL(fleet.url);
-  const name = url.pathname.slice(1);
-  url.pathname = '/postgres';
-  await using other = await openClient(url.href);
-  const allow = (how: boolean) => other.query(`alter database ${name} allow_connections ${how}`);
-  await allow(false);
-  runner.proxy.cut();
-  // It tries again four times a second.
-  await delay(1_000).finally(() => allow(true));
-
-  assert.equal((await fleet.ended(await fleet.start({ a: ['nothing'] }))).status, 'COMPLETED');
 });
 
 test('a database that takes no more connections is one line; tasks wait and lose no attempt', async () => {

@@ -69,6 +69,16 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nEst. delivery date: 2025-07-12\nDelivery date: 2025-07-15',
     fields: { due_date: '2025-07-15' },
   },
+  'what is needed on one day and due on another is perhaps paid then': {
+    text: 'PO Number: A-1\nTerms    Due Date     Receive By\nNet 30   2025-07-31   2025-07-15',
+    fields: { due_date: '2025-07-31' },
+    warnings: ['SEVERAL_VALUES due_date'],
+  },
+  'also where that is called the day of delivery': {
+    text: 'PO Number: A-1\nDue Date: 2025-07-31\nDelivery Date: 2025-07-15',
+    fields: { due_date: '2025-07-31' },
+    warnings: ['SEVERAL_VALUES due_date'],
+  },
   'what stands beside a date’s label and is none is the next column, if a day stands below': {
     text: 'PURCHASE ORDER   Purchase Order Date     Acme Ltd\n                 3 Jul 2025              PO Box 1190\nFoo Ltd          Delivery Date           Leeds\n                 17 Jul 2025\n\nTotal: $5.00',
     fields: { order_date: '2025-07-03', due_date: '2025-07-17' },

@@ -107,8 +107,11 @@ export function pick(
   const isLargest = stated.every(({ value }) => !fitting || toUnits(value) <= toUnits(fitting.value));
   if (fitting && isLargest && !isRevised) return fitting;
   const first = all[0]?.value ?? '';
-  // Another number is another order, whatever it is called; what fits may be the sum of a part.
-  const rivals = fitting || isRevised || field === 'po_number' ? [...all, ...stated] : all;
+  // Another number is another order, whatever it is called; what fits may be the sum of a part. What is delivered on one day and
+  // "due" on another is perhaps paid then.
+  const areRivals = fitting || isRevised || field === 'po_number';
+  const days = field === 'due_date' ? stated.filter(({ rank }) => rank <= WHEN_NEEDED) : [];
+  const rivals = areRivals ? [...all, ...stated] : [...all, ...days];
   const others = rivals.map(({ value }) => value).filter((value) => contradict(field, first, value));
   if (others.length > 0) {
     const listed = [...new Set([first, ...others])].slice(0, 5).join(', ');
@@ -116,6 +119,9 @@ export function pick(
   }
   return isMoneyField(field) ? all.at(-1) : all[0];
 }
+
+/** The labels of a due date up to this rank say when goods are needed, others when they may come. */
+const WHEN_NEEDED = 2;
 
 /** Whether two values of a field cannot both be right. */
 export function contradict(field: LabelField, a: string, b: string): boolean {

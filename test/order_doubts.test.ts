@@ -647,6 +647,14 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nShip to: Acme\nAttn: Jo\n1 Road, Leeds\nPriority: high`,
     fields: { ship_to: 'Acme, Attn: Jo, 1 Road, Leeds' },
   },
+  'terms end where the next clause begins': {
+    text: `${HEAD}\n3. Payment terms: 60 days from receipt of the invoice. 4. Total`,
+    fields: { payment_terms: '60 days from receipt of the invoice' },
+  },
+  'what is said of a field in conditions is no value of it': {
+    text: 'PO Number: A-1\n1. Supplier: means the party named overleaf. 2. Ship to: the address stated on the order.',
+    fields: { vendor: null, ship_to: null },
+  },
   'or by when it has to be there, and how': {
     text: `${HEAD}\nShip To: Acme, 3 Forge Ln, Sheffield S9 2TY by 24 Oct 2025 via UPS Ground.`,
     fields: { ship_to: 'Acme, 3 Forge Ln, Sheffield S9 2TY' },

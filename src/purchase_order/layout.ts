@@ -23,6 +23,8 @@ export const SENTENCE = new RegExp(
   String.raw`${OPENING}|\bplease[.!]?$|^\s*(?:[-*•]|\d+\s?x)\s|^\s*(?:\S+\s+){5,40}\S+[.!?]$`,
   'iu',
 );
+/** "4.", behind a full stop */
+const NEXT_CLAUSE = /(?<=\S)\.\s+\d{1,2}[.)](?=\s|$)/;
 /** Where a sentence may begin, or an abbreviation ends. */
 const FULL_STOP = /\.\s+(?=\p{Lu})/gu;
 /** "Blvd.", "Inc.", "D.C.", and not "Rgds." */
@@ -47,11 +49,14 @@ const SLACK = 2;
 /** The text of a value; an address and terms end where another matter begins. */
 export function valueText(lines: readonly Labelled[], index: number, label: Found, readDay: ReadDay): string {
   const text = textInColumn(lines, index, label, readDay);
-  return label.field === 'ship_to' || label.field === 'payment_terms' ? upToNextMatter(text, readDay) : text;
+  return label.field === 'ship_to' || label.field === 'payment_terms'
+    ? upToNextMatter(text, label, readDay)
+    : text;
 }
 
-/** A text up to a full stop with a greeting behind it, or with a label and plainly its value. */
-function upToNextMatter(text: string, readDay: ReadDay): string {
+/** A text up to a full stop with a greeting behind it, or with a label and plainly its value; terms, up to the next clause. */
+function upToNextMatter(all: string, { field }: Found, readDay: ReadDay): string {
+  const text = field === 'payment_terms' ? (all.split(NEXT_CLAUSE, 1)[0] ?? '') : all;
   const isValue = (field: LabelField, value: string) =>
     isDateField(field) ? readDay(value) !== null : field === 'payment_terms' && /^net \d/i.test(value);
   const end = Array.from(text.matchAll(FULL_STOP)).find(({ 0: stop, index }) => {

@@ -34,7 +34,7 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
   const date = readDate(raw, order);
   if (!isDateField(field)) {
     const named = raw.replace(/^(?:company )?name:\s*/i, '');
-    return date?.rest === '' || NAME.test(named)
+    return date?.rest === '' || NAME.test(named) || DEFINES.test(named)
       ? null
       : { value: plainText(field === 'ship_to' ? placeIn(named, order) : named) };
   }
@@ -46,6 +46,9 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
 
 /** The name of a field, which is no value of another; a company may be called "Courier" or "Total". */
 const NAME = new RegExp(`^(?:${wordsOf((field) => field !== null && !isMoneyField(field))})\\W*$`, 'iu');
+
+/** What terms and conditions say of a field: "Supplier: means the party …", "Ship to: the address …". */
+const DEFINES = /^(?:means|shall|the (?:name|party|person|company|address|place|location|terms))\s\p{Ll}/u;
 
 /** Whether a text that is no value of a field is stated for one all the same: a day, a number, and anything for the total. */
 export function isUnreadable(field: LabelField, text: string): boolean {

@@ -52,6 +52,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nBuy-from Vendor No. 61000\nOrder Date 2025-06-10\nPayment Terms Code: 30 DAYS\nShip To: Use the ship-to address at the top of page 1',
     fields: { vendor: null, payment_terms: '30 DAYS', ship_to: null },
   },
+  'the name of a vendor is another one than its number, in whatever order they stand': {
+    text: 'PO Number: A-1\nVendor: 0000100482\nVendor name: Foo Ltd',
+    fields: { vendor: 'Foo Ltd' },
+  },
   'the name of a field is no value of another': {
     text: 'PO No. A-1 Date 3 Feb 2026\nSupplier Deliver to\nFoo Ltd Acme\n1 Road 2 Lane',
     fields: { po_number: 'A-1', vendor: null },

@@ -86,7 +86,10 @@ function candidates(document: Document, field: LabelField): readonly Statement[]
   const of = (revision: Revision) => stated.filter((statement) => statement.revision === revision);
   const all = [of('new'), of(null), of('old')].find(({ length }) => length > 0) ?? [];
   const strong = all.filter((statement) => statement.strong);
-  const best = strong.length > 0 ? strong : all;
+  const placed = strong.length > 0 ? strong : all;
+  // A vendor may have a number beside its name.
+  const named = field === 'vendor' ? placed.filter(({ value }) => /\p{L}/u.test(value)) : [];
+  const best = named.length > 0 ? named : placed;
   const rank = Math.min(...best.map((statement) => statement.rank));
   return best.filter((statement) => statement.rank === rank);
 }

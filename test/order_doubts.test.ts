@@ -56,6 +56,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nVendor: 0000100482\nVendor name: Foo Ltd',
     fields: { vendor: 'Foo Ltd' },
   },
+  'it is no address that it is the same as another': {
+    text: `${HEAD}\nBill To: Acme, 1 Road, Leeds\nShip To: Same as bill-to`,
+    fields: { ship_to: null },
+  },
   'the name of a field is no value of another': {
     text: 'PO No. A-1 Date 3 Feb 2026\nSupplier Deliver to\nFoo Ltd Acme\n1 Road 2 Lane',
     fields: { po_number: 'A-1', vendor: null },

@@ -18,7 +18,7 @@ export interface Value {
 }
 
 const NO_VALUE =
-  /^(?:n\/?a|none|nil|tb[acd]|to be \p{L}+|to follow|pending|unknown|(?:see|as) (?:below|above|attached|attachment|pdf|letterhead).*|use the ship-to .*|not (?:yet )?(?:known|assigned|available)|[-–—?._…*]+)[.!]?$/iu;
+  /^(?:n\/?a|none|nil|tb[acd]|to be \p{L}+|to follow|pending|unknown|(?:see|as) (?:below|above|attached|attachment|pdf|letterhead).*|use the ship-to .*|same(?: as .*)?|not (?:yet )?(?:known|assigned|available)|[-–—?._…*]+)[.!]?$/iu;
 /** "$9,999.00 - 12,000.00", "$6,000.00 x 2" */
 const GOES_ON = /[.,]\d\d\s*(?:[-–—x×*]|to|bis)\s*\p{Sc}?\s?\d/u;
 const ORDER_NUMBER = /^(?:p\.?o\.?|no\.?|nr\.?|number|order)\s?[:#]?\s+(?=\S*\d)|^#\s?/i;

@@ -631,6 +631,12 @@ test('a currency may be written in words, or said once of all prices', () => {
   assert.equal(read('We send it to the EUR 1 office.'), null);
 });
 
+test('signs of currencies may have full width', () => {
+  const { fields, warnings } = extractOrder(mail(clean('PO Number: 1\nTotal: ￥413,600')));
+
+  assert.deepEqual([fields.total, fields.currency, warnings], ['413600.00', 'JPY', []]);
+});
+
 test('a value with characters that could not be decoded is in doubt', () => {
   const { fields, warnings } = extractOrder(mail('PO Number: 1\nVendor: M\ufffdller\nTotal: $5.00'));
 

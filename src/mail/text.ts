@@ -11,11 +11,11 @@ const CONTROLS = /[\u0000-\u0008\u000b-\u001f\u007f]/g;
 const WINDOWS = '€\0‚ƒ„…†‡ˆ‰Š‹Œ\0Ž\0\0‘’“”•–—˜™š›œ\0žŸ';
 const INVISIBLE = /[\u00ad\u061c\u200b-\u200f\u202a-\u202e\u2060-\u2064\u2066-\u2069\ufeff]/g;
 const SPACES = /[\u00a0\u1680\u2000-\u200a\u202f\u205f\u3000]/g;
-const COMPATIBLE = /[\ufb00-\ufb06\uff01-\uff5e]/g;
+const COMPATIBLE = /[\ufb00-\ufb06\uff01-\uff5e\uffe1\uffe5\uffe6]/g;
 
 /**
  * Makes any text harmless and uniform: line feeds only, no control characters, escape sequences or text
- * direction marks, every kind of space a plain one, full-width letters and ligatures spelled out, no half
+ * direction marks, every kind of space a plain one, full-width letters and currencies, and ligatures, spelled out, no half
  * surrogate pairs. What is left can be stored in Postgres and shown on a console.
  */
 export function clean(text: string): string {

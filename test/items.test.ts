@@ -138,6 +138,11 @@ for (const [what, table, read] of [
     ['1 Rod 10', '2 Nut 15'],
   ],
   [
+    'however far from its name its amount stands',
+    `${HEADING}1  Rod  10  $5.00  $50.00\n${'Carried forward'.padEnd(90)}$50.00\n2  Nut  15  $1.00  $15.00`,
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
     'more of a description may end with a number',
     `${HEADING}1  Rod  10  $5.00  $50.00\n   Zinc plated, grade 8.8\n2  Nut  15  $1.00  $15.00`,
     ['1 Rod Zinc plated, grade 8.8 10', '2 Nut 15'],

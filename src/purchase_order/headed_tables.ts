@@ -26,7 +26,7 @@ const PRICE = new RegExp(String.raw`\p{Sc}|\d[.,]\d\d(?!\d|\s?${MEASURE}(?![\p{L
 /** What stands above a table, and says nothing. */
 const TITLE = /\s(?:line |order )?items\s?:?\s*$/i;
 const PAGE_FOOT =
-  /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|(?:continued|page (?:sub-?)?total|(?:carr(?:y|ied)|brought) forward).{0,40}|\d+\s*\/\s*\d+)\s*$/i;
+  /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|(?:continued|page (?:sub-?)?total|(?:carr(?:y|ied)|brought) forward)(?:\s+\S{1,20}){0,4}|\d+\s*\/\s*\d+)\s*$/i;
 
 /** What a line is if it has a label: a sum, as stand below a table, or anything else, as may stand under an item. */
 export type Labelling = (text: string) => 'sum' | 'note' | null;

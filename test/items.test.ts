@@ -143,6 +143,11 @@ for (const [what, table, read] of [
     ['1 Rod 10', '2 Nut 15'],
   ],
   [
+    'nor is the sum of a group',
+    `${HEADING}Metal\n1  Rod  10  $5.00  $50.00\nSubtotal metal   $50.00\nPlastic\n2  Nut  15  $1.00  $15.00\nPlastic subtotal:   $15.00`,
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
     'more of a description may end with a number',
     `${HEADING}1  Rod  10  $5.00  $50.00\n   Zinc plated, grade 8.8\n2  Nut  15  $1.00  $15.00`,
     ['1 Rod Zinc plated, grade 8.8 10', '2 Nut 15'],

@@ -28,6 +28,10 @@ const TITLE = /\s(?:line |order )?items\s?:?\s*$/i;
 const PAGE_FOOT =
   /^\s*(?:page\s+\d+(?:\s*(?:of|\/)\s*\d+)?|(?:continued|page (?:sub-?)?total|(?:carr(?:y|ied)|brought) forward)(?:\s+\S{1,20}){0,4}|\d+\s*\/\s*\d+)\s*$/i;
 
+/** "Subtotal hardware   $50.00", "Hardware subtotal: $50.00" */
+const SUM_OF_GROUP =
+  /^\s*(?:\p{L}\S{0,20} ){0,3}sub-?total\b(?: \p{L}\S{0,20}){0,3}:?\s+(?:[A-Z]{3} ?|\p{Sc} ?)?\d[\d.,'’ ]*$/iu;
+
 /** What a line is if it has a label: a sum, as stand below a table, or anything else, as may stand under an item. */
 export type Labelling = (text: string) => 'sum' | 'note' | null;
 
@@ -172,6 +176,10 @@ function readBelow(
 
   const read = readPlaced(text, table) ?? readRows(`${table.begun}${text}`, table) ?? readRows(text, table);
   const label = labelledAs(text);
+  if (!label && SUM_OF_GROUP.test(text)) {
+    used.set(number, '');
+    return;
+  }
   const reaches = !table.aligned || reachesNumbers(text, table);
   const isLikely = !label && (readCells(text, table) !== null || (table.gap !== 'note' && reaches));
   if (read && (isLikely || read.every(isProven))) {

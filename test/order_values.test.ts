@@ -631,6 +631,21 @@ test('a currency may be written in words, or said once of all prices', () => {
   assert.equal(read('We send it to the EUR 1 office.'), null);
 });
 
+test('the rate of a tax may stand within its label', () => {
+  const taxes = ['plus 19 % VAT EUR 19,00', 'incl. 19% VAT: EUR 19,00'].map((line) => {
+    const total = line.startsWith('plus') ? '119,00' : '100,00';
+    const { fields, warnings } = extractOrder(
+      mail(`PO Number: 1\nNet total EUR 100,00\n${line}\nGrand total EUR ${total}`),
+    );
+    return [fields.tax, warnings];
+  });
+
+  assert.deepEqual(taxes, [
+    ['19.00', []],
+    ['19.00', []],
+  ]);
+});
+
 test('signs of currencies may have full width', () => {
   const { fields, warnings } = extractOrder(mail(clean('PO Number: 1\nTotal: ￥413,600')));
 

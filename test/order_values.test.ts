@@ -646,6 +646,21 @@ test('the rate of a tax may stand within its label', () => {
   ]);
 });
 
+test('a label may stand beside its translation, also without a colon', () => {
+  const { fields, warnings } = extractOrder(
+    mail(
+      'PO No. / رقم   A-1\nSupplier / Fournisseur   Foo Ltd\nDelivery date / Livraison   2025-07-25\n\nSubtotal / Sous-total   $400.00\nGST / TPS 5 %   $20.00\nQST / TVQ 9.975 %   $39.90\nTotal   $459.90',
+    ),
+  );
+
+  const { vendor, due_date, subtotal, tax, total } = fields;
+  assert.deepEqual(
+    [vendor, due_date, subtotal, tax, total],
+    ['Foo Ltd', '2025-07-25', '400.00', '59.90', '459.90'],
+  );
+  assert.deepEqual(warnings, []);
+});
+
 test('signs of currencies may have full width', () => {
   const { fields, warnings } = extractOrder(mail(clean('PO Number: 1\nTotal: ￥413,600')));
 

@@ -129,12 +129,12 @@ const behindLabel = (addendum: string) =>
     String.raw`^(?<addendum>${addendum})?(?<colon>\s{0,40}(?::|=(?!=)|\s[-–—](?=\s)))?(?<hash>\s?#(?=\s?\w))?(?<gap>\s*)`,
     'u',
   );
-/** "Vendor / Proveedor:", "Total / Brutto-Summe (EUR):" */
-const TRANSLATION = String.raw`\s?\/\s?\p{L}[\p{L}.'’ -]{0,30}(?:\s?\([^()\n]{0,40}\))?(?=\s*:)`;
+/** "Vendor / Proveedor:", "Total / Brutto-Summe (EUR):", "Subtotal / Sous-total   5.00" */
+const TRANSLATION = String.raw`\s?\/\s?\p{L}(?:[\p{L}.'’-]| (?! )){0,30}(?:\s?\([^()\n]{0,40}\))?(?=\s*:|\s{2}|\s${RATE})`;
 const AFTER = behindLabel(String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|${CODE}|${TRANSLATION}`);
 /** Only what is money has a rate: in "Terms 2% 10 Net 30" it is a part of the value. */
 const AFTER_MONEY = behindLabel(
-  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?(?:@|at(?=\s))?\s?${RATE}(?:\s?\([^()\n]{0,40}\))?|${CODE}|${TRANSLATION}`,
+  String.raw`\s?\([^()\n]{0,40}\)(?:${CODE})?|\s?(?:@|at(?=\s))?\s?${RATE}(?:\s?\([^()\n]{0,40}\))?|${CODE}|${TRANSLATION}(?:\s${RATE})?`,
 );
 
 /** What may stand before the first label of a line: a bullet, a number, a rate. */

@@ -48,6 +48,16 @@ for (const [what, table, read] of [
     ['0010 Rod, polished 10', '0020 Nut 15'],
   ],
   [
+    'where there is no heading, the amounts may stand far from their currencies',
+    '10 pcs  Rod, polished   CHF 5.00   CHF 50.00\n15 pcs  Nut, brass      CHF  1.00   CHF   15.00',
+    ['null Rod, polished 10', 'null Nut, brass 15'],
+  ],
+  [
+    'but not those behind which they stand',
+    'Rod, polished  10  5.00 €   50.00 €\nNut, brass     15  1.00 €   15.00 €',
+    ['null Rod, polished 10', 'null Nut, brass 15'],
+  ],
+  [
     'rows without totals may stand behind one another on a line',
     'Description  Qty  Price\nRibbon 5 $2.00 Nut 15 $1.00',
     ['null Ribbon 5', 'null Nut 15'],

@@ -4,6 +4,8 @@ import { CURRENCY, type Mark } from './money.ts';
 import { isProven, numberIn, type Row, UNIT } from './rows.ts';
 
 const MOST_CELLS = 8;
+/** "CHF   185.50" */
+const SIGN_APART = new RegExp(String.raw`(?<=\s{2})(${CURRENCY})\s{2,20}(?=\d)`, 'g');
 /** "60 x $7.25" */
 const TIMES = new RegExp(String.raw`(?<=^\d[\d.,]{0,12})\s?[x×@]\s?(?=${CURRENCY})`);
 
@@ -13,7 +15,7 @@ const TIMES = new RegExp(String.raw`(?<=^\d[\d.,]{0,12})\s?[x×@]\s?(?=${CURRENC
  */
 export function readUnheaded({ lines, mark, labelledAs }: Source): Reading {
   const priced = lines.flatMap((line) => {
-    const cells = cellsOf(line.text).flatMap(({ text }) => text.split(TIMES));
+    const cells = cellsOf(line.text.replace(SIGN_APART, '$1 ')).flatMap(({ text }) => text.split(TIMES));
     const isPriced =
       cells.length > 2 && cells.length <= MOST_CELLS && cells.some((text) => isMoney(text, mark));
     if (!isPriced || labelledAs(line.text) !== null) return [];

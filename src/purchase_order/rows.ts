@@ -54,7 +54,10 @@ export function readRows(line: string, shape: Shape): readonly Row[] | null {
   // "34 687,50" is one amount where columns are kept apart by more than a blank; else the product decides.
   const inGroups = / {2}/.test(line.trim());
   const words = (text: string) => upToNumber(tokensOf(text, shape.mark));
-  const [plain, grouped] = [words(line), words(line.replace(GROUPS, ''))];
+  const [plain, grouped] = [
+    words(line),
+    words(line.replace(GROUPS, '').replace(GROUPED_CELL, (cell) => cell.replaceAll(' ', ''))),
+  ];
   const [row, other] = inGroups ? [grouped, plain] : [plain, grouped];
   const otherwise = readRow(other, shape, true);
   const read =
@@ -141,6 +144,8 @@ export function readRun(
 
 /** The blanks within "1 250,00"; two numbers in a row may look like that, too. */
 const GROUPS = /(?<=(?<![\d.,])\d{1,3}) (?=\d{3}(?: \d{3})*[.,]\d\d(?!\d))/g;
+/** "2 000", alone in its column */
+const GROUPED_CELL = /(?<= {2})[1-9]\d{0,2}(?: \d{3})+(?= {2})/g;
 const AMOUNT_FIRST = new RegExp(String.raw`(?<=\d)\s{1,20}(${CURRENCY})(?=\s|$)`, 'g');
 const CURRENCY_FIRST = new RegExp(String.raw`(?<!\d)(${CURRENCY})\s{1,20}(?=${SIGN}?-?\d)`, 'g');
 const CURRENCY_LAST = new RegExp(String.raw`${CURRENCY}\s{0,20}$`);

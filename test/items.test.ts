@@ -58,6 +58,11 @@ for (const [what, table, read] of [
     ['null Rod, polished 10', 'null Nut, brass 15'],
   ],
   [
+    'what a row is reduced by may be an amount',
+    'Item  Description  Qty  Price  Disc Amount  Net Amount\n1     Rod          10   6.00   10.00        50.00\n2     Nut          15   1.00   0.00         15.00',
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
     'a quantity alone in its column may have a blank between its thousands, also if other cells are empty',
     'Item  Description   Qty    Unit  Price  Disc. %  Total\n1     Rod 12x8      1 000  pcs   5.00   10       4 500.00\n2     Nut 12x8      2 000  pcs   1.00            2 000.00',
     ['1 Rod 12x8 1000', '2 Nut 12x8 2000'],

@@ -661,6 +661,25 @@ test('a label may stand beside its translation, also without a colon', () => {
   assert.deepEqual(warnings, []);
 });
 
+test('what sums, discounts and the day of an order are called differs from program to program', () => {
+  const read = (text: string) => {
+    const { fields, warnings } = extractOrder(mail(`PO Number: 1\n${text}`));
+    const { subtotal, shipping, tax, total, order_date } = fields;
+    return [subtotal, shipping, tax, total, order_date, warnings.length];
+  };
+
+  assert.deepEqual(
+    read(
+      `Date raised: 3 July 2025\nGoods${' '.repeat(60)}100.00\nLess 2.5% settlement discount   -2.50\nCarriage Net    £  5.00\nVAT   20.50\nValue incl. VAT £123.00`,
+    ),
+    ['100.00', '5.00', '20.50', '123.00', '2025-07-03', 0],
+  );
+  assert.deepEqual(
+    read('Order submitted on: Thursday 3 Jul 2025 3:14 PM\nMerchandise: US$ 100.00\nTotal: US$ 100.00'),
+    ['100.00', null, null, '100.00', '2025-07-03', 0],
+  );
+});
+
 test('signs of currencies may have full width', () => {
   const { fields, warnings } = extractOrder(mail(clean('PO Number: 1\nTotal: ￥413,600')));
 

@@ -28,7 +28,7 @@ const NAMES: readonly (readonly [ColumnName, string])[] = [
   ['description', `(?:(?:item|product|goods|article|part|material|service) ?(?:&|and|\\/)? ?)?desc(?:ription|\\b\\.?)(?: of (?:goods|items?|work|services?))?|details|particulars|name`],
   ['goods',       `(?:item|article|product|part|material|service|goods) (?:name|title)|title|items?|article|products?(?: ?\\/ ?service)?|part|material|services?|goods|activity`],
   ['maybe_total', `(?:net|gross|sum)(?! ?(?:price|cost|weight|wt))`],
-  ['discount',    String.raw`disc(?:ount|\b\.)?(?: ?%| percent(?:age)?)?|rebate`],
+  ['discount',    String.raw`disc(?:ount|\b\.)?(?: ?%| percent(?:age)?| amount)?|rebate`],
   ['other',       `(?:sales )?(?:tax|vat|gst)(?: ?(?:%|rate|code))?|(?:deliver(?:y|ed)?|due|need(?:ed)?|required|ship) ?(?:date|by)?|currency`],
 ];
 const SUFFIX = String.raw`(?![\p{L}\p{N}])(?:\s(?:${WITH}|${BEFORE}) ?${TAX}(?![\p{L}\p{N}]))?(?:\s?\(?(?:in )?${CURRENCY}(?![\d.])\)?|\s?\([^()\d]{1,20}\))?`;

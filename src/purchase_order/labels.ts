@@ -32,7 +32,7 @@ const SUM = '(?:amount|value|price)';
 /** "CIF Yokohama" */
 const INCOTERM = String.raw`(?:exw|fca|fas|fob|cfr|cif|cpt|cip|dap|dpu|ddp)(?: \p{L}{4,30})?`;
 /** An amount behind words that may be said of anything, as in "Net 30". */
-const PRICED = String.raw`(?=[^\p{L}]{0,40}(?:[A-Z]{3})?[^\p{L}]{0,20}\d[.,]\d\d(?!\d))`;
+const PRICED = String.raw`(?=[^\p{L}]{0,100}(?:[A-Z]{2,3})?[^\p{L}]{0,20}\d[.,]\d\d(?!\d))`;
 export const WITH = String.raw`(?:inc(?:l)?\b\.?|including|inclusive|with|w\/|after)(?: of)?`;
 export const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|w\/o|before|not ${WITH})(?: of)?`;
 
@@ -40,15 +40,17 @@ export const RATE = String.raw`\d{1,2}(?:[.,]\d{1,3})?\s?%`;
 /** "20% VAT", "7% sales tax" */
 const LEVY = `(?:${RATE} )?(?:(?:sales(?: (?:&|and) use)?|state|local|city|county) )?${TAX}`;
 const NEEDED = String.raw`(?:required|requested|req(?:\.|['’]?d)|need(?:ed)?)`;
+const DISCOUNTED =
+  '(?:trade|volume|wholesale|quantity|special|dealer|contract|settlement|(?:early|prompt)(?: payment)?)';
 const AT_LAST = '(?:(?:no|not) later than|on or before)';
-const WHOLE = `(?:(?:(?:grand|order) )?total(?: ${SUM})?|amount|sum)(?: ${CURRENCY})?,?`;
+const WHOLE = `(?:(?:(?:grand|order) )?total(?: ${SUM})?|amount|value|sum)(?: ${CURRENCY})?,?`;
 
 // biome-ignore format: a table
 const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['po_number',     `${WHOSE}${PO}[ -]?${NUMBER}(?: ?#)?${AND_DATE}`, `${WHOSE}${PO}`, `${WHOSE}ord(?:er|\\b\\.?) ?${NUMBER}${AND_DATE}`, `order|purchase ?${NUMBER}`],
   ['vendor',        '(?:buy-from )?(?:vendor|supplier|seller)(?:[ -]name(?: (?:&|and) address)?)?|sold by|purchased? from', '(?:vendor|supplier|seller) (?:company|details|info(?:rmation)?)|supplied by|ordered from|(?:po |order )?(?:issued to|placed with)|name of (?:vendor|supplier)'],
   ['ship_to',       '(?:(?:drop[ -]?)?ship(?:ping|ped)?|deliver(?:ed|y)?)(?: all)?(?: (?:goods|items|material))?[ -]?(?:to|at)(?: (?:address|location))?|shipping address|delivery (?:address|location)|place of delivery', 'consignee|destination|(?:receiving|shipping) location|delivery (?:point|site)|point of delivery|(?:receiving|job ?site|site|installation) address'],
-  ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} (?:issue )?date|date (?:of (?:order|${PO})|ordered)|ordered`, 'issued?(?: date| on)?|date (?:issued|of issue)', String.raw`date (?:placed|created)|(?<!\p{L} )date|doc(?:ument|\.)? date|(?:order )?(?:placed|raised|created)(?: on| date)?|(?:creation|purchase|today['’]s) date`, String.raw`(?<!\p{L} )dated(?=\s*:|\s{2})`],
+  ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} (?:issue )?date|date (?:of (?:order|${PO})|ordered)|ordered`, 'issued?(?: date| on)?|date (?:issued|of issue)', String.raw`date (?:placed|raised|created)|(?<!\p{L} )date|doc(?:ument|\.)? date|(?:order )?(?:placed|raised|created|submitted)(?: on| date)?|(?:creation|purchase|today['’]s) date`, String.raw`(?<!\p{L} )dated(?=\s*:|\s{2})`],
   ['due_date',      '(?:(?:po|order) )?due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
                     `(?:${NEEDED}|receive|arrive)[ -]by(?:[ -]date)?|${NEEDED}[ -](?:date|(?<!requested.)on(?: site)?|(?:delivery|del\\b\\.?|arrival|receipt)(?: date| by)?)|date (?:required|needed)|must arrive by|required|req['’]?d`,
                     `(?!delivered on)(?:deliver(?:y|ed)?|del(?:iv|v)?\\b\\.?)[ -](?:date|day|time|${AT_LAST}|by(?:[ -]date)?|until|on|due(?: date)?|(?:required|needed)(?: by)?)|expected(?: (?:delivery|arrival|receipt))?(?: date)?|(?:date|day) of delivery|eta|in[ -]hands?(?: date| by)?|(?:completion|dock) date|delivery|(?<=be )delivered on`,
@@ -57,8 +59,8 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['currency',      '(?:order )?currency'],
   ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:net|goods|net goods|basic|merchandise|(?:line )?items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: item)?(?: ${SUM})?(?:,? ${BEFORE} ${LEVY})?|net order|taxable ${SUM}|total ${SUM} net`, `(?:net|merchandise|goods)${PRICED}|${WHOLE} before discount`],
   ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|consumption|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) (?:${RATE} )?)?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
-  ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total))?|(?:s ?[&/] ?h|p ?& ?p)\\b`],
-  ['discount',      `(?:less )?(?:(?:trade|volume|order|total|wholesale|quantity|special|dealer) )?(?:${RATE} )?(?:(?:trade|volume|quantity) )?(?:discount|rebate)`],
+  ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total|net(?= {2})))?|(?:s ?[&/] ?h|p ?& ?p)\\b`],
+  ['discount',      `(?:less )?(?:(?:${DISCOUNTED}|order|total) )?(?:${RATE} )?(?:${DISCOUNTED} )?(?:discount|rebate)`],
   ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:(?:total|net) )?amount payable|net payable|gross (?:amount|value)|total (?:(?:payment )?due|payable|to (?:pay|be paid)|gross|amount(?: due)?|(?:for this )?(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:(?:grand )?total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|totals?(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, 'total after discount|(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',

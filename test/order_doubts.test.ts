@@ -683,6 +683,11 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nShip To:\nAcme\nPO Box 10001\nChicago, IL 60601\nUnited States\nAttn: Jo\nSam Smith`,
     fields: { ship_to: 'Acme, PO Box 10001, Chicago, IL 60601, United States, Attn: Jo' },
   },
+  'a subject that asks for a confirmation is about an order': {
+    subject: 'Order confirmation requested: PO A-100',
+    text: HEAD,
+    fields: { po_number: 'A-100' },
+  },
   'an address may be indented less than the label above it': {
     text: `${HEAD}\nPlease deliver to:\n    Acme\n    1 Road\n\nSoon`,
     fields: { ship_to: 'Acme, 1 Road' },

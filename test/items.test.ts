@@ -63,6 +63,11 @@ for (const [what, table, read] of [
     ['1 Rod 10', '2 Nut 15'],
   ],
   [
+    'a description may be wrapped behind a hyphen',
+    `${HEADING}1  Rod, non-  10  $5.00  $50.00\n   magnetic\n2  Nut  15  $1.00  $15.00`,
+    ['1 Rod, non-magnetic 10', '2 Nut 15'],
+  ],
+  [
     'a quantity alone in its column may have a blank between its thousands, also if other cells are empty',
     'Item  Description   Qty    Unit  Price  Disc. %  Total\n1     Rod 12x8      1 000  pcs   5.00   10       4 500.00\n2     Nut 12x8      2 000  pcs   1.00            2 000.00',
     ['1 Rod 12x8 1000', '2 Nut 12x8 2000'],

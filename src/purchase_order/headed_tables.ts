@@ -225,7 +225,7 @@ function readBelow(
   if (STARTS_ROW.test(text) && !(STARTS_ROW.test(next) && nextIsRow) && readRows(`${text}  ${next}`, table)) {
     table.begun = `${text}  `;
   } else if (last && !isGroup && goesOn(text, tableGoesOn)) {
-    rows[rows.length - 1] = { ...last, description: [last.description, ...words].join(' ') };
+    rows[rows.length - 1] = { ...last, description: joined(last.description, words) };
     table.long.add(rows.length - 1);
   } else if (!isGroup) {
     table.gap = 'end';
@@ -288,6 +288,11 @@ function wrappedLines(below: readonly Line[], labelledAs: Labelling): readonly L
     ({ text }) => text.trim() === '' || labelledAs(text) !== null || readHeading(text) !== null,
   );
   return end < 0 ? below : below.slice(0, end);
+}
+
+/** A text that goes on: behind "non-", without a blank. */
+function joined(text: string, words: readonly string[]): string {
+  return words.reduce((all, more) => `${all}${/\p{L}-$/u.test(all) ? '' : ' '}${more}`, text);
 }
 
 /** Whether words under a row are more of its description: indented, or short and with the table going on below. */

@@ -499,30 +499,13 @@ begin
         hint    = 'Attempts stay on record: insert one into sluice.attempts first, or let sluice.end_runner do both.';
     end if;
     -- Tried again or given back, but its run has stopped meanwhile: it ends with the run.
-    perform sluice.end_ownerless_tasks(array(select after.run_id
-                                               from after
-                                               join sluice.runs on runs.id = after.run_id and runs.status <> 'RUNNING'
-                                              where after.state = 'RUNNING' and after.runner_id is null));
+    perform sluice.end_open_tasks(array(select after.run_id
+                                          from after
+                                          join sluice.runs on runs.id = after.run_id and runs.status <> 'RUNNING'
+                                         where after.state = 'RUNNING' and after.runner_id is null));
   end if;
   v_setting := set_config('sluice.follows', v_written, true);
   return null;
-end;
-$function$;
-
--- Fails the RUNNING tasks without a runner of runs that have stopped.
-CREATE OR REPLACE FUNCTION sluice.end_ownerless_tasks(p_run_ids bigint[])
- RETURNS void
- LANGUAGE plpgsql
- SET search_path TO 'sluice', 'pg_temp'
-AS $function$
-begin
-  update tasks
-     set state       = 'FAILED',
-         finished_at = greatest(statement_timestamp(), clock_timestamp(), tasks.started_at),
-         error       = jsonb_build_object('code', 'RUN_STOPPED', 'message', 'the run stopped before the task could be taken on again')
-   where tasks.run_id = any (p_run_ids)
-     and tasks.state = 'RUNNING'
-     and tasks.runner_id is null;
 end;
 $function$;
 
@@ -1595,13 +1578,7 @@ begin
         hint    = 'Do it in one that is read committed: begin isolation level read committed.';
     end if;
     v_setting := set_config('sluice.follows', (pg_trigger_depth() + 1)::text, true);
-    update sluice.tasks
-       set stopped = true
-      from after
-     where after.status in ('FAILED', 'CANCELLED')
-       and tasks.run_id = after.id
-       and tasks.state = 'READY';
-    perform sluice.end_ownerless_tasks(array(select after.id from after where after.status in ('FAILED', 'CANCELLED')));
+    perform sluice.end_open_tasks(array(select after.id from after where after.status in ('FAILED', 'CANCELLED')));
     notify run_stopped;
     v_setting := set_config('sluice.follows', v_written, true);
   end if;
@@ -2316,6 +2293,44 @@ BEGIN ATOMIC
             FROM pg_roles
            WHERE (pg_roles.oid = may_end_sessions_of.p_role)))));
 END;
+
+-- Ends what nobody runs of runs that have stopped, whose locks are held: READY tasks are put aside, RUNNING ones without a runner fail.
+CREATE OR REPLACE FUNCTION sluice.end_open_tasks(p_run_ids bigint[])
+ RETURNS void
+ LANGUAGE plpgsql
+ SET search_path TO 'sluice', 'pg_temp'
+ SET enable_seqscan TO 'off'
+AS $function$
+begin
+  if p_run_ids = '{}' then
+    return;
+  end if;
+  -- Whoever claims one of these commits in a moment and waits for nobody: we look again until he has. If we waited for the row,
+  -- it could be his again by the time it is our turn, in a hop that reports the task, and so waits for our run.
+  for v_look in 1 .. 500 loop
+    if v_look = 500 then
+      -- Somebody holds one for longer, by hand.
+      perform from open_tasks as open where open.run_id = any (p_run_ids) and open.runner_id is null for no key update;
+    end if;
+    update tasks
+       set stopped     = tasks.state = 'READY',
+           state       = case tasks.state when 'RUNNING' then 'FAILED' else tasks.state end,
+           finished_at = case tasks.state when 'RUNNING' then greatest(statement_timestamp(), clock_timestamp(), tasks.started_at) end,
+           error       = case tasks.state when 'RUNNING' then
+                           jsonb_build_object('code', 'RUN_STOPPED', 'message', 'the run stopped before the task could be taken on again')
+                         end
+     where tasks.ctid = any (array(
+             select open.ctid
+               from tasks as open
+              where open.run_id = any (p_run_ids)
+                and open.waiting_for = 0 and open.finished_at is null and not open.stopped
+                and open.runner_id is null
+                for no key update skip locked));
+    exit when not exists (select from open_tasks as open where open.run_id = any (p_run_ids) and open.runner_id is null);
+    perform pg_sleep(0.001);
+  end loop;
+end;
+$function$;
 
 -- Runs under way, newest first.
 --   run: The run.

@@ -2,6 +2,7 @@ import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { listening } from './support/listening.ts';
 import { running, type Scene } from './support/scene.ts';
+import { until } from './support/until.ts';
 
 /** What a claim looks at. */
 async function claimable(scene: Scene): Promise<number> {
@@ -53,19 +54,39 @@ test('a task that was put aside cannot be taken by plain SQL either', async () =
   await assert.rejects(scene.take('b'), { code: 'WF001' });
 });
 
-test('a failure waits for the claim that is under way, so both are what they seem', async () => {
+test('a failure looks again until the claim that is under way has committed, and waits for no row of it', async () => {
   await using scene = await running({ a: [], b: [] });
   await scene.take('a');
   await using claim = await scene.transaction();
 
   assert.deepEqual(await claim.claim(9), ['b']);
   const failure = scene.fail('a');
-  await scene.someoneWaitsForALock();
+  await until(
+    async () => (await scene.sql(`select from pg_stat_activity where wait_event = 'PgSleep'`)).length > 0,
+    'the failure to look again',
+  );
   await claim.commit();
   await failure;
 
   assert.equal(await scene.states(), 'a FAILED, b RUNNING');
   assert.deepEqual(await scene.succeed('b'), ['SUCCESS']);
+});
+
+test('a failure waits for a READY task that somebody holds by hand, and then puts it aside', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.take('a');
+  await using holder = await scene.transaction();
+  await holder.sql('select from sluice.tasks where run_id = $run and task_no = $1 for update', [
+    scene.number('b'),
+  ]);
+
+  const failure = scene.fail('a');
+  await scene.someoneWaitsForALock();
+  await holder.commit();
+  await failure;
+
+  assert.equal(await scene.states(), 'a FAILED, b READY');
+  assert.deepEqual(await scene.claim(9), []);
 });
 
 test('a claim takes nothing of a run whose failure is under way, and does not wait for it', async () => {

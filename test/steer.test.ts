@@ -264,7 +264,7 @@ test('a clock that goes back while a run is cancelled makes nothing of it illega
     create schema late;
     create function late.clock_timestamp() returns timestamptz language sql as $$ select pg_catalog.clock_timestamp() - interval '1 hour' $$;
     alter function sluice.cancel_run set search_path = late, pg_catalog, sluice, pg_temp;
-    alter function sluice.end_ownerless_tasks set search_path = late, pg_catalog, sluice, pg_temp`);
+    alter function sluice.end_open_tasks set search_path = late, pg_catalog, sluice, pg_temp`);
 
   await session.sql('select sluice.cancel_run($run)');
 

@@ -363,11 +363,13 @@ begin
                    else 0
                  end as news,
                  case
-                   -- It ends, as what it was when it ran.
+                   -- It ends, as what it was when it ran. Only a failure is nobody's: of a run that has stopped.
                    when after.state > 'RUNNING' then
                      before.state = 'RUNNING' and after.token = before.token and after.attempt = before.attempt
                      and after.runner_id is not distinct from before.runner_id and after.started_at = before.started_at
-                     and (after.finished_at is null or after.finished_at between v_since and greatest(v_until, before.started_at))
+                     and (after.finished_at is null
+                          or after.finished_at between greatest(v_since, before.started_at) and greatest(v_until, before.started_at))
+                     and (after.runner_id is not null or after.state = 'FAILED')
                    -- A parent has succeeded, or its run has stopped.
                    when after.state < 'RUNNING' then
                      v_follows and (before.state = 'PENDING' and after.waiting_for < before.waiting_for
@@ -381,7 +383,7 @@ begin
                      before.runner_id is null and not before.stopped and before.state <= 'RUNNING'
                      and (before.state > 'PENDING' or v_follows and after.waiting_for < before.waiting_for)
                      and after.token = greatest(before.token, 1) and after.attempt = greatest(before.attempt, 1)
-                     and after.started_at between v_since and greatest(v_until, before.ready_at)
+                     and after.started_at between greatest(v_since, before.ready_at) and greatest(v_until, before.ready_at)
                  end
                  and after.workflow_id = before.workflow_id and after.is_sink = before.is_sink
                  and after.crashes between before.crashes

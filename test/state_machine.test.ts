@@ -101,6 +101,37 @@ for (const [what, move] of [
   });
 }
 
+for (const [what, before, late] of [
+  ['an end', 'RUNNING', `state = 'SUCCESS', output = '1', finished_at = now()`],
+  ['a claim', 'READY', `state = 'RUNNING', token = 1, attempt = 1, runner_id = $runner, started_at = now()`],
+] as const) {
+  test(`${what} is not dated before what it follows, in a transaction that began before that`, async () => {
+    await using scene = await running({ first: [], a: ['first'] });
+    await using session = await scene.transaction();
+    await session.sql('select now()');
+    await scene.succeed('first');
+    if (before === 'RUNNING') await scene.take('a');
+
+    const move = session.sql(`update sluice.tasks set ${late} where run_id = $run and task_no = $1`, [
+      scene.number('a'),
+    ]);
+
+    await assert.rejects(move, { code: 'WF001' });
+  });
+}
+
+test('nobody’s task succeeds: what was taken from its runner has to be claimed again', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+  await scene.sql(`select sluice.end_runner($runner, 'stopped')`);
+
+  const move = scene.sql(
+    `update sluice.tasks set state = 'SUCCESS', output = '1', finished_at = now() where run_id = $run`,
+  );
+
+  await assert.rejects(move, { code: 'WF001' });
+});
+
 test('neither who ran a task nor when it began or ended can be changed by its result', async () => {
   await using scene = await running({ a: [] });
   await scene.take('a');

@@ -840,7 +840,12 @@ CREATE OR REPLACE FUNCTION sluice.refuse_additions()
  SET search_path TO 'sluice', 'pg_temp'
 AS $function$
 begin
-  if exists (select from runs where runs.workflow_id in (select added.workflow_id from added)) then
+  -- Who starts a run holds its version: one of us waits for the other, and then sees what he did.
+  perform from workflows where workflows.id in (select added.workflow_id from added) order by workflows.id for update;
+  -- By an older snapshot we would not, unless the version is of this very transaction.
+  if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted')
+     and exists (select from workflows where workflows.id in (select added.workflow_id from added) and workflows.created_at < transaction_timestamp())
+     or exists (select from runs where runs.workflow_id in (select added.workflow_id from added)) then
     raise exception using
       errcode = 'WF007',
       message = 'a version of a workflow that has runs never changes',
@@ -1615,7 +1620,8 @@ begin
     from workflows
    where workflows.name = p_workflow
    order by workflows.version desc
-   limit 1;
+   limit 1
+     for key share;
   if not found then
     raise exception using
       errcode = 'WF003',
@@ -1648,7 +1654,7 @@ begin
      order by task.task_no
   ), newborn as materialized (
     -- No task's number is less than its place among those without parents.
-    select definition.*, definition.parents = 0 and definition.task_no <= p_slots as claimed from definition
+    select definition.*, definition.parents = 0 and definition.task_no <= p_slots and p_runner_id is not null as claimed from definition
   ), started as (
     insert into runs (workflow_id, workflow, waiting_for, input, key)
     select v_workflow.id,

@@ -8,7 +8,14 @@ import type { JsonObject } from '../src/json.ts';
 import { input, output } from '../src/references.ts';
 import { type Workflow, workflowDefiner } from '../src/workflow.ts';
 import { acting } from './support/acting.ts';
-import { fileDatabase, type Graph, registerRunner, running, someoneWaitsForALock } from './support/scene.ts';
+import {
+  draw,
+  fileDatabase,
+  type Graph,
+  registerRunner,
+  running,
+  someoneWaitsForALock,
+} from './support/scene.ts';
 
 const { pool, url } = await fileDatabase();
 
@@ -595,6 +602,45 @@ test('a version that has runs never grows', async () => {
   );
 
   await assert.rejects(insert, { code: 'WF007', hint: /Register a new version/ });
+});
+
+const EDGE = `insert into sluice.workflow_edges select id, 1, 2 from sluice.workflows where name = $1`;
+
+test('who adds to a version and who starts a run of it take turns', async () => {
+  const { pool } = await fileDatabase();
+  const workflow = await draw({ a: [], b: [] });
+  const client = await pool.connect();
+  await client.query('begin');
+  await client.query(EDGE, [workflow]);
+
+  const start = pool.query('select sluice.start_run($1) as run', [workflow]);
+  await someoneWaitsForALock();
+  await client.query('commit');
+  client.release();
+  const { run } = (await start).rows[0];
+
+  const tasks = await pool.query(
+    'select state, waiting_for from sluice.tasks where run_id = $1 order by task_no',
+    [run],
+  );
+  assert.deepEqual(tasks.rows, [
+    { state: 'READY', waiting_for: 0 },
+    { state: 'PENDING', waiting_for: 1 },
+  ]);
+});
+
+test('nobody adds to a version by a snapshot in which its runs may be missing', async () => {
+  const { pool } = await fileDatabase();
+  const workflow = await draw({ a: [], b: [] });
+  const client = await pool.connect();
+  await client.query('begin isolation level repeatable read');
+  await client.query('select 1');
+  await pool.query('select sluice.start_run($1)', [workflow]);
+
+  const insert = client.query(EDGE, [workflow]);
+
+  await assert.rejects(insert, { code: 'WF007' });
+  client.release(true);
 });
 
 test('the engine reports what the connectors refuse and what the graph lacks, of all workflows, at once', async () => {

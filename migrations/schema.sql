@@ -1757,6 +1757,7 @@ declare
   v_cut_off_since timestamptz;
   v_setting       text;
   v_dead          integer;
+  v_released      integer;
   v_until         constant timestamptz := clock_timestamp() + interval '1 s';
   v_outer         constant text        := coalesce(current_setting('sluice.hop', true), '');
   v_patience      constant text        := current_setting('lock_timeout');
@@ -1769,16 +1770,18 @@ begin
   update runners set beat_at = clock_timestamp() where runners.id = p_runner_id and runners.ended_at is null;
   alive := found;
 
-  -- As in a hop that claims nothing, advance leaves the runs that end. One dead runner a beat: with the runs of one in hand
-  -- we must not wait for those of another. One that somebody else is ending does not count, nor does one of whose runs
-  -- somebody holds one for longer than we wait, or that fails: another one's turn comes first at some beat.
+  -- As in a hop that claims nothing, advance leaves the runs that end. One dead runner with tasks a beat: with the runs of
+  -- one in hand we must not wait for those of another. One that somebody else is ending does not count, nor does one of whose
+  -- runs somebody holds one for longer than we wait, or that fails: another one's turn comes first at some beat.
   lost_runners := '{}';
   v_setting := set_config('sluice.hop', '{NULL,0}', true);
   v_setting := set_config('lock_timeout', '500ms', true);
   for v_dead in select dead.id from dead_runners(v_cut_off_since) as dead(id) where dead.id <> p_runner_id order by random() loop
+    v_released := null;
     begin
-      if end_runner(v_dead, 'lost') is not null then
-        lost_runners := array[v_dead];
+      v_released := end_runner(v_dead, 'lost');
+      if v_released is not null then
+        lost_runners := lost_runners || v_dead;
       end if;
     exception
       when lock_not_available then
@@ -1786,7 +1789,7 @@ begin
       when others or assert_failure then
         raise warning 'runner % cannot be taken over from: %', v_dead, sqlerrm;
     end;
-    exit when lost_runners <> '{}' or clock_timestamp() > v_until;
+    exit when v_released > 0 or clock_timestamp() > v_until;
   end loop;
   v_setting := set_config('lock_timeout', v_patience, true);
   v_setting := set_config('sluice.hop', v_outer, true);

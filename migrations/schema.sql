@@ -213,8 +213,8 @@ create table sluice.runners (
   constraint runners_pkey PRIMARY KEY (id)
 ) with (fillfactor=50);
 CREATE INDEX runners_alive ON sluice.runners USING btree (id) WHERE (ended_at IS NULL);
-CREATE TRIGGER guard_ended_runner BEFORE UPDATE OF id, ended_at ON sluice.runners FOR EACH ROW WHEN (old.ended_at IS DISTINCT FROM new.ended_at OR old.id <> new.id) EXECUTE FUNCTION sluice.guard_ended_runner();
 CREATE TRIGGER runners_stay_on_record BEFORE DELETE OR TRUNCATE ON sluice.runners FOR EACH STATEMENT EXECUTE FUNCTION sluice.refuse_to_forget();
+CREATE TRIGGER guard_ended_runner BEFORE UPDATE ON sluice.runners FOR EACH ROW WHEN (old.ended_at IS NOT NULL OR new.ended_at IS NOT NULL OR old.id <> new.id) EXECUTE FUNCTION sluice.guard_ended_runner();
 
 -- Purchase orders as they were read from mails. Nothing is corrected or computed.
 create table purchase_orders (

@@ -516,6 +516,21 @@ test('a beat takes over from one dead runner, so that it never waits for the run
   assert.deepEqual(lost.flat().toSorted(), [first.runner, second.runner].toSorted());
 });
 
+test('a beat goes on past dead runners that hold nothing', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  const idle = await Promise.all(Array.from({ length: 20 }, () => registerRunner()));
+  await scene.sql(`update sluice.runners set beat_at = now() - interval '16 s' where id = any ($1)`, [
+    [scene.runner, ...idle],
+  ]);
+  const heir = await registerRunner();
+
+  const [{ lost_runners, claimable }] = await scene.sql('select * from sluice.beat($1)', [heir]);
+
+  assert.equal(lost_runners.at(-1), scene.runner);
+  assert.equal(claimable, true);
+});
+
 test('a beat does not wait for a run that somebody holds: a later one takes over', async () => {
   await using scene = await running({ a: [] });
   await scene.claim(1);
@@ -899,11 +914,9 @@ test('a runner ends once, holds nothing then, and stays on record', async () => 
   await assert.rejects(scene.sql('delete from sluice.runners'), { code: 'WF007' });
   await assert.rejects(scene.sql('truncate sluice.runners'), { code: 'WF007' });
   await scene.sql(`select sluice.end_runner($runner, 'stopped')`);
-  await assert.rejects(
-    scene.sql('update sluice.runners set ended_at = null, ending = null where id = $runner'),
-    {
+  for (const change of ['ended_at = null, ending = null', `ending = 'lost'`, `host = 'elsewhere'`])
+    await assert.rejects(scene.sql(`update sluice.runners set ${change} where id = $runner`), {
       code: 'WF001',
       message: `runner ${scene.runner} has ended`,
-    },
-  );
+    });
 });

@@ -1191,18 +1191,29 @@ BEGIN ATOMIC
                      WHEN (capacity.free = 0) THEN 'NO_FREE_SLOT'::text
                      ELSE 'TO_BE_CLAIMED'::text
                  END AS code) verdict)
-      LEFT JOIN LATERAL ( SELECT (string_agg((((parent.name || ' ('::text) || parent.state) || ')'::text), ', '::text ORDER BY parent.task_no) FILTER (WHERE (parent.place <= 5)) ||
+      LEFT JOIN LATERAL ( SELECT (string_agg((((parent.name || ' ('::text) || waiting.state) || ')'::text), ', '::text ORDER BY waiting.task_no) ||
                  CASE
-                     WHEN (count(*) > 5) THEN ((' and '::text || (count(*) - 5)) || ' more'::text)
+                     WHEN (max(waiting.total) > 5) THEN ((' and '::text || (max(waiting.total) - 5)) || ' more'::text)
                      ELSE ''::text
                  END) AS names
-            FROM ( SELECT up.task_no,
-                     up.name,
+            FROM (( SELECT up.workflow_id,
+                     up.task_no,
                      up.state,
-                     row_number() OVER (ORDER BY up.task_no) AS place
-                    FROM (sluice.workflow_edges edge
-                      JOIN sluice.run_tasks up ON (((up.run_id = task.run_id) AND (up.task_no = edge.parent_no))))
-                   WHERE ((edge.workflow_id = task.workflow_id) AND (edge.child_no = task.task_no) AND (up.state <> 'SUCCESS'::sluice.task_state))) parent) missing ON ((verdict.code = 'WAITS_FOR_PARENTS'::text)))
+                     count(*) OVER () AS total
+                    FROM (( SELECT edge_1.parent_no
+                            FROM sluice.workflow_edges edge_1
+                           WHERE ((edge_1.workflow_id = task.workflow_id) AND (edge_1.child_no = task.task_no))
+                          OFFSET 0) edge
+                      CROSS JOIN LATERAL ( SELECT tasks.workflow_id,
+                             tasks.task_no,
+                             tasks.state
+                            FROM sluice.tasks
+                           WHERE ((tasks.run_id = task.run_id) AND (tasks.task_no = edge.parent_no) AND (tasks.state <> 'SUCCESS'::sluice.task_state))
+                          OFFSET 0) up)
+                   WHERE (verdict.code = 'WAITS_FOR_PARENTS'::text)
+                   ORDER BY up.task_no
+                  LIMIT 5) waiting
+              JOIN sluice.workflow_tasks parent ON (((parent.workflow_id = waiting.workflow_id) AND (parent.task_no = waiting.task_no))))) missing ON (true))
    WHERE (task.run_id = why.p_run_id)
    ORDER BY task.task_no;
 END;

@@ -49,6 +49,34 @@ test('a task that waits for five others names them all, and of more the first fi
   assert.equal(await reasonOf(scene.run, 'six'), `${five} and 1 more`);
 });
 
+test('why many tasks wait is looked up by their parents, however few tasks most runs have', async () => {
+  const few = await draw({ a: [] });
+  const layers = Array.from({ length: 10 }, (_, layer) =>
+    Array.from({ length: 20 }, (_, n) => [
+      `t${layer}_${n}`,
+      layer === 0 ? [] : Array.from({ length: 20 }, (_, m) => `t${layer - 1}_${m}`),
+    ]),
+  );
+  await draw(Object.fromEntries(layers.flat()));
+  const children = Object.fromEntries(Array.from({ length: 300 }, (_, n) => [`child_${n}`, ['parent']]));
+  await using scene = await running({ parent: [], ...children });
+  await using session = await scene.transaction();
+  await session.sql(`select sluice.start_runs($1, array_fill('{}'::jsonb, array[500]))`, [few]);
+  await session.sql('analyze sluice.tasks, sluice.runs, sluice.workflow_edges, sluice.workflow_tasks');
+  const reads = async () => {
+    const [row] = await session.sql(`
+      select sum(pg_stat_get_xact_tuples_fetched(oid) + pg_stat_get_xact_tuples_returned(oid))::integer as reads
+        from (values ('sluice.tasks'::regclass), ('sluice.tasks_pkey')) as read(oid)`);
+    return row.reads;
+  };
+
+  const before = await reads();
+  await session.sql('select * from sluice.why($run)');
+  const read = (await reads()) - before;
+
+  assert.ok(read < 300 * 20, `it read ${read}`);
+});
+
 test('a task that waits for nobody is not what it waits for itself', async () => {
   await using scene = await running({ a: [] });
 

@@ -645,8 +645,9 @@ CREATE OR REPLACE FUNCTION sluice.graph_problems(p_tasks jsonb, p_input_schema j
  SET search_path TO 'sluice', 'pg_temp'
 AS $function$
 declare
-  v_names text;
-  v_order integer[];
+  v_names    text;
+  v_known    jsonb;
+  v_order    integer[];
   v_numbers  jsonb;
   v_upstream bit varying[];
   v_task     record;
@@ -660,6 +661,8 @@ begin
     return;
   end if;
   v_names := (select string_agg(names.name, ', ') from (select task ->> 'name' as name from jsonb_array_elements(p_tasks) as task limit 50) as names);
+  v_known := (select coalesce(jsonb_object_agg(task ->> 'name', true) filter (where task ->> 'name' is not null), '{}')
+                from jsonb_array_elements(p_tasks) as task);
 
   return query
     with task as (
@@ -699,7 +702,7 @@ begin
       select task.position, format('%s runs after "%s", which is not one of its tasks. There are: %s', task.which, parent.name, v_names)
         from task
        cross join lateral jsonb_array_elements_text(case jsonb_typeof(task.value -> 'after') when 'array' then task.value -> 'after' else '[]' end) as parent(name)
-       where not exists (select from task as other where other.value ->> 'name' = parent.name)
+       where not v_known ? parent.name
       union all
       select task.position, format('%s runs after "%s" twice', task.which, parent.name)
         from task
@@ -723,8 +726,7 @@ begin
       select task.position, format('%s refers to the output of "%s", which is not one of its tasks. There are: %s', task.which, reference.name, v_names)
         from task
        cross join lateral task_references(task.value) as reference(name)
-       where reference.name is not null
-         and not exists (select from task as other where other.value ->> 'name' = reference.name)
+       where not v_known ? reference.name
     )
     select problem.words from problem order by problem.position;
   if found then
@@ -777,6 +779,7 @@ declare
   v_definition constant jsonb := jsonb_build_object('tasks', p_tasks, 'input', p_input_schema, 'subject', p_subject);
   v_problems text[];
   v_order    integer[];
+  v_numbers  jsonb;
   v_latest   workflows;
   v_id       bigint;
 begin
@@ -801,10 +804,12 @@ begin
       hint    = 'Nothing was registered. Mend the definition and register it again.';
   end if;
   v_order := topological_order(p_tasks);
+  v_numbers := (select jsonb_object_agg(task.value ->> 'name', v_order[task.position])
+                  from jsonb_array_elements(p_tasks) with ordinality as task(value, position));
 
   insert into workflows (name, version, input_schema, definition, subject)
   values (p_name, coalesce(v_latest.version, 0) + 1, p_input_schema, v_definition, p_subject)
-  returning id into v_id;
+  returning id, version into v_id, version;
 
   insert into workflow_tasks (workflow_id, task_no, name, connector, operation, parameters, condition, retries, timeout_ms, reads)
   select v_id,
@@ -816,10 +821,9 @@ begin
          nullif(task.value -> 'when', 'null'),
          coalesce((task.value -> 'retries')::integer, 0),
          coalesce((task.value -> 'timeout_ms')::integer, 600000),
-         array(select v_order[other.position]
+         array(select (v_numbers ->> reference.name)::integer as number
                  from task_references(task.value) as reference(name)
-                 join jsonb_array_elements(p_tasks) with ordinality as other(value, position) on other.value ->> 'name' = reference.name
-                order by v_order[other.position])
+                order by number)
     from jsonb_array_elements(p_tasks) with ordinality as task(value, position);
 
   insert into workflow_edges (workflow_id, parent_no, child_no)
@@ -829,7 +833,7 @@ begin
     join workflow_tasks as parent on parent.workflow_id = v_id and parent.name = after.name
     join workflow_tasks as child  on child.workflow_id  = v_id and child.name  = task ->> 'name';
 
-  return query select v_id, coalesce(v_latest.version, 0) + 1, true;
+  return query select v_id, version, true;
 end;
 $function$;
 

@@ -301,6 +301,7 @@ create table sluice.inbox_files (
   constraint inbox_files_pkey PRIMARY KEY (workflow, path, sha256)
 );
 CREATE INDEX inbox_files_by_content ON sluice.inbox_files USING btree (workflow, sha256);
+CREATE INDEX inbox_files_by_time ON sluice.inbox_files USING btree (seen_at);
 
 -- Keeps rows from being changed or deleted, but for the prune function.
 CREATE OR REPLACE FUNCTION sluice.refuse_to_forget()

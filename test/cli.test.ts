@@ -243,6 +243,19 @@ test('watch does not wait for a database that was never there', async () => {
   }
 });
 
+test('an error that nobody catches is a bug: exit code 70', async () => {
+  const stray = `setInterval(() => {
+    if (process.listenerCount('uncaughtExceptionMonitor') > 0) throw new Error('nobody catches this');
+  }, 10)`;
+  const { code, stderr } = await command(['watch', '--json'], {
+    url: db.url,
+    env: { NODE_OPTIONS: `--import "data:text/javascript,${encodeURIComponent(stray)}"` },
+  });
+
+  assert.equal(code, 70);
+  assert.match(stderr, /nobody catches this/);
+});
+
 for (const args of [['watch'], ['inbox', 'samples', '--once']])
   test(`Ctrl-C ends "${args.join(' ')}" while that still connects to its database`, async () => {
     await using proxy = await TcpProxy.open(db.url);

@@ -106,6 +106,14 @@ process.stdout.on('error', (error: NodeJS.ErrnoException) => {
 // When standard error cannot be written either, there is still the exit code.
 process.stderr.on('error', () => {});
 
+// An error that nobody catches is a bug, and not the 1 of a run that failed. Where somebody listens, it is his.
+process.on('uncaughtExceptionMonitor', () => {
+  if (process.listenerCount('uncaughtException') > 0) return;
+  process.on('exit', () => {
+    process.exitCode = 70;
+  });
+});
+
 try {
   await program.parseAsync();
   process.exitCode ??= shell.exitCode;

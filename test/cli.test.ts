@@ -393,6 +393,18 @@ test('an input that cannot be stored is exit code 2, and nothing is started', as
   }
 });
 
+test('what a trigger of somebody’s own refuses is exit code 2, in its words', async () => {
+  await using own = await createDatabase();
+  await own.pool.query(`
+    create function no_more() returns trigger language plpgsql as $$
+      begin raise exception 'not before Monday' using hint = 'Come again.'; end $$;
+    create trigger no_more before insert on sluice.runs for each row execute function no_more()`);
+
+  const { code, stderr } = await command(['start-run', 'po_demo'], { url: own.url });
+
+  assert.deepEqual([code, stderr], [2, 'not before Monday. Come again.\n']);
+});
+
 test('a run that is not there is exit code 2', async () => {
   const { code, stderr } = await run('runs', '42');
 

@@ -58,6 +58,9 @@ program.hook('preAction', (_, command) => {
   }
 });
 
+/** Refused by our rules, by a trigger of somebody's own, as somebody else was in the way, or as somebody cancelled it. */
+const REFUSED = /^(?:WF|P0001$|40001$|40P01$|55P03$|57014$)/;
+
 function fail(error: unknown): number {
   const line = (text: string) => say(printableLines(text));
   if (error instanceof UsageError || error instanceof InvalidArgumentError) {
@@ -77,7 +80,7 @@ function fail(error: unknown): number {
   const code = codeOf(error);
   const hint =
     error instanceof Error && 'hint' in error && typeof error.hint === 'string' ? ` ${error.hint}` : '';
-  if (/^WF/.test(code)) {
+  if (REFUSED.test(code)) {
     const text = `${messageOf(error)}.${hint}`;
     // A list of problems has several lines; where any other message has some, they come from what somebody typed.
     const isListOfProblems = code === 'WF002';

@@ -2,7 +2,7 @@ import assert from 'node:assert/strict';
 import { once } from 'node:events';
 import { type AddressInfo, createServer } from 'node:net';
 import { after, test } from 'node:test';
-import { setImmediate } from 'node:timers/promises';
+import { setTimeout as delay, setImmediate } from 'node:timers/promises';
 import pg from 'pg';
 import { createClient, createPool, openClient, withSession } from '../src/database/connect.ts';
 import {
@@ -122,6 +122,29 @@ test('where a server has no more connections for it, a pool makes do with those 
   second.release(true);
   await limit(0);
   await assert.rejects(pool.connect(), /too many connections/);
+  await pool.end();
+});
+
+test('those who wait for one of the connections that there are do not keep asking the server for more', async () => {
+  await using own = await createDatabase();
+  const pool = createPool(own.url, { max: 3 });
+  const limit = `alter database ${own.url.match(/test_\w+/)} connection limit 1`;
+  await db.pool.query(limit);
+  const first = await pool.connect();
+  const { connect } = pg.Client.prototype;
+  let attempts = 0;
+  pg.Client.prototype.connect = function (...given: unknown[]) {
+    attempts += 1;
+    return Reflect.apply(connect, this, given);
+  };
+
+  const waiting = Promise.all(Array.from({ length: 30 }, async () => (await pool.connect()).release()));
+  await delay(1_000);
+  pg.Client.prototype.connect = connect;
+  first.release();
+  await waiting;
+
+  assert.ok(attempts < 30, `there were ${attempts}`);
   await pool.end();
 });
 

@@ -19,7 +19,7 @@ export const CONNECT_MS = 10_000;
 /** How long a connection may take to end; then its socket is destroyed. */
 export const GOODBYE_MS = 1_000;
 /** After this time a pool asks again for a connection that the server had none left for. */
-const AGAIN_MS = 100;
+const AGAIN_MS = 250;
 /** How long the queries under way may take once a pool is to end. */
 const PATIENCE_MS = 5_000;
 
@@ -98,7 +98,11 @@ class Client extends pg.Client implements AsyncDisposable {
 class Pool extends pg.Pool {
   /** Inherited from pg: those who wait for a connection. */
   declare private readonly _pendingQueue: { readonly callback: (error: Error) => void }[];
+  /** Inherited from pg: serves the first of them, if it can. */
+  declare private readonly _pulseQueue: () => void;
   readonly #clients = new Set<pg.PoolClient & Client>();
+  /** How many connections there may be, while the server has no more than there are. */
+  #most: number | undefined;
   #ended: Promise<void> | undefined;
 
   constructor(config: pg.PoolConfig) {
@@ -122,9 +126,24 @@ class Pool extends pg.Pool {
         return await super.connect();
       } catch (error) {
         if (!areNoMore(error) || this.#clients.size === 0) throw error;
-        await delay(AGAIN_MS);
+        this.#makeDo();
+        // When one has broken meanwhile, there is room at once.
+        if (this.totalCount < this.options.max) await delay(AGAIN_MS);
       }
     }
+  }
+
+  /** For a while nobody asks for more connections than there are: each attempt costs the server a process. */
+  #makeDo(): void {
+    if (this.#most !== undefined) return;
+    this.#most = this.options.max;
+    this.options.max = this.#clients.size;
+    setTimeout(() => {
+      this.options.max = this.#most ?? this.options.max;
+      this.#most = undefined;
+      // Who waits may ask again.
+      this._pulseQueue();
+    }, AGAIN_MS).unref();
   }
 
   /** Queries under way have PATIENCE_MS left. May be called more than once. */

@@ -161,6 +161,21 @@ test('a database that is closed to connections for a while is one that is away',
   assert.ok(!isPassing(withCode('55000')));
 });
 
+test('a database that was half dropped is none that one waits for', async () => {
+  await using own = await createDatabase();
+  await using superuser = await openClient(db.superuserUrl);
+  const mark = (limit: number) =>
+    superuser.query(
+      `update pg_database set datconnlimit = ${limit} where datname = '${own.url.match(/test_\w+/)}'`,
+    );
+  await mark(-2);
+  const error = await openClient(own.url).catch((error) => error);
+  await mark(-1);
+
+  assert.match(error.message, /invalid database/);
+  assert.ok(!isPassing(error));
+});
+
 test('who waits for a connection when a pool is ended is told', async () => {
   const pool = createPool(db.url, { max: 1 });
   const client = await pool.connect();

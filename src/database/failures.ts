@@ -30,9 +30,14 @@ export function isConnectionFailure(error: unknown): boolean {
   );
 }
 
-/** A database that takes no connections for now (allow_connections): statements fail with that code, too, but not there. */
+/**
+ * A database that takes no connections for now (allow_connections). Statements fail with that code, too, and so does who connects
+ * to a database that was half dropped, but not there.
+ */
 function isClosed(error: unknown): boolean {
-  return codeOf(error) === '55000' && error instanceof pg.DatabaseError && error.file === 'postinit.c';
+  return (
+    codeOf(error) === '55000' && error instanceof pg.DatabaseError && error.routine === 'CheckMyDatabase'
+  );
 }
 
 /** The sources of postgres_fdw, dblink and PL/pgSQL. */

@@ -1,6 +1,6 @@
 import { setTimeout as delay } from 'node:timers/promises';
 import { unlessAborted } from './abort.ts';
-import { describeConnectionFailure, isAway } from './database/failures.ts';
+import { describeConnectionFailure, isAway, isPassing } from './database/failures.ts';
 import { Doorbell } from './doorbell.ts';
 import { listen } from './ear.ts';
 import { UsageError } from './errors.ts';
@@ -30,7 +30,8 @@ const SHARE = 4;
 /**
  * Gives what `look` finds, again and again: at once when a task has become READY or a run was stopped (which ring for the
  * runners anyway), soon after something has changed, and else four times a second. The end of a run rings no bell, on
- * purpose: NOTIFY takes a global lock at commit, and every run would pay for those who watch. Outages are waited out.
+ * purpose: NOTIFY takes a global lock at commit, and every run would pay for those who watch. Outages are waited out, and what
+ * somebody cancels is looked at again.
  */
 export async function* follow<T>(
   look: () => Promise<T>,
@@ -55,7 +56,7 @@ export async function* follow<T>(
         shown = text;
       } catch (error) {
         if (signal.aborted) return;
-        if (!isAway(error)) throw error;
+        if (!isPassing(error)) throw error;
         if (!troubled) onTrouble(describeConnectionFailure(error, url));
         troubled = true;
         pause = SLOW_MS;
@@ -70,7 +71,10 @@ export async function* follow<T>(
   }
 }
 
-/** Resolves when the run has ended; rejects with the signal's reason. Outages are waited out. */
+/**
+ * Resolves when the run has ended; rejects with the signal's reason. Outages are waited out, and a look that somebody cancels
+ * is repeated: that the run was started is known here only.
+ */
 export async function waitForRun(db: Connection, id: string, given?: AbortSignal): Promise<RunDetails> {
   // A signal of our own: callers may share theirs, and Node warns of a leak when many listen to one.
   const signal = AbortSignal.any(given ? [given] : []);
@@ -80,7 +84,7 @@ export async function waitForRun(db: Connection, id: string, given?: AbortSignal
       if (run) return run;
       if (run === undefined) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
     } catch (error) {
-      if (signal.aborted || !isAway(error)) throw error;
+      if (signal.aborted || !isPassing(error)) throw error;
     }
     await unlessAborted(signal, delay(pause));
   }

@@ -309,6 +309,27 @@ test('whoever follows a run waits out an outage, and is told of it once', async 
   assert.equal(told[1], undefined);
 });
 
+test('whoever waits for a run looks again when somebody cancels a look', async () => {
+  await using scene = await running({ a: [] });
+  await using holder = await scene.transaction();
+  await holder.sql('lock table sluice.runs in access exclusive mode');
+  const [{ pid }] = await holder.sql('select pg_backend_pid() as pid');
+
+  const ended = engine.waitForRun(scene.run);
+  const cancel = async () => {
+    const cancelled = await pool.query(
+      'select pg_cancel_backend(pid) from pg_stat_activity where $1 = any (pg_blocking_pids(pid))',
+      [pid],
+    );
+    return cancelled.rows.length > 0;
+  };
+  await until(cancel, 'a look');
+  await holder.commit();
+  await scene.succeed('a');
+
+  assert.equal((await ended).status, 'COMPLETED');
+});
+
 test('whoever follows may stop, also where a look is not answered', async () => {
   const stop = new AbortController();
   const look = () => {

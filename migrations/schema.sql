@@ -364,7 +364,7 @@ begin
                    else 0
                  end as news,
                  case
-                   -- It ends, as what it was when it ran. Only a failure is nobody's: of a run that has stopped.
+                   -- It ends, as what it was when it ran. What nobody runs can only fail.
                    when after.state > 'RUNNING' then
                      before.state = 'RUNNING' and after.token = before.token and after.attempt = before.attempt
                      and after.runner_id is not distinct from before.runner_id and after.started_at = before.started_at
@@ -703,7 +703,7 @@ begin
       select task.position, format('%s runs after "%s", which is not one of its tasks. There are: %s', task.which, parent.name, v_names)
         from task
        cross join lateral jsonb_array_elements_text(case jsonb_typeof(task.value -> 'after') when 'array' then task.value -> 'after' else '[]' end) as parent(name)
-       where not v_known ? parent.name
+       where (v_known ? parent.name) is not true
       union all
       select task.position, format('%s runs after "%s" twice', task.which, parent.name)
         from task
@@ -849,8 +849,13 @@ begin
   perform from workflows where workflows.id in (select added.workflow_id from added) order by workflows.id for update;
   -- By an older snapshot we would not, unless the version is of this very transaction.
   if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted')
-     and exists (select from workflows where workflows.id in (select added.workflow_id from added) and workflows.created_at < transaction_timestamp())
-     or exists (select from runs where runs.workflow_id in (select added.workflow_id from added)) then
+     and exists (select from workflows where workflows.id in (select added.workflow_id from added) and workflows.created_at < transaction_timestamp()) then
+    raise exception using
+      errcode = 'WF011',
+      message = format('nothing can be added to a version in a transaction that is %s: it may not see all runs', current_setting('transaction_isolation')),
+      hint    = 'Do it in one that is read committed: begin isolation level read committed.';
+  end if;
+  if exists (select from runs where runs.workflow_id in (select added.workflow_id from added)) then
     raise exception using
       errcode = 'WF007',
       message = 'a version of a workflow that has runs never changes',
@@ -1636,14 +1641,14 @@ begin
     from workflows
    where workflows.name = p_workflow
    order by workflows.version desc
-   limit 1
-     for key share;
+   limit 1;
   if not found then
     raise exception using
       errcode = 'WF003',
       message = format('there is no workflow "%s"', p_workflow),
       hint    = format('There are: %s.', coalesce((select string_agg(distinct name, ', ') from workflows), 'none; register one first'));
   end if;
+  perform hold_version(v_workflow.id);
   if v_workflow.id <> p_checked_for then
     raise exception using
       errcode = 'WF010',
@@ -2328,34 +2333,53 @@ CREATE OR REPLACE FUNCTION sluice.end_open_tasks(p_run_ids bigint[])
  SET search_path TO 'sluice', 'pg_temp'
  SET enable_seqscan TO 'off'
 AS $function$
+declare
+  -- As long as we would wait for a lock, half a second at most; then we do that.
+  v_until constant timestamptz := clock_timestamp() + least(nullif(current_setting('lock_timeout')::interval, interval '0'), interval '500 ms');
+  v_free  tid[];
 begin
   if p_run_ids = '{}' then
     return;
   end if;
   -- Whoever claims one of these commits in a moment and waits for nobody: we look again until he has. If we waited for the row,
   -- it could be his again by the time it is our turn, in a hop that reports the task, and so waits for our run.
-  for v_look in 1 .. 500 loop
-    if v_look = 500 then
+  loop
+    v_free := array(select open.ctid
+                      from tasks as open
+                     where open.run_id = any (p_run_ids)
+                       and open.waiting_for = 0 and open.finished_at is null and not open.stopped
+                       and open.runner_id is null
+                       for no key update skip locked);
+    if v_free <> '{}' then
+      update tasks
+         set stopped     = tasks.state = 'READY',
+             state       = case tasks.state when 'RUNNING' then 'FAILED' else tasks.state end,
+             finished_at = case tasks.state when 'RUNNING' then greatest(statement_timestamp(), clock_timestamp(), tasks.started_at) end,
+             error       = case tasks.state when 'RUNNING' then
+                             jsonb_build_object('code', 'RUN_STOPPED', 'message', 'the run stopped before the task could be taken on again')
+                           end
+       where tasks.ctid = any (v_free);
+    end if;
+    exit when not exists (select from open_tasks as open where open.run_id = any (p_run_ids) and open.runner_id is null);
+    if clock_timestamp() < v_until then
+      perform pg_sleep(0.001);
+    else
       -- Somebody holds one for longer, by hand.
       perform from open_tasks as open where open.run_id = any (p_run_ids) and open.runner_id is null for no key update;
     end if;
-    update tasks
-       set stopped     = tasks.state = 'READY',
-           state       = case tasks.state when 'RUNNING' then 'FAILED' else tasks.state end,
-           finished_at = case tasks.state when 'RUNNING' then greatest(statement_timestamp(), clock_timestamp(), tasks.started_at) end,
-           error       = case tasks.state when 'RUNNING' then
-                           jsonb_build_object('code', 'RUN_STOPPED', 'message', 'the run stopped before the task could be taken on again')
-                         end
-     where tasks.ctid = any (array(
-             select open.ctid
-               from tasks as open
-              where open.run_id = any (p_run_ids)
-                and open.waiting_for = 0 and open.finished_at is null and not open.stopped
-                and open.runner_id is null
-                for no key update skip locked));
-    exit when not exists (select from open_tasks as open where open.run_id = any (p_run_ids) and open.runner_id is null);
-    perform pg_sleep(0.001);
   end loop;
+end;
+$function$;
+
+-- Keeps additions to a version away until the end of the transaction. Whoever may start runs may do so, as the foreign key of runs does it, too.
+CREATE OR REPLACE FUNCTION sluice.hold_version(p_workflow_id bigint)
+ RETURNS void
+ LANGUAGE plpgsql
+ SECURITY DEFINER
+ SET search_path TO 'sluice', 'pg_temp'
+AS $function$
+begin
+  perform from workflows where workflows.id = p_workflow_id for key share;
 end;
 $function$;
 

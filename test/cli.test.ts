@@ -243,7 +243,7 @@ test('watch does not wait for a database that was never there', async () => {
   }
 });
 
-test('an error that nobody catches is a bug: exit code 70', async () => {
+test('an error that nobody catches is a bug: exit code 70', { timeout: 60_000 }, async () => {
   const stray = `setInterval(() => {
     if (process.listenerCount('uncaughtExceptionMonitor') > 0) throw new Error('nobody catches this');
   }, 10)`;

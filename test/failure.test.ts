@@ -89,6 +89,19 @@ test('a failure waits for a READY task that somebody holds by hand, and then put
   assert.deepEqual(await scene.claim(9), []);
 });
 
+test('a failure waits for such a task no longer than twice for a lock', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.take('a');
+  await using holder = await scene.transaction();
+  await holder.sql('select from sluice.tasks where run_id = $run and task_no = $1 for update', [
+    scene.number('b'),
+  ]);
+  await using failure = await scene.transaction();
+  await failure.sql(`set local lock_timeout = '20ms'; set local statement_timeout = '400ms'`);
+
+  await assert.rejects(failure.fail('a'), { code: '55P03' });
+});
+
 test('a claim takes nothing of a run whose failure is under way, and does not wait for it', async () => {
   await using scene = await running({ a: [], b: [] });
   await using failure = await scene.transaction();

@@ -544,6 +544,17 @@ test('a run keeps the definition it started with', async () => {
   assert.deepEqual(tasks, [{ name: 'new' }]);
 });
 
+test('a parent that is null, as JSON makes it of undefined, is refused', async () => {
+  const tasks = JSON.stringify([
+    { name: 'a', connector: 'c', operation: 'o' },
+    { name: 'b', connector: 'c', operation: 'o', after: [null] },
+  ]);
+
+  const registered = pool.query('select sluice.register_workflow($1, $2)', ['orphan', tasks]);
+
+  await assert.rejects(registered, { code: 'WF002', message: /task "b" runs after "", which is not one/ });
+});
+
 test('two sessions that register the same workflow at the same moment make one version of it', async () => {
   const first = await pool.connect();
   await first.query('begin');
@@ -639,7 +650,7 @@ test('nobody adds to a version by a snapshot in which its runs may be missing', 
 
   const insert = client.query(EDGE, [workflow]);
 
-  await assert.rejects(insert, { code: 'WF007' });
+  await assert.rejects(insert, { code: 'WF011' });
   client.release(true);
 });
 

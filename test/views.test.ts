@@ -326,6 +326,16 @@ test('the views stay quick when there are many runs: twenty are read, not all', 
   }
 });
 
+test('the newest files of an inbox are found by an index', async () => {
+  const client = await pool.connect();
+  await client.query('begin; set local enable_seqscan = off');
+  const { rows } = await client.query('explain select * from v_inbox limit 20');
+  await client.query('rollback');
+  client.release();
+
+  assert.match(JSON.stringify(rows), /Index Scan Backward using inbox_files_by_time/);
+});
+
 test('who may read the views needs no right to anything else', async () => {
   await using scene = await running({ a: [] });
   await scene.sql(

@@ -1,5 +1,5 @@
 --! Previous: sha1:d4b685c0ba9d7ae854fc030ec6c3bab5ae81578a
---! Hash: sha1:2992e3b1613cd5132b437820f138d6a56a2b3379
+--! Hash: sha1:6cea94ca5d72dd5e4ebf3711eda0dceed9c16ccb
 --! Message: runs that stop wait for no claim
 
 /* A run that stops held its lock and waited for the row of a READY task that was being claimed. When that had committed, the
@@ -10,33 +10,40 @@ create function sluice.end_open_tasks(p_run_ids bigint[]) returns void
   set search_path = sluice, pg_temp
   set enable_seqscan = off
 as $$
+declare
+  -- As long as we would wait for a lock, half a second at most; then we do that.
+  v_until constant timestamptz := clock_timestamp() + least(nullif(current_setting('lock_timeout')::interval, interval '0'), interval '500 ms');
+  v_free  tid[];
 begin
   if p_run_ids = '{}' then
     return;
   end if;
   -- Whoever claims one of these commits in a moment and waits for nobody: we look again until he has. If we waited for the row,
   -- it could be his again by the time it is our turn, in a hop that reports the task, and so waits for our run.
-  for v_look in 1 .. 500 loop
-    if v_look = 500 then
+  loop
+    v_free := array(select open.ctid
+                      from tasks as open
+                     where open.run_id = any (p_run_ids)
+                       and open.waiting_for = 0 and open.finished_at is null and not open.stopped
+                       and open.runner_id is null
+                       for no key update skip locked);
+    if v_free <> '{}' then
+      update tasks
+         set stopped     = tasks.state = 'READY',
+             state       = case tasks.state when 'RUNNING' then 'FAILED' else tasks.state end,
+             finished_at = case tasks.state when 'RUNNING' then greatest(statement_timestamp(), clock_timestamp(), tasks.started_at) end,
+             error       = case tasks.state when 'RUNNING' then
+                             jsonb_build_object('code', 'RUN_STOPPED', 'message', 'the run stopped before the task could be taken on again')
+                           end
+       where tasks.ctid = any (v_free);
+    end if;
+    exit when not exists (select from open_tasks as open where open.run_id = any (p_run_ids) and open.runner_id is null);
+    if clock_timestamp() < v_until then
+      perform pg_sleep(0.001);
+    else
       -- Somebody holds one for longer, by hand.
       perform from open_tasks as open where open.run_id = any (p_run_ids) and open.runner_id is null for no key update;
     end if;
-    update tasks
-       set stopped     = tasks.state = 'READY',
-           state       = case tasks.state when 'RUNNING' then 'FAILED' else tasks.state end,
-           finished_at = case tasks.state when 'RUNNING' then greatest(statement_timestamp(), clock_timestamp(), tasks.started_at) end,
-           error       = case tasks.state when 'RUNNING' then
-                           jsonb_build_object('code', 'RUN_STOPPED', 'message', 'the run stopped before the task could be taken on again')
-                         end
-     where tasks.ctid = any (array(
-             select open.ctid
-               from tasks as open
-              where open.run_id = any (p_run_ids)
-                and open.waiting_for = 0 and open.finished_at is null and not open.stopped
-                and open.runner_id is null
-                for no key update skip locked));
-    exit when not exists (select from open_tasks as open where open.run_id = any (p_run_ids) and open.runner_id is null);
-    perform pg_sleep(0.001);
   end loop;
 end;
 $$;

@@ -1,5 +1,5 @@
---! Previous: sha1:2992e3b1613cd5132b437820f138d6a56a2b3379
---! Hash: sha1:937024b1940f1ecef557785c7ac1d5b7a78047c4
+--! Previous: sha1:6cea94ca5d72dd5e4ebf3711eda0dceed9c16ccb
+--! Hash: sha1:6072db31cefa47c15bb973d41b4563330897d59a
 --! Message: what ends has begun
 
 /* By hand, in a transaction that had begun before, a task could be given an end before its beginning (or be claimed before it was
@@ -46,7 +46,7 @@ begin
                    else 0
                  end as news,
                  case
-                   -- It ends, as what it was when it ran. Only a failure is nobody's: of a run that has stopped.
+                   -- It ends, as what it was when it ran. What nobody runs can only fail.
                    when after.state > 'RUNNING' then
                      before.state = 'RUNNING' and after.token = before.token and after.attempt = before.attempt
                      and after.runner_id is not distinct from before.runner_id and after.started_at = before.started_at

@@ -1,5 +1,5 @@
---! Previous: sha1:937024b1940f1ecef557785c7ac1d5b7a78047c4
---! Hash: sha1:0da3cfa68c93f7bf57fd6dcbfcccded143b69fbf
+--! Previous: sha1:6072db31cefa47c15bb973d41b4563330897d59a
+--! Hash: sha1:8d23f6f84e7761f021c9adc163c69745eb80ba11
 --! Message: additions wait for starts
 
 /* What somebody added by hand to a version beside a start of it was no part of that run, or half: its children were counted
@@ -14,8 +14,13 @@ begin
   perform from workflows where workflows.id in (select added.workflow_id from added) order by workflows.id for update;
   -- By an older snapshot we would not, unless the version is of this very transaction.
   if current_setting('transaction_isolation') not in ('read committed', 'read uncommitted')
-     and exists (select from workflows where workflows.id in (select added.workflow_id from added) and workflows.created_at < transaction_timestamp())
-     or exists (select from runs where runs.workflow_id in (select added.workflow_id from added)) then
+     and exists (select from workflows where workflows.id in (select added.workflow_id from added) and workflows.created_at < transaction_timestamp()) then
+    raise exception using
+      errcode = 'WF011',
+      message = format('nothing can be added to a version in a transaction that is %s: it may not see all runs', current_setting('transaction_isolation')),
+      hint    = 'Do it in one that is read committed: begin isolation level read committed.';
+  end if;
+  if exists (select from runs where runs.workflow_id in (select added.workflow_id from added)) then
     raise exception using
       errcode = 'WF007',
       message = 'a version of a workflow that has runs never changes',
@@ -24,6 +29,16 @@ begin
   return null;
 end;
 $$;
+
+create function sluice.hold_version(p_workflow_id bigint) returns void
+  language plpgsql volatile security definer
+  set search_path = sluice, pg_temp
+as $$
+begin
+  perform from workflows where workflows.id = p_workflow_id for key share;
+end;
+$$;
+comment on function sluice.hold_version(bigint) is 'Keeps additions to a version away until the end of the transaction. Whoever may start runs may do so, as the foreign key of runs does it, too.';
 
 create or replace function sluice.start_runs(p_workflow text, p_inputs jsonb[], p_keys text[] default null, p_checked_for bigint default null,
                                   p_runner_id integer default null, p_slots integer default 0)
@@ -52,14 +67,14 @@ begin
     from workflows
    where workflows.name = p_workflow
    order by workflows.version desc
-   limit 1
-     for key share;
+   limit 1;
   if not found then
     raise exception using
       errcode = 'WF003',
       message = format('there is no workflow "%s"', p_workflow),
       hint    = format('There are: %s.', coalesce((select string_agg(distinct name, ', ') from workflows), 'none; register one first'));
   end if;
+  perform hold_version(v_workflow.id);
   if v_workflow.id <> p_checked_for then
     raise exception using
       errcode = 'WF010',

@@ -1,5 +1,5 @@
---! Previous: sha1:0da3cfa68c93f7bf57fd6dcbfcccded143b69fbf
---! Hash: sha1:75be8cbc0a3b08d9976c9d1cc68b0859481e3123
+--! Previous: sha1:8d23f6f84e7761f021c9adc163c69745eb80ba11
+--! Hash: sha1:f100265a37321211d447a7d0da049967e24a2e7c
 --! Message: dead runners without tasks
 
 /* A beat ended one dead runner, whichever. Among a thousand that had died before they held anything (a service that is restarted

@@ -1,5 +1,5 @@
---! Previous: sha1:75be8cbc0a3b08d9976c9d1cc68b0859481e3123
---! Hash: sha1:9eca5c1e956bc7fa261e99a2d0480ae407ef5f77
+--! Previous: sha1:f100265a37321211d447a7d0da049967e24a2e7c
+--! Hash: sha1:3af8de2daaf58fa32ac83e6ad5e4497ffd477e19
 --! Message: ended runners stay as they were
 
 drop trigger guard_ended_runner on sluice.runners;

@@ -1,5 +1,5 @@
---! Previous: sha1:9eca5c1e956bc7fa261e99a2d0480ae407ef5f77
---! Hash: sha1:a9e9ecb16d788e3fba0bf1c6dbfb683eb588d0d3
+--! Previous: sha1:3af8de2daaf58fa32ac83e6ad5e4497ffd477e19
+--! Hash: sha1:0666e453ca534785d197c93e9ecb6226b9b7690b
 --! Message: why in large runs
 
 /* Each waiting task read the whole run for its parents: a minute for 5,000 tasks that wait for one. */

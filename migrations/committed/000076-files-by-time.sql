@@ -1,5 +1,5 @@
---! Previous: sha1:eb0052b7d0b6b7aaaf96f137679446f811ffbd1e
---! Hash: sha1:60e95d0609c6496a51354c5aa1ec585b5d0c6b59
+--! Previous: sha1:dccd5ddff53821d72b0701384e5cfb557cf3f2f2
+--! Hash: sha1:a95c991abc28890f1f1a02a7ced77bc4de9fb441
 --! Message: files by time
 
 create index inbox_files_by_time on sluice.inbox_files (seen_at);

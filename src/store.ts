@@ -184,6 +184,29 @@ export async function giveBackOthers(
   return rows[0];
 }
 
+/**
+ * Those of a runner's claims that it cannot have made in this database: it was set back (a backup was restored, or a standby
+ * promoted that lagged behind), and under the same number there may be another task by now. Not those that were taken over,
+ * whose tokens are old: they are refused.
+ */
+export async function unknownClaims(
+  db: Connection,
+  runnerId: number,
+  claims: readonly Claim[],
+): Promise<Claim[]> {
+  if (claims.length === 0) return [];
+  const { rows } = await db.query(
+    `select claim.run_id, claim.task_no, claim.token
+       from jsonb_to_recordset($2) as claim(run_id bigint, task_no integer, token integer)
+       left join sluice.tasks using (run_id, task_no)
+      where tasks.token is null
+         or tasks.token < claim.token
+         or tasks.token = claim.token and tasks.runner_id is distinct from $1`,
+    [runnerId, asJson(claims)],
+  );
+  return rows;
+}
+
 /** The runs that have failed because one of these executions was the fifth of its task to crash. */
 export async function poisonedRuns(
   db: Connection,

@@ -70,10 +70,17 @@ export async function setUpSession(db: Connection, name: string): Promise<void> 
   );
 }
 
-export async function isRunnerAlive(db: Connection, runnerId: number): Promise<boolean> {
-  const { rowCount } = await db.query('select from sluice.runners where id = $1 and ended_at is null', [
-    runnerId,
-  ]);
+/** Where the database was set back, another process may have got the same number. */
+export async function isRunnerAlive(
+  db: Connection,
+  runnerId: number,
+  host: string,
+  pid: number,
+): Promise<boolean> {
+  const { rowCount } = await db.query(
+    'select from sluice.runners where id = $1 and host = $2 and pid = $3 and ended_at is null',
+    [runnerId, host, pid],
+  );
   return rowCount === 1;
 }
 

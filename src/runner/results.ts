@@ -145,9 +145,14 @@ export class Results {
     }
   }
 
-  /** Forgets all results: nobody wants them any more. */
-  drop(): void {
-    this.#waiting = [];
-    this.#held.clear();
+  /** Forgets results, all that are not excepted: nobody wants them any more. */
+  drop(isOurs: (claim: Claim) => boolean = () => false): void {
+    const ours = (all: readonly Ended[]) => all.filter(({ result }) => isOurs(result));
+    this.#waiting = ours(this.#waiting);
+    for (const [run, results] of this.#held) {
+      const rest = ours(results);
+      if (rest.length > 0) this.#held.set(run, rest);
+      else this.#held.delete(run);
+    }
   }
 }

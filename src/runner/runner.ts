@@ -17,6 +17,7 @@ import {
   reportAndClaim,
   type StoredWorkflow,
   startAndClaim,
+  unknownClaims,
 } from '../store.ts';
 import { Trouble } from '../trouble.ts';
 import type { Connectors } from '../workflow.ts';
@@ -80,6 +81,8 @@ export class Runner {
   readonly #results = new Results();
   readonly #search = new Search();
   readonly #workflows = new Map<string, StoredWorkflow>();
+  /** Those to be loaded anew when one is claimed of: a database that was set back may have given their numbers to others. */
+  #doubtful = new Set<string>();
   /** How many hops are under way, also over sessions that have been given up. */
   #hops = 0;
   /** One of them is a start: see startRun. */
@@ -222,7 +225,10 @@ export class Runner {
   /** Begins a hop and does not wait for it; or waits for a reason to begin one. While all lanes are taken, results gather. */
   async #turn(): Promise<void> {
     const { session } = this.#presence;
-    if (!session) return this.#presence.connect();
+    if (!session) {
+      this.#doubtful = new Set(this.#workflows.keys());
+      return this.#presence.connect();
+    }
     this.#bell.answer();
     if (this.#mustReconcile) {
       // Only while no hop is under way is it certain which tasks we hold.
@@ -281,8 +287,11 @@ export class Runner {
     try {
       await session.onLane(async (lane) => {
         hop = await act(lane);
-        for (const { workflow_id: id } of hop?.claimed ?? [])
-          if (!this.#workflows.has(id)) this.#workflows.set(id, await loadWorkflow(lane, id));
+        for (const { workflow_id: id } of hop?.claimed ?? []) {
+          if (this.#workflows.has(id) && !this.#doubtful.has(id)) continue;
+          this.#workflows.set(id, await loadWorkflow(lane, id));
+          this.#doubtful.delete(id);
+        }
       });
       this.#presence.answered();
       if (hop && hop.claimed.length > 0) this.#slots.allowMore();
@@ -371,15 +380,28 @@ export class Runner {
   /** Lets go of all tasks and reports nothing of them; says how many they were. */
   #abandonAll(reason: ConnectorError): number {
     const { length } = this.#claims;
-    this.#slots.abandonAll(reason);
+    this.#slots.abandon(reason);
     this.#results.drop();
     return length;
+  }
+
+  /** Lets go of what we cannot have claimed in this database. Its results would be taken for those of other tasks. */
+  async #abandonUnknown(lane: Connection, { runnerId }: Session): Promise<void> {
+    const key = ({ run_id, task_no, token }: Claim) => `${run_id}/${task_no}/${token}`;
+    const unknown = new Set((await unknownClaims(lane, runnerId, this.#claims)).map(key));
+    if (unknown.size === 0) return;
+    const why = `the database was set back: it does not know of tasks that runner ${runnerId} runs`;
+    const isOurs = (claim: Claim) => !unknown.has(key(claim));
+    this.#slots.abandon(new ConnectorError('LOST', why), isOurs);
+    this.#results.drop(isOurs);
+    this.#options.log.warn({ runner: runnerId, tasks: unknown.size }, `${why}; let go of: ${unknown.size}`);
   }
 
   /** Gives back the tasks that the database thinks we run and we do not: the answer to a claim may have been lost. */
   async #reconcile(session: Session): Promise<void> {
     this.#mustReconcile = false;
     const giveBack = async (lane: Connection) => {
+      await this.#abandonUnknown(lane, session);
       const crashed = [...this.#crashed];
       const { given_back: tasks, held } = await giveBackOthers(lane, session.runnerId, this.#claims, crashed);
       this.#mustReconcileRest = held > 0;

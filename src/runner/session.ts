@@ -48,8 +48,9 @@ export class Session implements AsyncDisposable {
     ] as const;
     try {
       const [control, ...lanes] = await Promise.all(opening);
-      const isNew = former === undefined || !(await isRunnerAlive(control, former));
-      const runnerId = isNew ? await registerRunner(control, hostname(), process.pid, slots) : former;
+      const [host, { pid }] = [hostname(), process];
+      const isNew = former === undefined || !(await isRunnerAlive(control, former, host, pid));
+      const runnerId = isNew ? await registerRunner(control, host, pid, slots) : former;
       const name = sessionNameOf(runnerId);
       if (!isNew) await endFormerSessions(control, name);
       await holdRunnerLock(control, runnerId);

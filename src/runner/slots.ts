@@ -92,9 +92,12 @@ export class Slots {
     return tasks.map((execution) => execution.stop(reason)).includes(true);
   }
 
-  /** Ends all executions at once; `onEnd` is told of none of them. */
-  abandonAll(reason: ConnectorError): void {
-    for (const execution of this.#executions) execution.abandon(reason);
-    this.#executions.clear();
+  /** Ends executions at once, all that are not excepted; `onEnd` is told of none of them. */
+  abandon(reason: ConnectorError, isOurs: (claim: Claim) => boolean = () => false): void {
+    for (const execution of this.#executions) {
+      if (isOurs(execution.task)) continue;
+      this.#executions.delete(execution);
+      execution.abandon(reason);
+    }
   }
 }

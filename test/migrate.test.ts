@@ -94,6 +94,26 @@ test('a migration that fails is named with the words of Postgres, and leaves not
   assert.deepEqual(rows, [{ one: 'one', half: null }]);
 });
 
+test('a migration that does not get its lock gives up soon, as others wait behind it', async () => {
+  await using db = await createEmpty();
+  using old = createProject(one);
+  using current = createProject({ ...one, '000002-more.sql': 'alter table one add column more integer;' });
+  await migrate(db.url, undefined, old.path);
+  await using reader = await openClient(db.url);
+  await reader.query('begin; select from one');
+
+  await assert.rejects(migrate(db.url, undefined, current.path), (error: Error) => {
+    assert.match(
+      error.message,
+      /^Migration 000002-more\.sql waited 5 s for a lock that another session holds/,
+    );
+    assert.equal(codeOf(error.cause), '55P03');
+    return true;
+  });
+  await reader.query('commit');
+  assert.deepEqual(await migrate(db.url, undefined, current.path), ['000002-more.sql']);
+});
+
 test('a database in which somebody has what Sluice would create is refused before anything is created', async () => {
   await using db = await createEmpty();
   await db.pool.query(

@@ -15,6 +15,9 @@ interface Migration {
   readonly path: string;
 }
 
+/** Whoever waits for a lock of a table holds up all who come after him, so a migration does not do so for longer. */
+const PATIENCE_S = 5;
+
 /** Advisory locks: ours, and that of graphile-migrate, which fails at once when it is taken. */
 const OUR_LOCK = '758423';
 const THEIR_LOCK = '4727445306447283';
@@ -179,7 +182,9 @@ async function refuseUnusable(client: pg.Client): Promise<void> {
 /** Runs graphile-migrate in a process of its own: it ends the process that it runs in when its connection breaks. */
 async function runGraphileMigrate(url: string, project: string): Promise<void> {
   const cli = join(dirname(createRequire(import.meta.url).resolve('graphile-migrate')), 'cli.js');
-  const env = { ...childEnvironment(), DATABASE_URL: withSession(url) };
+  const target = new URL(withSession(url));
+  target.searchParams.set('options', `${target.searchParams.get('options')} -c lock_timeout=${PATIENCE_S}s`);
+  const env = { ...childEnvironment(), DATABASE_URL: target.href };
   const { said, failure } = await run(process.execPath, [cli, 'migrate'], { cwd: project, env });
   if (failure) throw migrationFailure(said || failure);
 }
@@ -190,10 +195,19 @@ function migrationFailure(output: string): Error {
   const line = output.match(/Error occurred at line (\d+)/)?.[1];
   const said = output.match(/^(?:error|Error): (.*)$/m)?.[1] ?? output.trim();
   if (!file) return new DatabaseUnavailableError(`Cannot migrate the database: ${said}`);
+  const code = output.match(/^ {2}code: '(\w+)'/m)?.[1];
+  const cause = Object.assign(new Error(said), { code });
+  if (code === '55P03') {
+    return new SchemaError(
+      `Migration ${file} waited ${PATIENCE_S} s for a lock that another session holds, and has given up: so long, others wait as well. ` +
+        'It left nothing behind. Start again when no transaction is left open (in pg_stat_activity, xact_start says since when).',
+      { cause },
+    );
+  }
   const where = line ? `, at line ${line} below its header` : '';
   return new SchemaError(
     `Migration ${file} failed${where}: ${said}. It left nothing behind. ` +
       'Put right in the database what it met with, and start again.',
-    { cause: Object.assign(new Error(said), { code: output.match(/^ {2}code: '(\w+)'/m)?.[1] }) },
+    { cause },
   );
 }

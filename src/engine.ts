@@ -99,7 +99,7 @@ export class Engine implements AsyncDisposable {
 
   /**
    * Registers all workflows or none; a changed one becomes a new version. Throws a DefinitionError with all problems of all,
-   * or a SchemaError when the database is newer than this checkout.
+   * or a SchemaError when the database is newer or older than this checkout.
    */
   async register(): Promise<Registered[]> {
     const { workflows = [], connectors } = this.#options;

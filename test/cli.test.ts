@@ -333,6 +333,23 @@ test('a database without Sluice is exit code 4, and says how to get it there; no
   assert.equal(rowCount, 0);
 });
 
+test('a database older than the checkout is exit code 4 for every command that registers, and it is said what to do', async () => {
+  await using older = await createDatabase();
+  await older.pool.query(
+    `delete from graphile_migrate.migrations where filename = (select max(filename) from graphile_migrate.migrations)`,
+  );
+
+  for (const args of [['runner'], ['inbox', 'samples'], ['start-run', 'po_demo']]) {
+    const { code, stderr } = await command(args, { url: older.url, folder: folder.path });
+
+    assert.equal(code, 4, stderr);
+    assert.match(
+      stderr,
+      /^This database is older than this checkout: it lacks \d+\.sql\. Run: npm run migrate\n$/,
+    );
+  }
+});
+
 test('a database newer than the checkout is exit code 4 for every command that does work, and nothing is done', async () => {
   await using newer = await createDatabase();
   await newer.pool.query(

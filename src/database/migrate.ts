@@ -50,9 +50,15 @@ export async function migrate(
   return pending.map(({ file }) => file);
 }
 
-/** Refuses a database that has run migrations which this checkout does not have. */
+/** Refuses a database that has run migrations which this checkout does not have, or lacks some of those that it has. */
 export async function refuseForeign(db: pg.ClientBase | pg.Pool): Promise<void> {
-  await missing(db, await readCommitted(CHECKOUT));
+  const committed = await readCommitted(CHECKOUT);
+  const [first, ...more] = await missing(db, committed);
+  if (!first) return;
+  const lacks = `it lacks ${first.number}${more.length > 0 ? ` and ${more.length} more` : ''}`;
+  const isEmpty = more.length + 1 === committed.length;
+  const what = isEmpty ? 'has no Sluice in it' : `is older than this checkout: ${lacks}`;
+  throw new SchemaError(`This database ${what}. Run: npm run migrate`);
 }
 
 async function readCommitted(project: string): Promise<Migration[]> {

@@ -308,6 +308,7 @@ test('what no waiting helps against is told from a database that is away, each w
       withCode('08P01', 'unsupported startup parameter in options: search_path'),
       /connect to Postgres directly/,
     ],
+    [withCode('42P05', 'prepared statement "beat" already exists'), /pooler in transaction mode/],
   ];
   const missingSocket = Object.assign(withCode('ENOENT', 'connect ENOENT /run/.s.PGSQL.5432'), {
     syscall: 'connect',

@@ -54,7 +54,8 @@ function isOfStatement(error: unknown): boolean {
   );
 }
 
-const REFUSED = /^(28|3D000|42501)|CERT|SIGNATURE/;
+/** With 26000 and 42P05, of our prepared statements: each transaction is another session's, as a pooler has it. */
+const REFUSED = /^(28|3D000|42501|26000|42P05)|CERT|SIGNATURE/;
 const REFUSED_MESSAGE =
   /password must be a |(unsupported startup|unrecognized configuration) parameter|does not support SSL/;
 
@@ -157,10 +158,8 @@ const ADVICE: readonly (readonly [RegExp, string])[] = [
     'This server does not let this user in from here: see its pg_hba.conf, or add ?sslmode=require.',
   ],
   [/^3D000$/, 'Create this database, or correct the name in DATABASE_URL.'],
-  [
-    /unsupported startup parameter/,
-    'A pooler in transaction mode is in between: connect to Postgres directly.',
-  ],
+  [/unsupported startup parameter/, 'A pooler is in between: connect to Postgres directly.'],
+  [/^(26000|42P05)$/, 'A pooler in transaction mode is in between: connect to Postgres directly.'],
   [/"idle_session_timeout"/, 'PostgreSQL 14 or newer is needed.'],
   [/^57P0[123]$/, 'The server is starting or stopping: try again in a moment.'],
   [/^53300$/, 'Too many connections: stop something that is connected, or raise max_connections.'],

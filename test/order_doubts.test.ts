@@ -101,6 +101,16 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { due_date: '2025-06-30' },
     warnings: ['SEVERAL_VALUES due_date'],
   },
+  'a day that is another one of the week than is said could be either': {
+    text: 'PO Number: A-1\nOrder Date: Monday, 2 June 2025\nDue Date: Friday 12 June 2025',
+    fields: { order_date: '2025-06-02', due_date: '2025-06-12' },
+    warnings: ['VALUE_AMBIGUOUS due_date'],
+  },
+  'also where that stands behind it': {
+    text: 'PO Number: A-1\nOrder Date: 2 June 2025, Mon\nDue Date: 12.06.2025 (Friday)',
+    fields: { order_date: '2025-06-02', due_date: '2025-06-12' },
+    warnings: ['VALUE_AMBIGUOUS due_date'],
+  },
   'of two columns of days, neither is the due date': {
     text: 'PO Number: 1\nItem  Description  Required    Delivery    Qty  Price  Total\n1     Bracket      2025-06-30  2025-07-15  10   5.00   50.00',
     fields: { due_date: null },

@@ -1,4 +1,4 @@
-import { calendarDay, MONTH_NAME, monthNumber } from '../mail/dates.ts';
+import { calendarDay, daysBetween, MONTH_NAME, monthNumber } from '../mail/dates.ts';
 
 /** Whether the day or the month comes first in a date of numbers. */
 type Order = 'month first' | 'day first';
@@ -14,6 +14,8 @@ interface DateReading {
   readonly day: string;
   /** Read by the usual order only: day and month could be the other way round. */
   readonly ambiguous: boolean;
+  /** Said to be another day of the week than it is. */
+  readonly misnamed: boolean;
   /** What follows the date. */
   readonly rest: string;
 }
@@ -94,8 +96,18 @@ function reading(
   found: string,
 ): DateReading | null {
   const date = calendarDay(year, month, day);
-  return date === null ? null : { day: date, ambiguous, rest: line.slice(found.length).trim() };
+  if (date === null) return null;
+  const rest = line.slice(found.length).trim();
+  const name = (NAME_OF_DAY.exec(found) ?? NAME_OF_DAY.exec(BEHIND.exec(rest)?.[0] ?? ''))?.[0].toLowerCase();
+  const misnamed = name !== undefined && DAYS[daysBetween(A_MONDAY, date) % 7] !== name;
+  return { day: date, ambiguous, misnamed, rest };
 }
+
+const DAYS = ['mon', 'tue', 'wed', 'thu', 'fri', 'sat', 'sun'];
+const A_MONDAY = '1900-01-01';
+const NAME_OF_DAY = new RegExp(String.raw`\b(?:${DAYS.join('|')})`, 'i');
+/** "12 June 2025 (Friday)" */
+const BEHIND = /^[,(]?\s?(?:mon|tues?|wed(?:nes)?|thu(?:rs)?|fri|sat(?:ur)?|sun)(?:day)?(?!\p{L})/iu;
 
 function fullYear(year: string): number {
   return year.length === 2 ? 2000 + Number(year) : Number(year);

@@ -40,6 +40,7 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
   }
   if (!date) return null;
   if (date.ambiguous) return { value: date.day, doubt: 'its numbers could also stand in another order' };
+  if (date.misnamed) return { value: date.day, doubt: 'that is another day of the week' };
   const other = datesIn(date.rest, order).find((day) => day !== date.day);
   return { value: date.day, ...(other && { doubt: `another date follows, ${other}` }) };
 }

@@ -56,6 +56,18 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\nVendor: 0000100482\nVendor name: Foo Ltd',
     fields: { vendor: 'Foo Ltd' },
   },
+  'nor is a vendor called as the person who is to read it': {
+    text: 'PO Number: A-1\nVendor:\nAttn: Mary Poole\nFoo Ltd\n1 Road, Leeds',
+    fields: { vendor: 'Foo Ltd' },
+  },
+  'also in columns': {
+    text: 'PO Number: A-1\n\nVENDOR              SHIP TO\nAttn: Mary Poole    Acme\nFoo Ltd             2 Lane\n1 Road              Leeds LS1 4AB',
+    fields: { vendor: 'Foo Ltd' },
+  },
+  'and without another name, there is none': {
+    text: 'PO Number: A-1\nVendor: Attn: Mary Poole',
+    fields: { vendor: null },
+  },
   'it is no address that it is the same as another': {
     text: `${HEAD}\nBill To: Acme, 1 Road, Leeds\nShip To: Same as bill-to`,
     fields: { ship_to: null },

@@ -2,6 +2,7 @@ import type { ReadDay } from './dates.ts';
 import { type Cell, cellsOf, looksLikeHeading, RULE, readHeading } from './headings.ts';
 import { cellOf, type Found, findLabels, isDateField, isMoneyField, type LabelField } from './labels.ts';
 import type { Line } from './regions.ts';
+import { PERSON } from './values.ts';
 
 /** The lines of a document, and the labels found in each. */
 export interface Labelled {
@@ -77,18 +78,20 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
     const first = isBeside ? besideOf(label) : '';
     return below(lines, index, label, first, TEXT_LINES).join(', ').replace(/,\s*,/g, ',');
   }
-  if (inGrid !== undefined) return inGrid;
+  // Above the name of a supplier, its number may stand, or who is to read it.
+  const fits = (text: string) => label.field !== 'vendor' || (/\p{L}/u.test(text) && !PERSON.test(text));
+  if (inGrid !== undefined && fits(inGrid)) return inGrid;
   const beside = isMoneyField(label.field) ? label.value : besideOf(label);
   if (!label.strong) return beside;
   if (isDateField(label.field) && beside !== '') return dayBelow(lines, index, label, beside, readDay);
-  // Above the name of a supplier, its number may stand.
-  const fits = (text: string) => label.field !== 'vendor' || /\p{L}/u.test(text);
   // In the next column, another matter may have its name and value in one cell, with nothing below it.
   const isOther = !label.colon && isEntry(beside) && isCellAt(label.start, lines[index + 1]);
   const text =
     beside !== '' && fits(beside) && !isOther
       ? beside
-      : (below(lines, index, label, '', label.field === 'vendor' ? 2 : 1).find(fits) ?? beside);
+      : (below(lines, index, label, PERSON.test(beside) ? beside : '', label.field === 'vendor' ? 2 : 1).find(
+          fits,
+        ) ?? beside);
   return label.field === 'payment_terms'
     ? withMoreTerms(text, lines, beside === '' || isOther ? index + 1 : index)
     : text;

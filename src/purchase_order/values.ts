@@ -34,7 +34,8 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
   const date = readDate(raw, order);
   if (!isDateField(field)) {
     const named = raw.replace(/^(?:company )?name:\s*/i, '');
-    return date?.rest === '' || NAME.test(named) || DEFINES.test(named)
+    const isElse = NAME.test(named) || DEFINES.test(named) || (field === 'vendor' && PERSON.test(named));
+    return date?.rest === '' || isElse
       ? null
       : { value: plainText(field === 'ship_to' ? placeIn(named, order) : named) };
   }
@@ -47,6 +48,9 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
 
 /** The name of a field, which is no value of another; a company may be called "Courier" or "Total". */
 const NAME = new RegExp(`^(?:${wordsOf((field) => field !== null && !isMoneyField(field))})\\W*$`, 'iu');
+
+/** Who is to read an order. */
+export const PERSON = /^(?:attn|att|attention|for the attention|fao)(?!\p{L})/iu;
 
 /** What terms and conditions say of a field: "Supplier: means the party …", "Ship to: the address …". */
 const DEFINES = /^(?:means|shall|the (?:name|party|person|company|address|place|location|terms))\s\p{Ll}/u;

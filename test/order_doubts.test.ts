@@ -250,6 +250,25 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { po_number: 'A-100' },
     warnings: ['CANCELLED null', 'CANCELLED null'],
   },
+  'what a sentence changes is told': {
+    text: `${HEAD}\nTotal: $5.00\n\nNote: please increase item 1 to 60 pieces.`,
+    fields: { total: '5.00' },
+    warnings: ['CHANGED null'],
+  },
+  'also a day that it names instead of another': {
+    text: `${HEAD}\nTotal: $5.00\n\nWe need them by 23 June rather than the 30th.`,
+    fields: { total: '5.00' },
+    warnings: ['CHANGED null'],
+  },
+  'and what is now, or moved': {
+    text: `The delivery date has moved to 4 July.\n\n${HEAD}\nTotal: $5.00\n\nWe have moved to 12 Lane, Leeds.`,
+    fields: { total: '5.00' },
+    warnings: ['CHANGED null'],
+  },
+  'but not that something may be changed': {
+    text: `${HEAD}\nTotal: $5.00\n\nQuantities are subject to change. Prices may not be changed without notice. Ship boxes instead of pallets.`,
+    fields: { total: '5.00' },
+  },
   'so is a document of another kind that names the order': {
     text: `Sales Order Confirmation\n\n${HEAD}`,
     subject: 'RE: Invoice 771 for order A-100',

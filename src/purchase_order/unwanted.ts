@@ -6,6 +6,16 @@ import type { OrderWarning } from './order.ts';
 /** Something is cancelled, and not only may be. */
 const CANCELLED =
   /(?<!\bbe\s)\bcancell?ed(?:\W*$|\s{2})|\b(?:please|kindly)\scancel\b|\b(?:is|are|was|were|been)\s(?:now\s|hereby\s)?cancell?ed\b/i;
+/** Another number or day holds than what is written down: "increase item 1 to 60", "by 23 June instead of the 30th". */
+const CHANGED = new RegExp(
+  [
+    String.raw`\b(?:increased?|reduced?|decreased?|changed?|amend(?:ed)?|revised?)\b.{0,60}\bto\s.{0,15}\d`,
+    String.raw`\b(?:delivery|date|qty|quantity|price)\b.{0,40}\b(?:(?:is|are) now|moved?|postponed|brought forward)\b.{0,15}\d`,
+    String.raw`\bmake (?:it|that) \d`,
+    String.raw`^(?=.*\d).*\b(?:instead of|rather than)\b`,
+  ].join('|'),
+  'i',
+);
 /** What names an order, and is none. */
 const OTHER =
   '(?:draft|(?:(?:pro[- ]?forma|tax|commercial|sales) )?invoice|quotation|credit (?:note|memo)|(?:sales )?order (?:confirmation|acknowledge?ment)|delivery note|packing (?:slip|list)|request for quot(?:e|ation))';
@@ -27,6 +37,8 @@ export function findUnwanted(mail: Mail, documents: readonly Document[]): OrderW
   });
   const cancelled = (source: string, text: string) =>
     warning('CANCELLED', 'something may have been cancelled', source, text);
+  const changed = (source: string, text: string) =>
+    warning('CHANGED', 'something may have been changed in words', source, text);
   const other = (source: string, text: string) =>
     warning('NOT_A_PURCHASE_ORDER', 'this may be no purchase order', source, text);
   return [
@@ -36,7 +48,9 @@ export function findUnwanted(mail: Mail, documents: readonly Document[]): OrderW
       const lines = document.text.split('\n');
       const title = lines.slice(0, TITLE_LINES).find((line) => OTHER_TITLE.test(line));
       const line = lines.find((each) => CANCELLED.test(each));
+      const change = lines.find((each) => CHANGED.test(each));
       return [
+        ...(change === undefined ? [] : [changed(document.source, change)]),
         ...(line === undefined ? [] : [cancelled(document.source, line)]),
         ...(title === undefined || !numberOf(document) ? [] : [other(document.source, title)]),
       ];

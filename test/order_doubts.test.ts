@@ -269,6 +269,11 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nTotal: $5.00\n\nQuantities are subject to change. Prices may not be changed without notice. Ship boxes instead of pallets.`,
     fields: { total: '5.00' },
   },
+  'a limit is perhaps no amount of the order': {
+    text: `${HEAD}\nFreight: prepaid, max. 75.00\nTotal: $500.00`,
+    fields: { shipping: '75.00' },
+    warnings: ['VALUE_AMBIGUOUS shipping'],
+  },
   'so is a document of another kind that names the order': {
     text: `Sales Order Confirmation\n\n${HEAD}`,
     subject: 'RE: Invoice 771 for order A-100',

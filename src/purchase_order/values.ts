@@ -142,12 +142,17 @@ function readMoney(field: LabelField, raw: string, mark: Mark): Value | null {
   const others = amount.isMoney ? amounts : amountsIn(raw, mark);
   if (field === 'total' && toUnits(value) === 0n && /^\D*[-(]\D*0/.test(own))
     return { value, currency, doubt: 'it has a minus' };
+  if (LIMIT.test(own)) return { value, currency, doubt: 'it may be no more than a limit' };
   const isTaxed = (other: Amount) => field === 'tax' && toUnits(other.value) > toUnits(amount.value);
   const isDoubtful =
     GOES_ON.test(own) ||
     others.some((other) => other.isMoney && other.value !== amount.value && !isTaxed(other));
   return { value, currency, ...(isDoubtful && { doubt: 'another amount stands beside it' }) };
 }
+
+/** "prepaid, max. 75.00" */
+const LIMIT =
+  /\b(?:max(?:imum)?\b\.?|up to|not (?:to )?exceed(?:ing)?)[^\p{L}\d]{0,20}(?:[A-Z]{3}[^\p{L}\d]{0,9})?\d/iu;
 
 const NEXT_MATTER = new RegExp(String.raw`(?:\s{2,}|[,;]\s)(?=\p{L})(?!${CURRENCY})`, 'u');
 

@@ -225,6 +225,11 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { total: '500.00' },
     warnings: ['SEVERAL_VALUES total'],
   },
+  'what is called off from a blanket order is another order': {
+    text: 'Blanket PO Number: 9000\nRelease PO Number: A-100',
+    fields: { po_number: '9000' },
+    warnings: ['SEVERAL_VALUES po_number'],
+  },
   'a label that is a part of a longer one is doubted': {
     text: 'PO Number: A-1\nOriginal due date: 2025-07-01\nDear supplier: please deliver.',
     fields: { due_date: '2025-07-01' },

@@ -24,7 +24,7 @@ const PO = String.raw`(?:l?p\.?\s?\/?o\b\.?|purch(?:ase|\b\.?)[ -]ord(?:er|\b\.?
 const NUMBER = String.raw`(?:numbers?|num\b\.?|no\b\.?|nbr\b\.?|nr\b\.?|id\b|ref(?:erence)?\b\.?|code|n[°º]|№|#)`;
 
 const AND_DATE = String.raw`(?: ?(?:\/|&|and) ?date)?`;
-const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |your |our )?`;
+const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |release |call-?off |your |our )?`;
 export const TAX = String.raw`(?:tax(?:es)?|vat|v\.a\.t\b\.?|tva|iva|[cis]?gst(?:\d{1,2}(?=\s\())?|[hpq]st)`;
 const CARRIAGE = '(?:shipping|freight|postage|carriage|transport(?:ation)?|haulage|courier|delivery)';
 const PACKING = '(?:handling|insurance|pack(?:ag)?ing|install(?:ation)?)';

@@ -132,6 +132,11 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { ship_to: 'Fig Co. Fig Holdings, 1 Road PO Box 7' },
     warnings: ['VALUE_AMBIGUOUS ship_to'],
   },
+  'of two prices, either may be meant where no total tells': {
+    text: `${HEAD}\nItem  Description  Qty  List Price  Net Price\n1     Rod          60   5.00        4.50`,
+    fields: { total: null },
+    warnings: ['COLUMN_UNKNOWN line_items'],
+  },
   'items without prices are doubted where a total is stated': {
     text: 'PO Number: 1\nTotal: $500.00\n\nDocuments required:\nNo  Description         Qty\n1   Commercial invoice  3\n2   Packing list        2',
     fields: { total: '500.00' },

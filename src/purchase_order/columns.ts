@@ -114,12 +114,18 @@ function withProof(
   return proven && !another ? proven : columns;
 }
 
-/** Whether a table lacks one of its numbers, while its first row has one under a name that does not say which. */
+/**
+ * Whether a table lacks one of its numbers, while its first row has one under a name that does not say which, or two under
+ * names of the same: "List Price   Net Price".
+ */
 function lacksNumber(names: readonly string[], columns: readonly Column[], row: string, mark: Mark): boolean {
   if (NUMBER_COLUMNS.every((column) => columns.includes(column))) return false;
   const cells = cellsOf(row).map(({ text }) => text);
+  const isSecond = (name: string, index: number) => columns[index] === 'other' && isNumeric(nameOf(name));
   return names.some((name, index) => {
     const number = numberIn('unit_price', cells[index] ?? '', mark);
-    return number !== null && (nameOf(name) === 'unit' ? number.isMoney : !isKnown(name));
+    return (
+      number !== null && (nameOf(name) === 'unit' ? number.isMoney : !isKnown(name) || isSecond(name, index))
+    );
   });
 }

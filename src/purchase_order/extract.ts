@@ -270,7 +270,7 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
     ...tables.unknown.map(({ number }) => ({
       code: 'COLUMN_UNKNOWN',
       field: 'line_items',
-      message: `line ${number} of the ${source} heads a table of items, and one of its numbers has a name that is not known`,
+      message: `line ${number} of the ${source} heads a table of items, and what one of its numbers is cannot be told by its name`,
     })),
     ...tables.unread.map(({ number }) => ({
       code: 'ROW_UNREAD',

@@ -18,6 +18,16 @@ test('an amount that can be read in two ways is never read silently', () => {
   assert.deepEqual(codes('1,000.00'), []);
 });
 
+test('a date may begin with its year, if that is the one of the mail', () => {
+  const codes = (day: string, sentOn: string | null) =>
+    extractOrder(mail(`PO Number: 1\nDue Date: ${day}`, null, sentOn)).warnings.map(({ code }) => code);
+
+  for (const day of ['25/06/30', '25.06.30', '25-06-30'])
+    assert.deepEqual(codes(day, '2025-06-10'), ['VALUE_AMBIGUOUS'], day);
+  for (const day of ['30/06/25', '30.06.25', '25.06.25']) assert.deepEqual(codes(day, '2025-06-10'), [], day);
+  assert.deepEqual(codes('25.06.30', null), []);
+});
+
 test('an amount whose thousands are not grouped tells the decimal mark, too', () => {
   const total = (text: string) => extractOrder(mail(`PO Number: 1\n${text}`)).fields.total;
 

@@ -7,6 +7,8 @@ type Order = 'month first' | 'day first';
 export interface DateOrder {
   readonly slashed: Order | null;
   readonly dotted: Order;
+  /** The last two digits of the year in which the mail was sent, if that is known. */
+  readonly sentIn?: number | undefined;
 }
 const USUAL: DateOrder = { slashed: null, dotted: 'day first' };
 
@@ -72,7 +74,8 @@ export function readDate(text: string, order: DateOrder = USUAL): DateReading | 
   if (dotted?.groups) {
     const { first, second, year = '' } = dotted.groups;
     const [month, day] = order.dotted === 'month first' ? [first, second] : [second, first];
-    return reading(fullYear(year), Number(month), Number(day), false, line, dotted[0]);
+    const ambiguous = mayBeYearFirst(dotted[0], order);
+    return reading(fullYear(year), Number(month), Number(day), ambiguous, line, dotted[0]);
   }
   const found = SLASHED.exec(line);
   if (!found?.groups) return null;
@@ -80,11 +83,17 @@ export function readDate(text: string, order: DateOrder = USUAL): DateReading | 
   const second = Number(found.groups.second);
   const dayFirst = first > 12 || (second <= 12 && order.slashed === 'day first');
   const [month, day] = dayFirst ? [second, first] : [first, second];
-  // 25-06-30 may begin with its year.
-  const mayBeYearFirst = /^\d\d-\d\d-\d\d$/.test(found[0]) && first >= 20 && first <= 31;
   const ambiguous =
-    mayBeYearFirst || (order.slashed === null && first <= 12 && second <= 12 && first !== second);
+    mayBeYearFirst(found[0], order) ||
+    (order.slashed === null && first <= 12 && second <= 12 && first !== second);
   return reading(fullYear(found.groups.year ?? ''), month, day, ambiguous, line, found[0]);
+}
+
+/** Whether a date may begin with its year: 25-06-30, and 25/06/30 in a mail of 2025. */
+function mayBeYearFirst(date: string, { sentIn }: DateOrder): boolean {
+  const [, first, sign, last] = /^(2\d|3[01])([-/.])\d\d\2(\d\d)$/.exec(date) ?? [];
+  const years = (year = '') => Math.abs(Number(year) - (sentIn ?? Number(last)));
+  return sign === '-' || years(first) < years(last);
 }
 
 function reading(
@@ -123,6 +132,7 @@ export function dateOrder(text: string, sentOn: string | null): DateOrder {
   return {
     slashed: orderOf(text, SLASHED_DATES) ?? orderAsSent(text, sentOn),
     dotted: orderOf(text, DOTTED_DATES) ?? USUAL.dotted,
+    sentIn: sentOn === null ? undefined : Number(sentOn.slice(2, 4)),
   };
 }
 

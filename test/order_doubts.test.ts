@@ -137,6 +137,11 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { total: null },
     warnings: ['COLUMN_UNKNOWN line_items'],
   },
+  'a row that says it is an option may not be ordered': {
+    text: `${HEAD}\nItem  Description       Qty  Price  Total\n1     Rod               10   5.00   50.00\n2     Stand (optional)  1    80.00  80.00`,
+    fields: { total: null },
+    warnings: ['ROW_NOT_ORDERED line_items'],
+  },
   'items without prices are doubted where a total is stated': {
     text: 'PO Number: 1\nTotal: $500.00\n\nDocuments required:\nNo  Description         Qty\n1   Commercial invoice  3\n2   Packing list        2',
     fields: { total: '500.00' },

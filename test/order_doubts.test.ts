@@ -289,6 +289,16 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { shipping: '75.00' },
     warnings: ['VALUE_AMBIGUOUS shipping'],
   },
+  'so is what it has to be above, and an estimate': {
+    text: `${HEAD}\nFreight: free over $200.00\nTotal: approx. $500.00`,
+    fields: { shipping: '200.00', total: '500.00' },
+    warnings: ['VALUE_AMBIGUOUS shipping', 'VALUE_AMBIGUOUS total'],
+  },
+  'an amount of each month is none of the whole': {
+    text: `${HEAD}\nTotal: USD 250.00 per month`,
+    fields: { total: '250.00' },
+    warnings: ['VALUE_AMBIGUOUS total'],
+  },
   'so is a document of another kind that names the order': {
     text: `Sales Order Confirmation\n\n${HEAD}`,
     subject: 'RE: Invoice 771 for order A-100',

@@ -142,7 +142,8 @@ function readMoney(field: LabelField, raw: string, mark: Mark): Value | null {
   const others = amount.isMoney ? amounts : amountsIn(raw, mark);
   if (field === 'total' && toUnits(value) === 0n && /^\D*[-(]\D*0/.test(own))
     return { value, currency, doubt: 'it has a minus' };
-  if (LIMIT.test(own)) return { value, currency, doubt: 'it may be no more than a limit' };
+  if (INEXACT.test(own)) return { value, currency, doubt: 'it may be no more than a limit, or an estimate' };
+  if (REPEATED.test(own)) return { value, currency, doubt: 'it is that of a period' };
   const isTaxed = (other: Amount) => field === 'tax' && toUnits(other.value) > toUnits(amount.value);
   const isDoubtful =
     GOES_ON.test(own) ||
@@ -150,9 +151,12 @@ function readMoney(field: LabelField, raw: string, mark: Mark): Value | null {
   return { value, currency, ...(isDoubtful && { doubt: 'another amount stands beside it' }) };
 }
 
-/** "prepaid, max. 75.00" */
-const LIMIT =
-  /\b(?:max(?:imum)?\b\.?|up to|not (?:to )?exceed(?:ing)?)[^\p{L}\d]{0,20}(?:[A-Z]{3}[^\p{L}\d]{0,9})?\d/iu;
+/** "prepaid, max. 75.00", "free over $200.00", "approx. $250.00" */
+const INEXACT =
+  /\b(?:(?:max|min)(?:imum)?\b\.?|up to|over|above|insured for|not (?:to )?exceed(?:ing)?|approx(?:imately)?\b\.?|about|circa|ca\.)[^\p{L}\d]{0,20}(?:[A-Z]{3}[^\p{L}\d]{0,9})?\d/iu;
+/** "$250.00 per month" */
+const REPEATED =
+  /\d\s?(?:per|\/|each|every|a)\s?(?:day|week|month|quarter|year|annum)\b|\d,? (?:monthly|quarterly|yearly|annually)\b/i;
 
 const NEXT_MATTER = new RegExp(String.raw`(?:\s{2,}|[,;]\s)(?=\p{L})(?!${CURRENCY})`, 'u');
 

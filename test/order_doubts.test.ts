@@ -299,6 +299,11 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { total: '250.00' },
     warnings: ['VALUE_AMBIGUOUS total'],
   },
+  'the day of a part is perhaps none of the others': {
+    text: 'PO Number: A-1\nDue Date: 2025-06-30 (line 1)\n          2025-07-15 (line 2)',
+    fields: { due_date: '2025-06-30' },
+    warnings: ['VALUE_AMBIGUOUS due_date'],
+  },
   'so is a document of another kind that names the order': {
     text: `Sales Order Confirmation\n\n${HEAD}`,
     subject: 'RE: Invoice 771 for order A-100',

@@ -41,10 +41,17 @@ export function readValue(field: LabelField, text: string, { mark, order }: Styl
   }
   if (!date) return null;
   if (date.ambiguous) return { value: date.day, doubt: 'its numbers could also stand in another order' };
+  if (OF_PART.test(date.rest)) return { value: date.day, doubt: 'it may be that of a part' };
   if (date.misnamed) return { value: date.day, doubt: 'that is another day of the week' };
   const other = datesIn(date.rest, order).find((day) => day !== date.day);
   return { value: date.day, ...(other && { doubt: `another date follows, ${other}` }) };
 }
+
+/** "(line 1)", "for items 2-4", "(50 pcs)" */
+const OF_PART = new RegExp(
+  String.raw`^\W{0,3}(?:for\s)?(?:(?:lines?|items?|pos)\b\.?\s?#?\d|\d[\d.,]*\s?${MEASURE}(?!\p{L}))`,
+  'iu',
+);
 
 /** The name of a field, which is no value of another; a company may be called "Courier" or "Total". */
 const NAME = new RegExp(`^(?:${wordsOf((field) => field !== null && !isMoneyField(field))})\\W*$`, 'iu');

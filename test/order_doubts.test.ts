@@ -142,6 +142,11 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { total: null },
     warnings: ['ROW_NOT_ORDERED line_items'],
   },
+  'a quantity that has to be calculated is not read': {
+    text: `${HEAD}\nItem  Description  Qty     Unit Price\n1     Rod          50 + 5  5.00\n2     Nut          2 x 20  5.00\n3     Cap          2k      5.00`,
+    fields: { line_items: [] },
+    warnings: ['ROW_UNREAD line_items', 'ROW_UNREAD line_items', 'ROW_UNREAD line_items'],
+  },
   'items without prices are doubted where a total is stated': {
     text: 'PO Number: 1\nTotal: $500.00\n\nDocuments required:\nNo  Description         Qty\n1   Commercial invoice  3\n2   Packing list        2',
     fields: { total: '500.00' },

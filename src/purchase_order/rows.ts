@@ -37,7 +37,7 @@ const IS_NAME = new RegExp(`^${BEGINS_NAME}`, 'iu');
 const PER_UNIT = /\s?(?:(?:\/|per |@)\s?(?:1\s?)?\p{L}{1,10}\.?|\/\s?1)$|\s(?:each|ea)\.?$/iu;
 /** "qty 400" */
 const NAME_BEFORE = /^q'?ty\b\.?:?\s/i;
-const UNIT_BEHIND = /(?<=\d)\s*(?:\p{L}{1,10}[23]?\.?|\(\p{L}{1,10}\))$/u;
+const UNIT_BEHIND = /(?<=\d)\s*(?!(?:k|thousand|million)\.?$)(?:\p{L}{1,10}[23]?\.?|\(\p{L}{1,10}\))$/u;
 /** What stands in place of a price. */
 const FREE = /^(?:f\.?o\.?c\.?|n\/?c|free(?: of charge)?|no[- ]charge|included|incl\.?)$/i;
 const UNIT_WORD = /^\p{L}{1,10}[23]?\.?$/u;
@@ -250,7 +250,7 @@ function toRow(
     .filter((_, index) => index > first && !choice.includes(index))
     .map(({ text }) => discountIn(text, mark))
     .find((value) => value !== null);
-  return {
+  const read = {
     item,
     description,
     quantity: number('quantity'),
@@ -258,7 +258,11 @@ function toRow(
     total: number('total'),
     discount: columns.includes('discount') ? (discount ?? null) : null,
   };
+  return HALF_SUM.test(description) && !isProven(read) ? null : read;
 }
+
+/** "Angle 50 +" is cut off from its quantity of 50 + 5. */
+const HALF_SUM = /(?<![\p{L}\p{N}])\d[\d.,]*\s?[+x×*]$/u;
 
 function bareItem(text: string | null): string | null {
   return text?.replace(/^#(?=.)|[.)]$/g, '') || null;

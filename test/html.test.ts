@@ -130,6 +130,18 @@ test('HTML that is nested too deeply or is too long is read as far as that goes,
   }
 });
 
+test('a row or cell of a table that is struck out or hidden by its style is not there', () => {
+  const table = (row: string, cell = '') =>
+    htmlToText(
+      `<table><tr><td>1</td><td>Rod</td></tr><tr${row}><td${cell}>2</td><td${cell}>Nut</td></tr><tr><td>3</td><td>Cap</td></tr></table>`,
+    ).text.replace(/\s+/g, ' ');
+
+  assert.equal(table(''), '1 Rod 2 Nut 3 Cap');
+  assert.equal(table(' style="color: gray; text-decoration: line-through"'), '1 Rod 3 Cap');
+  assert.equal(table(" style='display: none'"), '1 Rod 3 Cap');
+  assert.equal(table('', ' style="TEXT-DECORATION: line-through"'), '1 Rod 3 Cap');
+});
+
 test('pictures within HTML take no room', () => {
   const picture = `<img src="data:image/png;base64,${'A'.repeat(2_000_000)}">`;
 

@@ -28,6 +28,13 @@ const NOT_SHOWN = [
   'del',
   '[style*="line-through"]',
 ];
+/** The converter of tables looks at no style of their rows and cells. */
+const UNSEEN = '[^<>]{0,900}(?:display:none|visibility:hidden|line-through)[^<>]{0,900}>';
+const ROW = new RegExp(String.raw`<tr\b${UNSEEN}(?:(?!<\/?(?:tr|table)\b)[\s\S])*<\/tr>`, 'gi');
+const TABLE_CELL = new RegExp(
+  String.raw`(<t[dh]\b)${UNSEEN}(?:(?!<\/?(?:t[rdh]|table)\b)[\s\S])*(?=<\/t[dh]>)`,
+  'gi',
+);
 /** A quotation has a border; without one, mail programs only indent. Outlook sets none before it sets one. */
 const INDENTED = 'blockquote[style*="border:none"]';
 const QUOTED = `${INDENTED}[style*="border-"]`;
@@ -71,6 +78,8 @@ export function htmlToText(html: string): { readonly text: string; readonly isCu
     .replace(/\bstyle\s{0,9}=\s{0,9}(?:"[^"]{0,5000}"|'[^']{0,5000}')/gi, (style) =>
       style.replace(/\s+/g, '').toLowerCase(),
     )
+    .replace(ROW, '')
+    .replace(TABLE_CELL, '$1>')
     .replace(/\u200b|&(?:#8203|#x200b|ZeroWidthSpace);/gi, '') // would count as a blank
     .replace(TOUCHING, '$1&nbsp;&nbsp;&nbsp;')
     .replace(/<sup\b[^<>]{0,200}>\s{0,9}(?=\d)/gi, '$&^'); // $10^00, A-100^1: no digits of what they stand behind

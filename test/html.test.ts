@@ -142,6 +142,15 @@ test('a row or cell of a table that is struck out or hidden by its style is not 
   assert.equal(table('', ' style="TEXT-DECORATION: line-through"'), '1 Rod 3 Cap');
 });
 
+test('a class that a style sheet strikes out is not there', () => {
+  const text = (html: string) =>
+    htmlToText(`<style>td.old { color: gray; text-decoration: line-through }</style>${html}`).text.trim();
+
+  assert.equal(text('<p>5 <span class="price old">6</span> 7</p>').replace(/\s+/g, ' '), '5 7');
+  assert.equal(text("<table><tr><td>Rod</td></tr><tr class='old'><td>Nut</td></tr></table>"), 'Rod');
+  assert.equal(text('<p class=older>5</p>'), '5');
+});
+
 test('pictures within HTML take no room', () => {
   const picture = `<img src="data:image/png;base64,${'A'.repeat(2_000_000)}">`;
 

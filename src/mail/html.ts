@@ -27,7 +27,12 @@ const NOT_SHOWN = [
   'strike',
   'del',
   '[style*="line-through"]',
+  '[data-line-through]',
 ];
+/** The classes that a style sheet within the mail strikes out. */
+const STRUCK_CLASS = /\.([\w-]{1,60})\s{0,9}\{[^{}]{0,500}line-through/gi;
+const CLASSES = /\bclass\s{0,9}=\s{0,9}(?:"([^"<>]{0,500})"|'([^'<>]{0,500})'|([\w-]{1,60}))/gi;
+
 /** The converter of tables looks at no style of their rows and cells. */
 const UNSEEN = '[^<>]{0,900}(?:display:none|visibility:hidden|line-through)[^<>]{0,900}>';
 const ROW = new RegExp(String.raw`<tr\b${UNSEEN}(?:(?!<\/?(?:tr|table)\b)[\s\S])*<\/tr>`, 'gi');
@@ -73,8 +78,13 @@ const OPTIONS: HtmlToTextOptions = {
 /** The visible text of HTML. The columns of its tables stay apart, so that they read like those of a text. */
 export function htmlToText(html: string): { readonly text: string; readonly isCut: boolean } {
   const bare = html.replace(/\bdata:[^"'\s>)]{1000,}/g, ''); // pictures
+  const struck = new Set(Array.from(bare.matchAll(STRUCK_CLASS), ([, name]) => name));
   const plain = bare
     .slice(0, LENGTH)
+    .replace(CLASSES, (classes, ...names: (string | undefined)[]) => {
+      const all = names.slice(0, 3).join('').split(/\s+/);
+      return all.some((name) => struck.has(name)) ? `data-line-through=1 ${classes}` : classes;
+    })
     .replace(/\bstyle\s{0,9}=\s{0,9}(?:"[^"]{0,5000}"|'[^']{0,5000}')/gi, (style) =>
       style.replace(/\s+/g, '').toLowerCase(),
     )

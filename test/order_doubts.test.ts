@@ -309,6 +309,11 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { due_date: '2025-06-30' },
     warnings: ['VALUE_AMBIGUOUS due_date'],
   },
+  'what stands above a table may say that its items are not ordered': {
+    text: `${HEAD}\nItem  Description  Qty  Price  Total\n1     Rod          10   5.00   50.00\n\nItems of our last order:\n\nItem  Description  Qty  Price  Total\n1     Nut          10   8.00   80.00`,
+    fields: { total: null },
+    warnings: ['ROW_NOT_ORDERED null'],
+  },
   'so is a document of another kind that names the order': {
     text: `Sales Order Confirmation\n\n${HEAD}`,
     subject: 'RE: Invoice 771 for order A-100',

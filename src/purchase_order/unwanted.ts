@@ -1,6 +1,7 @@
 import { shown } from '../mail/message.ts';
 import { type Mail, numberOf } from './choose.ts';
 import type { Document } from './document.ts';
+import { readHeading } from './headings.ts';
 import type { OrderWarning } from './order.ts';
 
 /** Something is cancelled, and not only may be. */
@@ -16,6 +17,9 @@ const CHANGED = new RegExp(
   ].join('|'),
   'i',
 );
+/** What stands above a table of other items: "Not ordered, for information only:", "Items of our last order:" */
+const UNORDERED =
+  /\b(?:not ordered|not (?:a )?part of|for (?:information|reference)|(?:last|previous|earlier) orders?)\b.{0,60}$/i;
 /** What names an order, and is none. */
 const OTHER =
   '(?:draft|(?:(?:pro[- ]?forma|tax|commercial|sales) )?invoice|quotation|credit (?:note|memo)|(?:sales )?order (?:confirmation|acknowledge?ment)|delivery note|packing (?:slip|list)|request for quot(?:e|ation))';
@@ -39,6 +43,8 @@ export function findUnwanted(mail: Mail, documents: readonly Document[]): OrderW
     warning('CANCELLED', 'something may have been cancelled', source, text);
   const changed = (source: string, text: string) =>
     warning('CHANGED', 'something may have been changed in words', source, text);
+  const unordered = (source: string, text: string) =>
+    warning('ROW_NOT_ORDERED', 'a table may hold what is not ordered', source, text);
   const other = (source: string, text: string) =>
     warning('NOT_A_PURCHASE_ORDER', 'this may be no purchase order', source, text);
   return [
@@ -49,7 +55,13 @@ export function findUnwanted(mail: Mail, documents: readonly Document[]): OrderW
       const title = lines.slice(0, TITLE_LINES).find((line) => OTHER_TITLE.test(line));
       const line = lines.find((each) => CANCELLED.test(each));
       const change = lines.find((each) => CHANGED.test(each));
+      const table = lines.find((each, index) => {
+        if (!UNORDERED.test(each)) return false;
+        const next = lines.slice(index + 1).find((below) => below.trim() !== '');
+        return next !== undefined && readHeading(next) !== null;
+      });
       return [
+        ...(table === undefined ? [] : [unordered(document.source, table)]),
         ...(change === undefined ? [] : [changed(document.source, change)]),
         ...(line === undefined ? [] : [cancelled(document.source, line)]),
         ...(title === undefined || !numberOf(document) ? [] : [other(document.source, title)]),

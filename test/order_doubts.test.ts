@@ -280,6 +280,10 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { total: '5.00' },
     warnings: ['CHANGED null'],
   },
+  'but not that something else is to be done, as terms say': {
+    text: `${HEAD}\nTotal: $5.00\n\nQuote our number 4711 on invoices instead of the number of the quotation.`,
+    fields: { total: '5.00' },
+  },
   'and what is now, or moved': {
     text: `The delivery date has moved to 4 July.\n\n${HEAD}\nTotal: $5.00\n\nWe have moved to 12 Lane, Leeds.`,
     fields: { total: '5.00' },

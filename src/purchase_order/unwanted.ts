@@ -13,7 +13,7 @@ const CHANGED = new RegExp(
     String.raw`\b(?:increased?|reduced?|decreased?|changed?|amend(?:ed)?|revised?)\b.{0,60}\bto\s.{0,15}\d`,
     String.raw`\b(?:delivery|date|qty|quantity|price)\b.{0,40}\b(?:(?:is|are) now|moved?|postponed|brought forward)\b.{0,15}\d`,
     String.raw`\bmake (?:it|that) \d`,
-    String.raw`^(?=.*\d).*\b(?:instead of|rather than)\b`,
+    String.raw`\d\S*(?:\s\S{1,20}){0,3}\s(?:instead of|rather than)\s(?:\S{1,20}\s){0,3}\S{0,9}\d`,
   ].join('|'),
   'i',
 );

@@ -17,7 +17,7 @@ export function keyProblem(key: unknown): string | undefined {
   const { length } = [...key];
   if (length < 1 || length > 500) return `it has to have 1 to 500 characters, and has ${length}`;
   // Half a surrogate pair would be stored as another character, and so two keys as one.
-  return jsonProblem(key)?.replace('the value itself:', 'it cannot be stored:');
+  return jsonProblem(key, 'it cannot be stored');
 }
 
 /** Checks inputs against what their workflows declare, and remembers those declarations. */

@@ -1,6 +1,6 @@
 import type { Pool } from 'pg';
 import { createPool } from './database/connect.ts';
-import { migrate, refuseForeign } from './database/migrate.ts';
+import { migrate, requireSchema } from './database/migrate.ts';
 import { databaseUrlProblems } from './database/url.ts';
 import { Declarations, keyProblem } from './declarations.ts';
 import { codeOf, UsageError } from './errors.ts';
@@ -103,7 +103,7 @@ export class Engine implements AsyncDisposable {
    */
   async register(): Promise<Registered[]> {
     const { workflows = [], connectors } = this.#options;
-    await refuseForeign(this.#pool);
+    await requireSchema(this.#pool);
     return register(this.#pool, workflows, connectors);
   }
 

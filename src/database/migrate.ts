@@ -51,7 +51,7 @@ export async function migrate(
 }
 
 /** Refuses a database that has run migrations which this checkout does not have, or lacks some of those that it has. */
-export async function refuseForeign(db: pg.ClientBase | pg.Pool): Promise<void> {
+export async function requireSchema(db: pg.ClientBase | pg.Pool): Promise<void> {
   const committed = await readCommitted(CHECKOUT);
   const [first, ...more] = await missing(db, committed);
   if (!first) return;

@@ -140,7 +140,7 @@ export function extractOrder(mail: Mail): Extraction {
     warnings: [
       ...leftOut(mail, fields),
       ...warnings,
-      ...findUnwanted(mail, documents),
+      ...findUnwanted(mail, documents, fields),
       ...findGaps(documents, fields),
       ...findMismatches(sums()),
     ],
@@ -247,13 +247,9 @@ function leftOut(mail: Mail, fields: OrderFields): OrderWarning[] {
     .map(({ code, message }) => ({ code, field: null, message }));
 }
 
-/** "Stand (optional)", "Alternative to 1: Pump" */
-const UNORDERED = /\bnot (?:yet )?ordered\b|\(optional\b|^(?:optional|option|alternative)\b.{0,20}:/i;
-
 /** What is there but could not be read, and a mail that is no order. */
 function findGaps(documents: readonly Document[], fields: OrderFields): OrderWarning[] {
   const hasItems = fields.line_items.length > 0;
-  const unordered = fields.line_items.find(({ description }) => UNORDERED.test(description));
   const { po_number, vendor, due_date, total } = fields;
   const gaps = documents.flatMap(({ source, unreadable, tables, daysDue }) => [
     ...unreadable
@@ -288,10 +284,6 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
       field: 'line_items',
       message: 'the line items have no prices, though a total is stated',
     });
-  if (unordered) {
-    const message = `a line item may not be ordered: ${shown(unordered.description)}`;
-    gaps.push({ code: 'ROW_NOT_ORDERED', field: 'line_items', message });
-  }
   if (po_number !== null || vendor !== null || total !== null || hasItems) return gaps;
   return [
     ...gaps,

@@ -2,7 +2,7 @@ import { shown } from '../mail/message.ts';
 import { type Mail, numberOf } from './choose.ts';
 import type { Document } from './document.ts';
 import { readHeading } from './headings.ts';
-import type { OrderWarning } from './order.ts';
+import type { OrderFields, OrderWarning } from './order.ts';
 
 /** Something is cancelled, and not only may be. */
 const CANCELLED =
@@ -18,8 +18,10 @@ const CHANGED = new RegExp(
   'i',
 );
 /** What stands above a table of other items: "Not ordered, for information only:", "Items of our last order:" */
-const UNORDERED =
+const TITLE_OF_OTHERS =
   /\b(?:not ordered|not (?:a )?part of|for (?:information|reference)|(?:last|previous|earlier) orders?)\b.{0,60}$/i;
+/** "Stand (optional)", "Alternative to 1: Pump" */
+const UNORDERED = /\bnot (?:yet )?ordered\b|\(optional\b|^(?:optional|option|alternative)\b.{0,20}:/i;
 /** What names an order, and is none. */
 const OTHER =
   '(?:draft|(?:(?:pro[- ]?forma|tax|commercial|sales) )?invoice|quotation|credit (?:note|memo)|(?:sales )?order (?:confirmation|acknowledge?ment)|delivery note|packing (?:slip|list)|request for quot(?:e|ation))';
@@ -32,7 +34,11 @@ const OTHER_SUBJECT = new RegExp(
 const TITLE_LINES = 15;
 
 /** What is not wanted any more, or never was, is read all the same. */
-export function findUnwanted(mail: Mail, documents: readonly Document[]): OrderWarning[] {
+export function findUnwanted(
+  mail: Mail,
+  documents: readonly Document[],
+  { line_items }: OrderFields,
+): OrderWarning[] {
   const subject = mail.subject ?? '';
   const warning = (code: string, what: string, source: string, text: string) => ({
     code,
@@ -56,7 +62,7 @@ export function findUnwanted(mail: Mail, documents: readonly Document[]): OrderW
       const line = lines.find((each) => CANCELLED.test(each));
       const change = lines.find((each) => CHANGED.test(each));
       const table = lines.find((each, index) => {
-        if (!UNORDERED.test(each)) return false;
+        if (!TITLE_OF_OTHERS.test(each)) return false;
         const next = lines.slice(index + 1).find((below) => below.trim() !== '');
         return next !== undefined && readHeading(next) !== null;
       });
@@ -67,5 +73,13 @@ export function findUnwanted(mail: Mail, documents: readonly Document[]): OrderW
         ...(title === undefined || !numberOf(document) ? [] : [other(document.source, title)]),
       ];
     }),
+    ...line_items
+      .filter(({ description }) => UNORDERED.test(description))
+      .slice(0, 1)
+      .map(({ description }) => ({
+        code: 'ROW_NOT_ORDERED',
+        field: 'line_items',
+        message: `a line item may not be ordered: ${shown(description)}`,
+      })),
   ];
 }

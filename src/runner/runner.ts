@@ -80,9 +80,8 @@ export class Runner {
   readonly #slots: Slots;
   readonly #results = new Results();
   readonly #search = new Search();
-  readonly #workflows = new Map<string, StoredWorkflow>();
-  /** Those to be loaded anew when one is claimed of: a database that was set back may have given their numbers to others. */
-  #doubtful = new Set<string>();
+  /** Each as it was loaded over some session. Over another one the database may have been set back, and their numbers others'. */
+  readonly #workflows = new Map<string, { readonly session: Session; readonly definition: StoredWorkflow }>();
   /** How many hops are under way, also over sessions that have been given up. */
   #hops = 0;
   /** One of them is a start: see startRun. */
@@ -108,7 +107,7 @@ export class Runner {
     const { url, log, slots, connectors } = options;
     this.#options = options;
     this.#pool = createPool(url, { name: 'task', max: Math.min(slots, TRANSACTIONS) });
-    this.#narrator = new Narrator(log, (id) => this.#workflows.get(id)?.name ?? `workflow ${id}`);
+    this.#narrator = new Narrator(log, (id) => this.#workflows.get(id)?.definition.name ?? `workflow ${id}`);
     this.#slots = new Slots({
       count: slots,
       // A lane's part, which is executed while the other lane brings the next.
@@ -225,10 +224,7 @@ export class Runner {
   /** Begins a hop and does not wait for it; or waits for a reason to begin one. While all lanes are taken, results gather. */
   async #turn(): Promise<void> {
     const { session } = this.#presence;
-    if (!session) {
-      this.#doubtful = new Set(this.#workflows.keys());
-      return this.#presence.connect();
-    }
+    if (!session) return this.#presence.connect();
     this.#bell.answer();
     if (this.#mustReconcile) {
       // Only while no hop is under way is it certain which tasks we hold.
@@ -287,11 +283,9 @@ export class Runner {
     try {
       await session.onLane(async (lane) => {
         hop = await act(lane);
-        for (const { workflow_id: id } of hop?.claimed ?? []) {
-          if (this.#workflows.has(id) && !this.#doubtful.has(id)) continue;
-          this.#workflows.set(id, await loadWorkflow(lane, id));
-          this.#doubtful.delete(id);
-        }
+        for (const { workflow_id: id } of hop?.claimed ?? [])
+          if (this.#workflows.get(id)?.session !== session)
+            this.#workflows.set(id, { session, definition: await loadWorkflow(lane, id) });
       });
       this.#presence.answered();
       if (hop && hop.claimed.length > 0) this.#slots.allowMore();
@@ -336,7 +330,8 @@ export class Runner {
     this.#narrator.tell(hop, ended);
     this.#search.end(look, room, hop.claimed, ended);
     if (this.#hasLeft || this.#presence.runnerId !== session.runnerId) return;
-    for (const task of hop.claimed) this.#slots.start(task, this.#workflows.get(task.workflow_id));
+    for (const task of hop.claimed)
+      this.#slots.start(task, this.#workflows.get(task.workflow_id)?.definition);
   }
 
   /** An execution has ended, and its slot is free again. */

@@ -2849,13 +2849,13 @@ UNION ALL
 --   stopped: It was READY when its run stopped, and will not run.
 --   token: Fences off whoever lost the task: counts its executions; a result must name it.
 --   attempt: Which attempt this is, or was; at most retries + 1. Crashes do not count.
---   crashes: How often its runner was lost while it ran; the fifth time fails it as poison.
+--   crashes: How often its runner, or the connection of its transaction amid a statement, was lost while it ran; the fifth time fails it as poison.
 --   runner_id: Who runs it, or ran it last. A RUNNING task without runner waits to be taken on again.
 --   started_at: When it was last claimed. When it was before is in attempts.
 --   finished_at: When it reached SUCCESS or FAILED.
 --   output: What it hands to its children; a skipped task says {"skipped": why}.
 --   error: Why it failed: {"code", "message"}.
---   ready_at: When all its parents had succeeded.
+--   ready_at: When all its parents had succeeded. Null before, and when its output was taken over from an earlier run.
 create view sluice.open_tasks as
  SELECT run_id, workflow_id, task_no, waiting_for, is_sink, state, stopped, token, attempt, crashes, runner_id,
     started_at, finished_at, output, error, ready_at

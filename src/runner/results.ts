@@ -146,7 +146,7 @@ export class Results {
   }
 
   /** Forgets results, all that are not excepted: nobody wants them any more. */
-  drop(isOurs: (claim: Claim) => boolean = () => false): void {
+  drop(isOurs: (claim: Claim) => boolean): void {
     const ours = (all: readonly Ended[]) => all.filter(({ result }) => isOurs(result));
     this.#waiting = ours(this.#waiting);
     for (const [run, results] of this.#held) {

@@ -8,20 +8,17 @@ import { ConnectorError } from '../errors.ts';
 import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import {
-  type Claim,
   type Connection,
-  giveBackOthers,
   type Hop,
   loadWorkflow,
-  poisonedRuns,
   reportAndClaim,
   type StoredWorkflow,
   startAndClaim,
-  unknownClaims,
 } from '../store.ts';
 import { Trouble } from '../trouble.ts';
 import type { Connectors } from '../workflow.ts';
 import type { Execution, Outcome } from './execution.ts';
+import { Holdings } from './holdings.ts';
 import type { Pulse } from './lives.ts';
 import { Narrator } from './narrator.ts';
 import { Presence } from './presence.ts';
@@ -79,6 +76,7 @@ export class Runner {
   readonly #taskTrouble: Trouble;
   readonly #slots: Slots;
   readonly #results = new Results();
+  readonly #holdings: Holdings;
   readonly #search = new Search();
   /** Each as it was loaded over some session. Over another one the database may have been set back, and their numbers others'. */
   readonly #workflows = new Map<string, { readonly session: Session; readonly definition: StoredWorkflow }>();
@@ -88,12 +86,6 @@ export class Runner {
   #isStarting = false;
   /** The database was away when a task needed it: nothing more is claimed until the next beat. */
   #isResting = false;
-  /** The database may think that we run tasks of which we do not know (any more). They are given back before the next hop. */
-  #mustReconcile = false;
-  /** Another session had locked some of those, so they are still to be given back: each beat tries again. */
-  #mustReconcileRest = false;
-  /** Executions that may have taken Postgres down: the database is told so when they are given back. */
-  readonly #crashed: Claim[] = [];
   /** Nothing more is claimed; what runs may end. */
   #isStopping = false;
   /** Nothing more is done at all. */
@@ -120,6 +112,12 @@ export class Runner {
       onStart: (...what) => this.#narrator.started(...what),
       onEnd: (execution, outcome) => this.#finish(execution, outcome),
     });
+    this.#holdings = new Holdings({
+      slots: this.#slots,
+      results: this.#results,
+      narrator: this.#narrator,
+      log,
+    });
     this.#taskTrouble = new Trouble(log, url, 'Tasks that need it are interrupted, and run again.');
     this.#presence = new Presence({
       url,
@@ -129,7 +127,7 @@ export class Runner {
       onChange: () => this.#lookForWork(),
       onDoubt: () => this.#reconcileSoon(),
       onPulse: (pulse) => this.#heed(pulse),
-      onTakenOver: (why) => this.#abandonAll(new ConnectorError('LOST', why)),
+      onTakenOver: (why) => this.#holdings.abandonAll(new ConnectorError('LOST', why)),
       onFailure: (error) => this.#fail(error),
     });
     this.#ear = new Ear({
@@ -162,7 +160,7 @@ export class Runner {
       this.#hasLeft = true;
       clearInterval(minute);
       signal.removeEventListener('abort', stop);
-      this.#abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
+      this.#holdings.abandonAll(new ConnectorError('SHUTDOWN', 'the runner stops'));
       await Promise.all([this.#ear[Symbol.asyncDispose](), this.#presence.leave(crashed)]);
       await this.#pool.end();
     }
@@ -218,7 +216,7 @@ export class Runner {
   }
 
   get #isDone(): boolean {
-    return this.#hasLeft || (this.#isStopping && this.#hops === 0 && this.#claims.length === 0);
+    return this.#hasLeft || (this.#isStopping && this.#hops === 0 && this.#holdings.claims.length === 0);
   }
 
   /** Begins a hop and does not wait for it; or waits for a reason to begin one. While all lanes are taken, results gather. */
@@ -226,8 +224,7 @@ export class Runner {
     const { session } = this.#presence;
     if (!session) return this.#presence.connect();
     this.#bell.answer();
-    if (this.#mustReconcile) {
-      // Only while no hop is under way is it certain which tasks we hold.
+    if (this.#holdings.areDoubted) {
       if (this.#hops === 0) return this.#reconcile(session);
     } else if (session.hasIdleLane && this.#results.isHeldDue) {
       this.#tryHeld(session).catch(this.#fail);
@@ -344,7 +341,7 @@ export class Runner {
       }
       // A password that was changed, say: our session goes on, but no task would get a transaction any more.
       if (isRefused(outcome.cause)) this.#fail(outcome.cause);
-      if (outcome.crashed) this.#crashed.push(execution.task);
+      if (outcome.crashed) this.#holdings.crashed(execution.task);
       this.#narrator.interrupted(execution, outcome.cause);
       this.#reconcileSoon();
     } else if (outcome.kind === 'result') {
@@ -361,60 +358,23 @@ export class Runner {
     for (const run of failed) this.#narrator.tellRun(run, run.workflow);
     if (claimable) this.#lookForWork();
     this.#isResting = false;
-    if (this.#mustReconcileRest && !this.#results.isTryingHeld) this.#reconcileSoon();
+    if (this.#holdings.isRestDue && !this.#results.isTryingHeld) this.#reconcileSoon();
     this.#results.tryHeldAgain();
     if (this.#results.isHeldDue) this.#bell.ring();
     for (const run of stopped) if (this.#slots.stopRun(run.run_id)) this.#narrator.tellStopped(run);
   }
 
-  /** The tasks that we hold. While no hop is under way, the database should think the same. */
-  get #claims(): Claim[] {
-    return [...this.#slots.claims, ...this.#results.claims];
-  }
-
-  /** Lets go of all tasks and reports nothing of them; says how many they were. */
-  #abandonAll(reason: ConnectorError): number {
-    const { length } = this.#claims;
-    this.#slots.abandon(reason);
-    this.#results.drop();
-    return length;
-  }
-
-  /** Lets go of what we cannot have claimed in this database. Its results would be taken for those of other tasks. */
-  async #abandonUnknown(lane: Connection, { runnerId }: Session): Promise<void> {
-    const key = ({ run_id, task_no, token }: Claim) => `${run_id}/${task_no}/${token}`;
-    const unknown = new Set((await unknownClaims(lane, runnerId, this.#claims)).map(key));
-    if (unknown.size === 0) return;
-    const why = `the database was set back: it does not know of tasks that runner ${runnerId} runs`;
-    const isOurs = (claim: Claim) => !unknown.has(key(claim));
-    this.#slots.abandon(new ConnectorError('LOST', why), isOurs);
-    this.#results.drop(isOurs);
-    this.#options.log.warn({ runner: runnerId, tasks: unknown.size }, `${why}; let go of: ${unknown.size}`);
-  }
-
-  /** Gives back the tasks that the database thinks we run and we do not: the answer to a claim may have been lost. */
   async #reconcile(session: Session): Promise<void> {
-    this.#mustReconcile = false;
-    const giveBack = async (lane: Connection) => {
-      await this.#abandonUnknown(lane, session);
-      const crashed = [...this.#crashed];
-      const { given_back: tasks, held } = await giveBackOthers(lane, session.runnerId, this.#claims, crashed);
-      this.#mustReconcileRest = held > 0;
-      if (held === 0 && crashed.length > 0) {
-        const poisoned = await poisonedRuns(lane, crashed);
-        this.#crashed.splice(0, crashed.length);
-        for (const run of poisoned) this.#narrator.tellRun(run, run.workflow);
-      }
-      if (tasks > 0)
-        this.#options.log.info({ runner: session.runnerId, tasks }, `interrupted tasks given back: ${tasks}`);
+    const reconcile = async (lane: Connection) => {
+      await this.#holdings.reconcile(lane, session.runnerId);
       return undefined;
     };
-    await this.#carry(session, giveBack, NOTHING, []);
+    await this.#carry(session, reconcile, NOTHING, []);
   }
 
   /** Also makes a look due, so that startRun starts nothing meanwhile. */
   #reconcileSoon(): void {
-    this.#mustReconcile = true;
+    this.#holdings.areDoubted = true;
     this.#lookForWork();
   }
 

@@ -93,7 +93,7 @@ export class Slots {
   }
 
   /** Ends executions at once, all that are not excepted; `onEnd` is told of none of them. */
-  abandon(reason: ConnectorError, isOurs: (claim: Claim) => boolean = () => false): void {
+  abandon(reason: ConnectorError, isOurs: (claim: Claim) => boolean): void {
     for (const execution of this.#executions) {
       if (isOurs(execution.task)) continue;
       this.#executions.delete(execution);

@@ -186,18 +186,16 @@ test('the migrations of this project need nobody but the owner of an empty datab
 });
 
 test('a database without the schema public is refused, and it is said how to make it', async () => {
-  await using db = await createDatabase();
-  const client = await openClient(db.url);
-  await client.query(
-    'drop schema sluice cascade; drop schema graphile_migrate cascade; drop schema public cascade',
-  );
+  await using db = await createEmpty();
+  // Before PostgreSQL 15, the schema is not the owner's.
+  await using superuser = await openClient(db.superuserUrl);
+  await superuser.query('drop schema sluice, public cascade');
 
   await assert.rejects(migrate(db.url), (error: Error) => {
     assert.match(error.message, /^The database \w+ has no schema public, .* Run: create schema public$/);
     return true;
   });
-  await client.query('create schema public');
-  await client.end();
+  await db.pool.query('create schema public');
 
   assert.ok((await migrate(db.url)).length > 0);
 });

@@ -30,7 +30,7 @@ const PATIENCE_MS = 5_000;
  */
 const SESSION = {
   search_path: 'public,pg_temp',
-  default_transaction_isolation: 'read\\ committed',
+  default_transaction_isolation: 'read committed',
   timezone: 'UTC',
   datestyle: 'ISO,MDY',
   intervalstyle: 'postgres',
@@ -201,10 +201,11 @@ export async function abandon(url: string, client: pg.PoolClient): Promise<void>
 }
 
 /**
- * The connection string with our session defaults. Its own `options` are kept where they set other things. The sslmodes that
- * pg treats as verify-full are replaced by that name: pg would warn that its next version will check less in them.
+ * The connection string with our session defaults, and with more settings if there are any. Its own `options` are kept where
+ * they set other things. The sslmodes that pg treats as verify-full are replaced by that name: pg would warn that its next
+ * version will check less in them.
  */
-export function withSession(url: string): string {
+export function withSession(url: string, more: Readonly<Record<string, string>> = {}): string {
   const session = new URL(url);
   const { searchParams: asked } = session;
   if (
@@ -212,7 +213,10 @@ export function withSession(url: string): string {
     asked.get('uselibpqcompat') !== 'true'
   )
     asked.set('sslmode', 'verify-full');
-  const settings = Object.entries(SESSION).map(([name, value]) => `-c ${name}=${value}`);
+  const escaped = (value: string) => value.replace(/[\\\s]/g, '\\$&');
+  const settings = Object.entries({ ...SESSION, ...more }).map(
+    ([name, value]) => `-c ${name}=${escaped(value)}`,
+  );
   asked.set('options', [asked.get('options') ?? '', ...settings].join(' ').trim());
   return session.href;
 }

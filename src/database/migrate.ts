@@ -45,7 +45,7 @@ export async function migrate(
   if (pending.length === committed.length) await refuseTaken(client, committed);
   if (pending.length > 0) {
     say(`Migrating the database: ${pending.length} of ${committed.length} migrations are new.`);
-    await runGraphileMigrate(asRole(url, owner), project);
+    await runGraphileMigrate(url, owner, project);
   }
   return pending.map(({ file }) => file);
 }
@@ -147,16 +147,6 @@ async function actAsOwner(client: pg.Client): Promise<string | undefined> {
   }
 }
 
-/** The connection string, for sessions in that role. */
-function asRole(url: string, role: string | undefined): string {
-  if (role === undefined) return url;
-  const target = new URL(url);
-  const { searchParams: asked } = target;
-  const escaped = role.replace(/[\\\s]/g, '\\$&');
-  asked.set('options', `${asked.get('options') ?? ''} -c role=${escaped}`);
-  return target.href;
-}
-
 async function refuseUnusable(client: pg.Client): Promise<void> {
   const { rows } = await client.query(
     `select current_setting('server_encoding') as encoding,
@@ -186,11 +176,10 @@ async function refuseUnusable(client: pg.Client): Promise<void> {
 }
 
 /** Runs graphile-migrate in a process of its own: it ends the process that it runs in when its connection breaks. */
-async function runGraphileMigrate(url: string, project: string): Promise<void> {
+async function runGraphileMigrate(url: string, role: string | undefined, project: string): Promise<void> {
   const cli = join(dirname(createRequire(import.meta.url).resolve('graphile-migrate')), 'cli.js');
-  const target = new URL(withSession(url));
-  target.searchParams.set('options', `${target.searchParams.get('options')} -c lock_timeout=${PATIENCE_S}s`);
-  const env = { ...childEnvironment(), DATABASE_URL: target.href };
+  const settings = { lock_timeout: `${PATIENCE_S}s`, ...(role !== undefined && { role }) };
+  const env = { ...childEnvironment(), DATABASE_URL: withSession(url, settings) };
   const { said, failure } = await run(process.execPath, [cli, 'migrate'], { cwd: project, env });
   if (failure) throw migrationFailure(said || failure);
 }

@@ -239,7 +239,7 @@ export class Engine implements AsyncDisposable {
     signal: AbortSignal,
     onTrouble?: (line: string | undefined) => void,
   ): AsyncGenerator<T> {
-    return follow(look, { url: this.#options.connectionString, signal, onTrouble });
+    return follow(this.#options.connectionString, look, signal, onTrouble);
   }
 
   /**

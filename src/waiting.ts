@@ -11,14 +11,6 @@ import type { Connection } from './store.ts';
  * Waiting: for whatever changes, for the end of a run, for the database.
  */
 
-interface FollowSettings {
-  readonly url: string;
-  /** Ends it. */
-  readonly signal: AbortSignal;
-  /** Told once when the database does not answer, and with undefined when it does again. */
-  readonly onTrouble?: ((line: string | undefined) => void) | undefined;
-}
-
 /** Pauses of waitForRun: a run that has just begun is looked at often, one that goes on twenty times a second. */
 const [SHORTEST_MS, LONGEST_MS] = [2, 50];
 /** Pauses of follow: after a change, and while nothing changes. */
@@ -31,11 +23,14 @@ const SHARE = 4;
  * Gives what `look` finds, again and again: at once when a task has become READY or a run was stopped (which ring for the
  * runners anyway), soon after something has changed, and else four times a second. The end of a run rings no bell, on
  * purpose: NOTIFY takes a global lock at commit, and every run would pay for those who watch. Outages are waited out, and what
- * somebody cancels is looked at again.
+ * somebody cancels is looked at again: `onTrouble` is told once when the database does not answer, and with undefined when it
+ * does again.
  */
 export async function* follow<T>(
+  url: string,
   look: () => Promise<T>,
-  { url, signal, onTrouble = () => {} }: FollowSettings,
+  signal: AbortSignal,
+  onTrouble: (line: string | undefined) => void = () => {},
 ): AsyncGenerator<T> {
   const bell = new Doorbell();
   // Not awaited: until it listens, and where that fails, polling has to do.

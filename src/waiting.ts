@@ -75,19 +75,16 @@ export async function waitForRun(db: Connection, id: string, given?: AbortSignal
   const signal = AbortSignal.any(given ? [given] : []);
   for (let pause = SHORTEST_MS; ; pause = Math.min(pause * 1.5, LONGEST_MS)) {
     try {
-      const run = await unlessAborted(signal, readEnded(db, id));
-      if (run) return run;
-      if (run === undefined) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
+      if ((await unlessAborted(signal, readStatus(db, id))) !== 'RUNNING') {
+        const run = await unlessAborted(signal, readRun(db, id));
+        if (!run) throw new UsageError(`RUN_NOT_FOUND there is no run ${id}.`);
+        return run;
+      }
     } catch (error) {
       if (signal.aborted || !isPassing(error)) throw error;
     }
     await unlessAborted(signal, delay(pause));
   }
-}
-
-/** The run, if it has ended; false while it is under way, undefined when there is no such run. */
-async function readEnded(db: Connection, id: string): Promise<RunDetails | undefined | false> {
-  return (await readStatus(db, id)) !== 'RUNNING' && (await readRun(db, id));
 }
 
 /** Resolves when the database answers, or the signal aborts; says once that it waits. Other failures are thrown. */

@@ -1,14 +1,32 @@
 import * as z from 'zod';
 import { messageOf, UsageError } from './errors.ts';
 import { type JsonObject, jsonProblem, own } from './json.ts';
-import { readDeclaration } from './register.ts';
 import type { Connection } from './store.ts';
 
-interface Known {
+/** What the newest version of a workflow asks of inputs. */
+interface Declaration {
   readonly workflowId: string;
+  /** A JSON Schema. */
+  readonly schema: JsonObject;
+}
+
+interface Known extends Declaration {
   readonly input: z.ZodType;
-  /** The schema of each input. */
-  readonly properties: Readonly<Record<string, JsonObject>>;
+}
+
+/** Undefined when there is no such workflow. */
+export async function readDeclaration(db: Connection, workflow: string): Promise<Declaration | undefined> {
+  const { rows } = await db.query(
+    `select id as "workflowId", input_schema as schema
+       from sluice.workflows where name = $1 order by version desc limit 1`,
+    [workflow],
+  );
+  return rows[0];
+}
+
+/** The schema of each input. */
+export function propertiesOf(schema: JsonObject | undefined): Readonly<Record<string, JsonObject>> {
+  return (schema?.properties ?? {}) as Record<string, JsonObject>;
 }
 
 /** What is wrong with the key of a start; the database asks for the same, and cannot tell it as well. */
@@ -53,7 +71,7 @@ export class Declarations {
         if (path.length === 0) return message;
         const name = path.join('.');
         // The message would show a pattern, which few people can read.
-        const described = code === 'invalid_format' && own(declared.properties, name)?.description;
+        const described = code === 'invalid_format' && own(propertiesOf(declared.schema), name)?.description;
         return `"${name}": ${described ? `it has to be ${described}` : message}`;
       });
       throw new UsageError(
@@ -71,11 +89,7 @@ export class Declarations {
   async #read(workflow: string): Promise<Known | undefined> {
     const found = await readDeclaration(this.#db, workflow);
     if (!found) return undefined;
-    const declared = {
-      workflowId: found.workflowId,
-      input: parse(workflow, found.input),
-      properties: (found.input.properties ?? {}) as Record<string, JsonObject>,
-    };
+    const declared = { ...found, input: parse(workflow, found.schema) };
     this.#known.set(workflow, declared);
     return declared;
   }

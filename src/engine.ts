@@ -2,7 +2,7 @@ import type { Pool } from 'pg';
 import { createPool } from './database/connect.ts';
 import { migrate, requireSchema } from './database/migrate.ts';
 import { databaseUrlProblems } from './database/url.ts';
-import { Declarations, keyProblem } from './declarations.ts';
+import { Declarations, keyProblem, readDeclaration } from './declarations.ts';
 import { codeOf, UsageError } from './errors.ts';
 import {
   explain,
@@ -30,7 +30,7 @@ import {
 } from './inspect.ts';
 import type { JsonObject } from './json.ts';
 import { type Log, SILENT } from './log.ts';
-import { type Registered, readDeclaration, register } from './register.ts';
+import { type Registered, register } from './register.ts';
 import { Runner } from './runner/runner.ts';
 import { cancelRun, countPrunable, pruneSome, rerun } from './steer.ts';
 import { startRuns } from './store.ts';
@@ -282,7 +282,7 @@ export class Engine implements AsyncDisposable {
 
   /** The JSON Schema of what a run of the workflow is started with. */
   async inputSchema(workflow: string): Promise<JsonObject | undefined> {
-    return (await readDeclaration(this.#pool, workflow))?.input;
+    return (await readDeclaration(this.#pool, workflow))?.schema;
   }
 
   /** Throws a UsageError unless all are what the workflow declares; gives the version that it looked at. */

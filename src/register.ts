@@ -1,12 +1,8 @@
 import type { Pool } from 'pg';
 import { DefinitionError } from './errors.ts';
-import { type JsonObject, jsonProblem } from './json.ts';
+import { jsonProblem } from './json.ts';
 import type { Connection } from './store.ts';
 import { type Connectors, connectorProblems, type TaskDefinition, type Workflow } from './workflow.ts';
-
-/*
- * Registering workflows, and what the registered ones ask of inputs.
- */
 
 export interface Registered {
   readonly workflow: string;
@@ -76,21 +72,4 @@ function definitionOf({ name, tasks, input, subject = [] }: Workflow): string[] 
 /** A number that JSON does not know, such as a timeout of Infinity, as text: so it is refused by its name, and not as null. */
 function told(_: string, value: unknown): unknown {
   return typeof value === 'number' && !Number.isFinite(value) ? String(value) : value;
-}
-
-/** What the newest version of a workflow asks of inputs. */
-interface Declaration {
-  readonly workflowId: string;
-  /** A JSON Schema. */
-  readonly input: JsonObject;
-}
-
-/** Undefined when there is no such workflow. */
-export async function readDeclaration(db: Connection, workflow: string): Promise<Declaration | undefined> {
-  const { rows } = await db.query(
-    `select id as "workflowId", input_schema as input
-       from sluice.workflows where name = $1 order by version desc limit 1`,
-    [workflow],
-  );
-  return rows[0];
 }

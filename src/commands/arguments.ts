@@ -1,6 +1,6 @@
 import { readFileSync, statSync } from 'node:fs';
 import { InvalidArgumentError } from 'commander';
-import { keyProblem } from '../declarations.ts';
+import { keyProblem, propertiesOf } from '../declarations.ts';
 import { didYouMean } from '../errors.ts';
 import { whyNot } from '../files.ts';
 import { RUN_STATUSES, type RunStatus } from '../inspect.ts';
@@ -47,7 +47,7 @@ export function collectInput(text: string, former: readonly string[] = []): stri
 
 /** The input of a run from what was typed. A value becomes what the schema says its property is. */
 export function parseInput(given: readonly string[], schema: JsonObject | undefined): JsonObject {
-  const properties = (schema?.properties ?? {}) as Record<string, JsonObject>;
+  const properties = propertiesOf(schema);
   let input: JsonObject = {};
   for (const text of given) {
     if (text.startsWith('{') || text.startsWith('@')) {

@@ -3,6 +3,7 @@ import { stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { EmailConnector } from '../connectors/email.ts';
 import { connectors } from '../connectors/index.ts';
+import { propertiesOf } from '../declarations.ts';
 import type { Engine } from '../engine.ts';
 import { codeOf, messageOf, UsageError } from '../errors.ts';
 import { isInside, makeFolder, whyNot } from '../files.ts';
@@ -105,7 +106,7 @@ async function inputOf(
   alerts: string,
 ): Promise<JsonObject> {
   const schema = (await engine.inputSchema(workflow)) ?? (await noSuchWorkflow(engine, workflow));
-  const properties = (schema.properties ?? {}) as JsonObject;
+  const properties = propertiesOf(schema);
   if (!Object.hasOwn(properties, 'email'))
     throw new UsageError(`BAD_WORKFLOW ${workflow} has no input "email": it is not about mails.`);
   const further = parseInput(given, schema);

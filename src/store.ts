@@ -21,6 +21,11 @@ export interface Claim {
   readonly token: number;
 }
 
+/** A claim as a text, to look it up by. */
+export function keyOf({ run_id, task_no, token }: Claim): string {
+  return `${run_id}/${task_no}/${token}`;
+}
+
 export interface ClaimedTask extends Claim {
   readonly attempt: number;
   readonly workflow_id: string;

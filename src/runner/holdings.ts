@@ -1,6 +1,6 @@
 import { ConnectorError } from '../errors.ts';
 import type { Log } from '../log.ts';
-import { type Claim, type Connection, giveBackOthers, poisonedRuns, unknownClaims } from '../store.ts';
+import { type Claim, type Connection, giveBackOthers, keyOf, poisonedRuns, unknownClaims } from '../store.ts';
 import type { Narrator } from './narrator.ts';
 import type { Results } from './results.ts';
 import type { Slots } from './slots.ts';
@@ -69,11 +69,10 @@ export class Holdings {
 
   /** The results of what another database has given to us would be taken for those of other tasks. */
   async #abandonUnknown(lane: Connection, runnerId: number): Promise<void> {
-    const key = ({ run_id, task_no, token }: Claim) => `${run_id}/${task_no}/${token}`;
-    const unknown = new Set((await unknownClaims(lane, runnerId, this.claims)).map(key));
+    const unknown = new Set((await unknownClaims(lane, runnerId, this.claims)).map(keyOf));
     if (unknown.size === 0) return;
     const why = `the database was set back: it does not know of tasks that runner ${runnerId} runs`;
-    this.#abandon(new ConnectorError('LOST', why), (claim) => !unknown.has(key(claim)));
+    this.#abandon(new ConnectorError('LOST', why), (claim) => !unknown.has(keyOf(claim)));
     this.#options.log.warn({ runner: runnerId, tasks: unknown.size }, `${why}; let go of: ${unknown.size}`);
   }
 }

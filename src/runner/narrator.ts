@@ -2,7 +2,7 @@ import type { TaskLog } from '../connector.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
 import { whySkipped } from '../references.ts';
-import type { Answer, Claim, ClaimedTask, EndedRun, Hop, StoredTask } from '../store.ts';
+import { type Answer, type ClaimedTask, type EndedRun, type Hop, keyOf, type StoredTask } from '../store.ts';
 import { duration } from '../terminal.ts';
 import type { Execution } from './execution.ts';
 import { Figures } from './figures.ts';
@@ -115,8 +115,4 @@ export class Narrator {
     if (failure) this.#log.error(fields, `${line} at ${failure.task}: ${failure.reason}`);
     else this.#log.info(fields, line);
   }
-}
-
-function keyOf({ run_id, task_no, token }: Claim): string {
-  return `${run_id}/${task_no}/${token}`;
 }

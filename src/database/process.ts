@@ -1,4 +1,5 @@
 import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { existsSync } from 'node:fs';
 import { createServer } from 'node:net';
 import { dirname } from 'node:path';
@@ -27,12 +28,10 @@ export async function run(
     });
   }
   child.stdin.on('error', () => {}).end(input);
-  const failure = await new Promise<string | undefined>((resolve) => {
-    child.once('error', (error) => resolve(messageOf(error)));
-    child.once('close', (code, signal) =>
-      resolve(code === 0 ? undefined : `it ended with ${signal ?? code}`),
-    );
-  });
+  const failure = await once(child, 'close').then(
+    ([code, signal]) => (code === 0 ? undefined : `it ended with ${signal ?? code}`),
+    messageOf,
+  );
   return { said, failure };
 }
 

@@ -58,12 +58,10 @@ export function createLog({ level, format, color, unicode = true, write }: LogOp
       /\b(PENDING|READY|RUNNING|SUCCESS|COMPLETED|FAILED|CANCELLED)\b/g,
       (state) => paint(state, colourOf(state)),
     );
-    const mark =
-      levelName === 'ERROR'
-        ? paint('error: ', 'red')
-        : levelName === 'WARN'
-          ? paint('warning: ', 'yellow')
-          : '';
-    return [clock, where, mark + coloured].filter(Boolean).join('  ');
+    const marks: Record<string, string> = {
+      ERROR: paint('error: ', 'red'),
+      WARN: paint('warning: ', 'yellow'),
+    };
+    return [clock, where, (marks[levelName] ?? '') + coloured].filter(Boolean).join('  ');
   }
 }

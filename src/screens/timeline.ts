@@ -56,10 +56,7 @@ function barsOf(run: RunOverview, now: number): Bar[] {
     .filter(({ started_at, reused_from }) => started_at !== null && reused_from === null)
     .map((task) => {
       const earlier = failed.get(task.name) ?? [];
-      const started = [task.started_at, ...earlier.map(({ started_at }) => started_at)].map(
-        (time) => time?.getTime() ?? now,
-      );
-      const began = Math.min(...started);
+      const began = Math.min(...[task, ...earlier].map(({ started_at }) => started_at?.getTime() ?? now));
       return { task, began, ended: Math.max(began, task.finished_at?.getTime() ?? now), failed: earlier };
     })
     .sort((a, b) => a.began - b.began || a.task.task_no - b.task.task_no);
@@ -88,7 +85,7 @@ function barLine(
     fill(task.ready_at.getTime(), began, waiting);
   fill(began, ended, full);
   for (const attempt of failed) fill(attempt.started_at.getTime(), attempt.ended_at.getTime(), broken);
-  return display.paint(cells.slice(0, columns).join(''), colourOf(task.state));
+  return display.paint(cells.join(''), colourOf(task.state));
 }
 
 /** When there is no room for all of them: those that took longest, in the order in which they began. */
@@ -109,7 +106,7 @@ function longestChain(run: RunOverview, bars: readonly Bar[], end: number, displ
     some.reduce<Bar | undefined>((a, b) => (a && a.ended > b.ended ? a : b), undefined);
   for (let bar = last(bars); bar; ) {
     chain.unshift(bar);
-    bar = last(bar.task.after.map((name) => byName.get(name)).filter((one) => one !== undefined));
+    bar = last(bar.task.after.flatMap((name) => byName.get(name) ?? []));
   }
   const ran = chain.reduce((sum, { began, ended }) => sum + ended - began, 0);
   const names = chain.map(({ task }) => brief(task.name, 24, display));

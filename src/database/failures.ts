@@ -133,7 +133,7 @@ export function describeConnectionFailure(error: unknown, url?: string): string 
   const found = ADVICE.find(([pattern]) =>
     all.some((one) => pattern.test(codeOf(one)) || pattern.test(messageOf(one))),
   );
-  const said = (all.at(-1) === undefined ? 'unknown error' : messageOf(all.at(-1)))
+  const said = messageOf(all.at(-1) ?? 'unknown error')
     .replace(/^SASL.* password must be a .*/, 'no password is given')
     .replace(/^Client has encountered a connection error.*/, 'the connection broke')
     .split('\n')[0];

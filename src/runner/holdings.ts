@@ -52,7 +52,7 @@ export class Holdings {
    * Gives back the tasks that the database thinks we run and we do not: the answer to a claim may have been lost. Lets go of
    * those that it cannot have given to us.
    */
-  async reconcile(lane: Connection, runnerId: number): Promise<void> {
+  async reconcile(lane: Connection, runnerId: number): Promise<undefined> {
     this.areDoubted = false;
     await this.#abandonUnknown(lane, runnerId);
     const { narrator, log } = this.#options;

@@ -225,7 +225,8 @@ export class Runner {
     if (!session) return this.#presence.connect();
     this.#bell.answer();
     if (this.#holdings.areDoubted) {
-      if (this.#hops === 0) return this.#reconcile(session);
+      const reconcile = (lane: Connection) => this.#holdings.reconcile(lane, session.runnerId);
+      if (this.#hops === 0) return this.#carry(session, reconcile, NOTHING, []);
     } else if (session.hasIdleLane && this.#results.isHeldDue) {
       this.#tryHeld(session).catch(this.#fail);
       return;
@@ -271,9 +272,10 @@ export class Runner {
   async #carry(
     session: Session,
     act: (lane: Connection) => Promise<Hop | undefined>,
-    { room, look }: Ask,
+    ask: Ask,
     ended: Ended[],
   ): Promise<void> {
+    const { room } = ask;
     this.#slots.reserve(room);
     this.#hops += 1;
     let hop: Hop | undefined;
@@ -289,12 +291,12 @@ export class Runner {
     } catch (error) {
       this.#presence.recover(session, error);
       if (isAway(error)) this.#slots.allowLess(room);
-      // The hop has succeeded, but not all of its workflows could be loaded: what it claimed is given back by #reconcile.
+      // The hop has succeeded, but not all of its workflows could be loaded: what it claimed is given back by Holdings.
       if (hop) hop = { ...hop, claimed: [] };
     }
     this.#hops -= 1;
     this.#slots.release(room);
-    if (hop) this.#accept(session, hop, { room, look }, ended);
+    if (hop) this.#accept(session, hop, ask, ended);
     this.#bell.ring();
   }
 
@@ -362,14 +364,6 @@ export class Runner {
     this.#results.tryHeldAgain();
     if (this.#results.isHeldDue) this.#bell.ring();
     for (const run of stopped) if (this.#slots.stopRun(run.run_id)) this.#narrator.tellStopped(run);
-  }
-
-  async #reconcile(session: Session): Promise<void> {
-    const reconcile = async (lane: Connection) => {
-      await this.#holdings.reconcile(lane, session.runnerId);
-      return undefined;
-    };
-    await this.#carry(session, reconcile, NOTHING, []);
   }
 
   /** Also makes a look due, so that startRun starts nothing meanwhile. */

@@ -61,14 +61,12 @@ const SHARE = 4;
 export async function runInbox(options: InboxOptions): Promise<Tally> {
   const { url, workflow, log, signal } = options;
   await using records = new Records(url, workflow, log, signal);
-  return await new Inbox(records, { settleMs: SETTLE_MS, ...options }).run();
+  return await new Inbox(records, options).run();
 }
-
-type Settled = InboxOptions & Required<Pick<InboxOptions, 'settleMs'>>;
 
 class Inbox {
   readonly #records: Records;
-  readonly #options: Settled;
+  readonly #options: InboxOptions;
   readonly #seen = new Map<string, Seen>();
   /** What is left alone, by name, so that each is told once. */
   readonly #others = new Map<string, Other>();
@@ -84,13 +82,13 @@ class Inbox {
   #started = 0;
   #known = 0;
 
-  constructor(records: Records, options: Settled) {
+  constructor(records: Records, options: InboxOptions) {
     this.#records = records;
     this.#options = options;
   }
 
   async run(): Promise<Tally> {
-    const { folder, once = false, mostOpen, settleMs, signal } = this.#options;
+    const { folder, once, mostOpen, settleMs = SETTLE_MS, signal } = this.#options;
     using bell = new FolderBell(folder);
     try {
       this.#lastRun = await this.#records.lastRun();
@@ -112,7 +110,7 @@ class Inbox {
 
   /** One look at everything; says how many files are not complete yet. */
   async #look(bell: FolderBell): Promise<number> {
-    const { folder, once, settleMs, log } = this.#options;
+    const { folder, once, settleMs = SETTLE_MS, log } = this.#options;
     const present = new Set<string>();
     let waiting = 0;
     try {

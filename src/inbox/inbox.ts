@@ -155,13 +155,6 @@ class Inbox {
 
   /** Starts runs for those of these files that are new; says how many have to be looked at again. */
   async #take(files: readonly File[]): Promise<number> {
-    const { mails, again } = await this.#readNew(files);
-    if (mails.length > 0) await this.#start(mails);
-    return again;
-  }
-
-  /** Reads the files that are not known by their stamps; says how many have to be looked at again. */
-  async #readNew(files: readonly File[]): Promise<{ mails: ReadMail[]; again: number }> {
     const { folder, moveTo, input, signal } = this.#options;
     const pathOf = ({ name }: File) => join(folder, name);
     const stamps = await this.#records.stamps(files.map(pathOf));
@@ -182,7 +175,8 @@ class Inbox {
         mails.push({ ...file, path, sha256, input: { ...input, email } });
       }
     }
-    return { mails, again };
+    if (mails.length > 0) await this.#start(mails);
+    return again;
   }
 
   /** Starts a run for each mail that has none yet, and takes out of the inbox what was put elsewhere. */

@@ -46,23 +46,10 @@ function executionsOf(run: RunDetails, task: TaskDetails): Execution[] {
   const failed = run.attempts
     .filter((attempt) => attempt.task === task.name)
     .map(({ error, ...attempt }) => ({ ...attempt, note: error.message }));
-  const present =
-    task.started_at &&
-    task.state !== 'FAILED' &&
-    task.reused_from === null &&
-    (task.state !== 'RUNNING' || task.runner_id !== null)
-      ? [
-          {
-            attempt: task.attempt,
-            outcome: task.state,
-            runner_id: task.runner_id,
-            started_at: task.started_at,
-            ended_at: task.finished_at,
-            note: lacksRunner(run, task),
-          },
-        ]
-      : [];
-  return [...failed, ...present];
+  const { attempt, state: outcome, runner_id, started_at, finished_at: ended_at, reused_from } = task;
+  const isLost = outcome === 'RUNNING' && runner_id === null;
+  if (!started_at || outcome === 'FAILED' || isLost || reused_from !== null) return failed;
+  return [...failed, { attempt, outcome, runner_id, started_at, ended_at, note: lacksRunner(run, task) }];
 }
 
 function columns({ now }: Display): Column<Execution>[] {

@@ -70,12 +70,14 @@ const types: pg.CustomTypesConfig = {
 };
 
 /**
- * A client that always comes to an end. The timeout of connecting is set here and not for the pool, where it would also
- * limit how long one waits for a connection that is free.
+ * A client that always comes to an end, and may break without ending the process. The timeout of connecting is set here and
+ * not for the pool, where it would also limit how long one waits for a connection that is free.
  */
 class Client extends pg.Client implements AsyncDisposable {
   constructor(config?: pg.ClientConfig) {
     super({ ...config, connectionTimeoutMillis: CONNECT_MS });
+    // An error event that nobody listens to would end the process. Whoever uses the connection learns of it from the query.
+    this.on('error', () => {});
     // Where pg gives up (no password is set, say), the server still waits for an answer, and the open socket would keep the
     // process alive.
     this.connection.once('error', () => this.connection.stream.destroy());
@@ -107,6 +109,7 @@ class Pool extends pg.Pool {
 
   constructor(config: pg.PoolConfig) {
     super({ ...config, Client });
+    this.on('error', () => {});
     this.on('connect', (client) => this.#clients.add(client as pg.PoolClient & Client));
     this.on('remove', (client) => this.#clients.delete(client as pg.PoolClient & Client));
   }
@@ -161,16 +164,12 @@ class Pool extends pg.Pool {
 /** A pool whose connections may break without ending the process, also while they are checked out. */
 export function createPool(url: string, options: ConnectOptions = {}): pg.Pool {
   const { max, allowExitOnIdle } = options;
-  const pool = new Pool({ ...clientConfig(url, options), max, allowExitOnIdle });
-  // An error event that nobody listens to would end the process. Whoever uses the connection learns of it from the query.
-  pool.on('error', () => {});
-  pool.on('connect', (client) => client.on('error', () => {}));
-  return pool;
+  return new Pool({ ...clientConfig(url, options), max, allowExitOnIdle });
 }
 
-/** A client that is not connected yet. Its connection may break without ending the process. */
+/** A client that is not connected yet. */
 export function createClient(url: string, options: ConnectOptions = {}): Client {
-  return new Client(clientConfig(url, options)).on('error', () => {});
+  return new Client(clientConfig(url, options));
 }
 
 /** A connected client. Throws a DatabaseUnavailableError that says in one line why there is none. */

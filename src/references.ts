@@ -61,7 +61,7 @@ export interface Scope {
 export function resolve(value: Json, scope: Scope): Json {
   if (value === null || typeof value !== 'object') return value;
   if (isList(value)) return value.map((item) => resolve(item, scope));
-  const reference = asReference(value);
+  const reference = partsOf(value);
   if (reference) return lookUp(reference, scope);
   return Object.fromEntries(Object.entries(value).map(([key, item]) => [key, resolve(item, scope)]));
 }
@@ -71,7 +71,7 @@ export function skipReason(condition: Condition, scope: Scope): string | undefin
   const value = resolve(condition.value, scope);
   const wanted = resolve('is' in condition ? condition.is : condition.isNot, scope);
   if (isDeepStrictEqual(value, wanted) === 'is' in condition) return undefined;
-  const reference = asReference(condition.value);
+  const reference = partsOf(condition.value);
   const but = 'is' in condition ? '' : 'anything but ';
   return `${reference ? nameOf(reference) : 'its value'} is ${short(value)}, and the task runs when it is ${but}${short(wanted)}`;
 }
@@ -87,7 +87,7 @@ export function referenceProblems(value: Json, path: string): string[] {
   if (value === null || typeof value !== 'object') return [];
   if (isList(value)) return value.flatMap((item, index) => referenceProblems(item, `${path}[${index}]`));
   const keys = Object.keys(value);
-  if (keys.some((key) => key.startsWith('$')) && !asReference(value)) {
+  if (keys.some((key) => key.startsWith('$')) && !partsOf(value)) {
     return [
       `${path}: {${keys.join(', ')}} is no reference; there are input(name), output(task) and run("id" | "created_at")`,
     ];
@@ -98,18 +98,21 @@ export function referenceProblems(value: Json, path: string): string[] {
 /** Whether a reference stands anywhere in it. */
 export function hasReference(value: unknown): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  return asReference(value as JsonObject) !== undefined || Object.values(value).some(hasReference);
+  return partsOf(value as JsonObject) !== undefined || Object.values(value).some(hasReference);
 }
 
 /** Whether a reference stands at this place or on the way to it, so that the value is known only when the task runs. */
 export function isReferenceAt(value: unknown, path: readonly PropertyKey[]): boolean {
   if (typeof value !== 'object' || value === null) return false;
-  if (asReference(value as JsonObject)) return true;
+  if (partsOf(value as JsonObject)) return true;
   const [first, ...rest] = path;
   return first !== undefined && isReferenceAt((value as Record<PropertyKey, unknown>)[first], rest);
 }
 
-function asReference(value: JsonObject): Reference | undefined {
+type Parts = readonly [kind: '$input' | '$output' | '$run', path: readonly [string, ...(string | number)[]]];
+
+/** A reference, taken apart; undefined when it is none, or not well-formed. */
+function partsOf(value: JsonObject): Parts | undefined {
   const [key, ...others] = Object.keys(value);
   if (others.length > 0 || (key !== '$input' && key !== '$output' && key !== '$run')) return undefined;
   const path = value[key];
@@ -118,17 +121,17 @@ function asReference(value: JsonObject): Reference | undefined {
     typeof path[0] === 'string' &&
     path.every((step) => typeof step === 'string' || Number.isInteger(step)) &&
     (key !== '$run' || (path.length === 1 && ['id', 'created_at'].includes(path[0])));
-  return wellFormed ? (value as unknown as Reference) : undefined;
+  return wellFormed ? [key, path as unknown as Parts[1]] : undefined;
 }
 
-function lookUp(reference: Reference, scope: Scope): Json {
-  const [kind, [name, ...path]] = partsOf(reference);
-  const root = kind === 'input' ? scope.input : kind === 'output' ? scope.outputs : scope.run();
-  if (kind === 'input' && !Object.hasOwn(root, String(name))) return null;
-  let value: Json | undefined = at(root, name);
-  for (const step of path) value = at(value, step);
+function lookUp(reference: Parts, scope: Scope): Json {
+  const [kind, path] = reference;
+  const [name] = path;
+  const root = kind === '$input' ? scope.input : kind === '$output' ? scope.outputs : scope.run();
+  if (kind === '$input' && !Object.hasOwn(root, name)) return null;
+  const value = path.reduce<Json | undefined>(at, root);
   if (value === undefined) {
-    const why = kind === 'output' ? whySkipped(own(scope.outputs, String(name)) ?? null) : undefined;
+    const why = kind === '$output' ? whySkipped(own(scope.outputs, name) ?? null) : undefined;
     throw new ConnectorError(
       'REF_MISSING',
       why === undefined
@@ -139,19 +142,13 @@ function lookUp(reference: Reference, scope: Scope): Json {
   return value;
 }
 
-function at(value: Json | undefined, step: string | number | undefined): Json | undefined {
-  if (typeof value !== 'object' || value === null || step === undefined) return undefined;
+function at(value: Json | undefined, step: string | number): Json | undefined {
+  if (typeof value !== 'object' || value === null) return undefined;
   return own(value as Record<string | number, Json>, step);
 }
 
-function partsOf(reference: Reference): readonly ['input' | 'output' | 'run', readonly (string | number)[]] {
-  if ('$input' in reference) return ['input', reference.$input];
-  return '$output' in reference ? ['output', reference.$output] : ['run', reference.$run];
-}
-
-function nameOf(reference: Reference): string {
-  const [kind, path] = partsOf(reference);
-  return `${kind} ${path.join('.')}`;
+function nameOf([kind, path]: Parts): string {
+  return `${kind.slice(1)} ${path.join('.')}`;
 }
 
 function short(value: Json): string {

@@ -26,7 +26,7 @@ export class Search {
     this.#isRung = true;
   }
 
-  /** The look that a hop takes along, if one is due. */
+  /** The look that a hop takes along, if one is due. After a ring it is another object, as `end` tells looks by that. */
   begin(): Look | undefined {
     if (this.#isRung) this.#next = { from: FIRST_RUN };
     const look = this.isDue ? this.#next : undefined;

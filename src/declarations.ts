@@ -10,10 +10,6 @@ interface Declaration {
   readonly schema: JsonObject;
 }
 
-interface Known extends Declaration {
-  readonly input: z.ZodType;
-}
-
 /** Undefined when there is no such workflow. */
 export async function readDeclaration(db: Connection, workflow: string): Promise<Declaration | undefined> {
   const { rows } = await db.query(
@@ -41,7 +37,7 @@ export function keyProblem(key: unknown): string | undefined {
 /** Checks inputs against what their workflows declare, and remembers those declarations. */
 export class Declarations {
   readonly #db: Connection;
-  readonly #known = new Map<string, Known>();
+  readonly #known = new Map<string, { readonly workflowId: string; readonly input: z.ZodType }>();
 
   constructor(db: Connection) {
     this.#db = db;
@@ -61,37 +57,32 @@ export class Declarations {
     // refuses a start that was checked for an older version.
     const known = this.#known.get(workflow);
     if (known && inputs.every((input) => known.input.safeParse(input).success)) return known.workflowId;
-    const declared = await this.#read(workflow);
-    if (!declared) return undefined;
+    const declaration = await readDeclaration(this.#db, workflow);
+    if (!declaration) return undefined;
+    const { workflowId, schema } = declaration;
+    const declared = parse(workflow, schema);
+    this.#known.set(workflow, { workflowId, input: declared });
     for (const [index, input] of inputs.entries()) {
-      const { error } = declared.input.safeParse(input);
+      const { error } = declared.safeParse(input);
       if (!error) continue;
       const which = inputs.length > 1 ? `input ${index + 1}` : 'the input';
       const problems = error.issues.map(({ code, path, message }) => {
         if (path.length === 0) return message;
         const name = path.join('.');
         // The message would show a pattern, which few people can read.
-        const described = code === 'invalid_format' && own(propertiesOf(declared.schema), name)?.description;
+        const described = code === 'invalid_format' && own(propertiesOf(schema), name)?.description;
         return `"${name}": ${described ? `it has to be ${described}` : message}`;
       });
       throw new UsageError(
         `BAD_INPUT ${which} of ${workflow} is not valid: ${problems.join('; ')}. Nothing was started.`,
       );
     }
-    return declared.workflowId;
+    return workflowId;
   }
 
   /** To be called when there is a newer version. */
   forget(workflow: string): void {
     this.#known.delete(workflow);
-  }
-
-  async #read(workflow: string): Promise<Known | undefined> {
-    const found = await readDeclaration(this.#db, workflow);
-    if (!found) return undefined;
-    const declared = { ...found, input: parse(workflow, found.schema) };
-    this.#known.set(workflow, declared);
-    return declared;
   }
 }
 

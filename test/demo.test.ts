@@ -292,9 +292,9 @@ test('what is doubted calls for attention by itself', async () => {
 });
 
 test('starting a run twice with the same key starts it once, and another input with it is refused', async () => {
-  const first = await run('start-run', 'po_demo', '--key', 'k1');
-  const second = await run('start-run', 'po_demo', '--key', 'k1');
-  const third = await run('start-run', 'po_demo', '--key', 'k1', '--input', 'due_within_days=3');
+  const first = await run('start-run', 'po_demo', '--idempotency-key', 'k1');
+  const second = await run('start-run', 'po_demo', '--idempotency-key', 'k1');
+  const third = await run('start-run', 'po_demo', '--idempotency-key', 'k1', '--input', 'due_within_days=3');
 
   assert.deepEqual([first.code, second.code, third.code], [0, 0, 2]);
   assert.match(first.stdout, /^\d+\n$/);

@@ -20,7 +20,7 @@ test('active runs come first, with their progress; then those that have ended', 
   const page = {
     active: [summary('42', { running: ['pages', 'totals'] })],
     activeTotal: 1_001,
-    olderActive: 'npm run runs -- --status running --before 42',
+    olderActive: 'npm run runs -- --status running --before-run 42',
     ended: [
       summary('41', {
         status: 'FAILED',
@@ -36,7 +36,7 @@ test('active runs come first, with their progress; then those that have ended', 
         finished_at: at(-89_999_000),
       }),
     ],
-    older: 'npm run runs -- --before 9',
+    older: 'npm run runs -- --before-run 9',
   };
 
   assert.equal(
@@ -44,13 +44,13 @@ test('active runs come first, with their progress; then those that have ended', 
     screen(`
     RUN  WORKFLOW        PROGRESS          AGE  NOW
      42  invoice-intake  ███████░░░ 3/4  4.0 s  runs pages, totals
-    and 1,000 more under way: npm run runs -- --status running --before 42
+    and 1,000 more under way: npm run runs -- --status running --before-run 42
 
     RUN  WORKFLOW        STATUS     TASKS  STARTED            TOOK  NOTE
      41  invoice-intake  FAILED       3/4  20:04:00          4.0 s  post: connectio…
       9  invoice-intake  COMPLETED    4/4  2026-11-21 19:05  1.0 s
 
-    Older ones: npm run runs -- --before 9
+    Older ones: npm run runs -- --before-run 9
     `),
   );
 });

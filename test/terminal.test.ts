@@ -423,7 +423,7 @@ test('in a real terminal, a list of runs under way that is cut says how many are
   using terminal = new Terminal(`runs --workflow ${workflow} --limit 2`, { DATABASE_URL: url });
 
   assert.equal(await terminal.ended, 0);
-  const rest = `--workflow ${workflow} --status running --limit 2 --before ${rows[1].id}`;
+  const rest = `--workflow ${workflow} --status running --limit 2 --before-run ${rows[1].id}`;
   assert.ok(terminal.plain.includes(`\nand 1 more under way: npm run runs -- ${rest}\r\n`), terminal.plain);
 });
 

@@ -20,7 +20,7 @@ interface RunsOptions {
   readonly workflow?: string;
   readonly status?: RunStatus[];
   readonly since?: Date;
-  readonly before?: string;
+  readonly beforeRun?: string;
   readonly limit?: number;
   readonly task?: string;
   readonly outputs?: boolean;
@@ -36,11 +36,7 @@ export function addLookCommands(shell: Shell): void {
     .option('--workflow <name>', 'only runs of this workflow')
     .option('--status <status>', 'only these: running, completed, failed, cancelled', collectStatuses)
     .option('--since <when>', 'started since: 2h (ago), 7d, 2026-11-22', pointInTime)
-    .option(
-      '--before <run>',
-      'only runs older than this one. Has to stand behind --: npm would take it, and say nothing',
-      runId,
-    )
+    .option('--before-run <run>', 'only runs older than this one', runId)
     .option(
       '--limit <count>',
       'how many of those under way, and how many of those that have ended (default: 20)',
@@ -109,19 +105,19 @@ export function addLookCommands(shell: Shell): void {
 }
 
 function refuseWhatIsIgnored(id: string | undefined, options: RunsOptions): void {
-  const { workflow, status, since, before, limit, task, outputs, events } = options;
+  const { workflow, status, since, beforeRun, limit, task, outputs, events } = options;
   if (id === undefined && (task !== undefined || outputs || events))
     throw new UsageError('--task, --outputs and --events are about one run: npm run runs -- <run> …');
   if ([task, outputs, events].filter((one) => one !== undefined).length > 1)
     throw new UsageError('--task, --outputs and --events show different things: give one of them.');
-  if (id !== undefined && (workflow ?? status ?? since ?? before ?? limit) !== undefined)
+  if (id !== undefined && (workflow ?? status ?? since ?? beforeRun ?? limit) !== undefined)
     throw new UsageError(
-      '--workflow, --status, --since, --before and --limit choose among runs: name no run, as in npm run runs -- --limit 5',
+      '--workflow, --status, --since, --before-run and --limit choose among runs: name no run, as in npm run runs -- --limit 5',
     );
 }
 
 async function showRuns(shell: Shell, engine: Engine, options: RunsOptions): Promise<void> {
-  const { workflow, status, since, before, limit = 20, json } = options;
+  const { workflow, status, since, beforeRun: before, limit = 20, json } = options;
   const filter: RunFilter = { workflow, statuses: status, since, before };
   const [active, ended] = await Promise.all([
     engine.listRuns('active', limit, filter),
@@ -151,7 +147,7 @@ function commandFor({ workflow, status, since, limit }: RunsOptions, before: str
     since ? ` --since ${since.toISOString().slice(0, 19)}` : '',
     limit === undefined ? '' : ` --limit ${limit}`,
   ];
-  return `npm run runs --${options.join('')} --before ${before}`;
+  return `npm run runs --${options.join('')} --before-run ${before}`;
 }
 
 async function showRun(shell: Shell, engine: Engine, id: string, options: RunsOptions): Promise<void> {

@@ -17,7 +17,7 @@ interface RunnerOptions {
 
 interface StartOptions {
   readonly input?: string[];
-  readonly key?: string;
+  readonly idempotencyKey?: string;
   readonly wait?: boolean;
   readonly json?: boolean;
 }
@@ -48,11 +48,7 @@ export function addRunCommands(shell: Shell): void {
       'input of the run; may be repeated. Also {"key": …} or @file.json',
       collectInput,
     )
-    .option(
-      '--key <key>',
-      'starting again with the same key gives the same run. Has to stand behind --: npm would take it, and say nothing',
-      runKey,
-    )
+    .option('--idempotency-key <key>', 'starting again with the same key gives the same run', runKey)
     .option('--wait', 'wait until it has ended, and show it')
     .option('--json', 'as JSON')
     .action(shell.action((workflow: string, options: StartOptions) => startRun(shell, workflow, options)));
@@ -117,7 +113,7 @@ async function runTasks(shell: Shell, { concurrency, grace }: RunnerOptions): Pr
 async function startRun(
   shell: Shell,
   workflow: string,
-  { input = [], key, wait, json }: StartOptions,
+  { input = [], idempotencyKey: key, wait, json }: StartOptions,
 ): Promise<number> {
   const engine = await shell.openDatabase();
   await engine.register();

@@ -49,7 +49,6 @@ test('the reasons keep their order, and nothing is said twice', async () => {
     fields: { ...EMPTY, po_number: '1', total: '20000.00', due_date: '2025-06-29' },
     subject: 'urgent',
     warnings,
-    attachments,
   });
 
   assert.deepEqual(reasons, [

@@ -24,7 +24,6 @@ export class PurchaseOrderConnector extends Connector {
         warnings: z.array(orderWarning),
         subject: z.string().nullable(),
         sent_on: z.iso.date().nullable(),
-        attachments: emailMessage.shape.attachments.default([]),
         /** The day on which the order is judged; the day the email was sent if not given. */
         as_of: z.iso.date().nullable().default(null),
         run_created_at: z.iso.datetime({ offset: true }),

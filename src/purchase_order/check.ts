@@ -1,6 +1,4 @@
 import { daysBetween } from '../mail/dates.ts';
-import type { Attachment } from '../mail/message.ts';
-import { attachmentProblem } from './choose.ts';
 import { toUnits } from './decimal.ts';
 import { type OrderFields, type OrderWarning, REQUIRED } from './order.ts';
 
@@ -8,7 +6,6 @@ export interface Question {
   readonly fields: OrderFields;
   readonly warnings: readonly OrderWarning[];
   readonly subject: string | null;
-  readonly attachments: readonly Attachment[];
   /** The day on which the order is judged, `yyyy-mm-dd`. */
   readonly as_of: string;
   readonly amount_over: string;
@@ -34,7 +31,6 @@ export function checkOrder({
   fields,
   warnings,
   subject,
-  attachments,
   as_of,
   amount_over,
   due_within_days,
@@ -60,7 +56,6 @@ export function checkOrder({
   if (triggers.due_within_days && daysLeft !== null)
     reasons.add(dueSentence(fields.due_date, daysLeft, as_of, due_within_days));
   for (const { message } of warnings) reasons.add(message);
-  for (const attachment of attachments) if (attachment.error) reasons.add(attachmentProblem(attachment));
 
   return {
     needs_attention: reasons.size > 0,

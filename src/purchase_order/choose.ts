@@ -142,6 +142,6 @@ const WHAT_MATTERS: Partial<Record<LabelField, (text: string) => readonly string
 };
 
 /** Why an attachment was not read, in one sentence. */
-export function attachmentProblem({ index, name, error }: Attachment): string {
+function attachmentProblem({ index, name, error }: Attachment): string {
   return `attachment ${name === null ? index + 1 : shown(name)} could not be read: ${error?.message ?? 'no reason given'}`;
 }

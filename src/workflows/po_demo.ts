@@ -82,7 +82,6 @@ export default defineWorkflow('po_demo', {
         warnings: output('extract_fields', 'warnings'),
         subject: output('read_email', 'subject'),
         sent_on: output('read_email', 'sent_on'),
-        attachments: output('read_email', 'attachments'),
         as_of: input('as_of'),
         run_created_at: run('created_at'),
         amount_over: input('amount_over'),

@@ -20,7 +20,7 @@ export const EMPTY: OrderFields = {
   line_items: [],
 };
 
-type Question = Partial<Pick<EmailMessage, 'subject' | 'sent_on' | 'attachments'>> &
+type Question = Partial<Pick<EmailMessage, 'subject' | 'sent_on'>> &
   Partial<Pick<Extraction, 'fields' | 'warnings'>> & { email?: EmailMessage; as_of?: string };
 
 export async function check({ email, as_of, ...question }: Question): Promise<Verdict> {
@@ -29,7 +29,6 @@ export async function check({ email, as_of, ...question }: Question): Promise<Ve
     warnings: [],
     subject: email?.subject ?? null,
     sent_on: email?.sent_on ?? null,
-    attachments: email?.attachments ?? [],
     run_created_at: '2025-07-01T01:30:00+02:00',
     amount_over: '10000.00',
     due_within_days: 7,

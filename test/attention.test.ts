@@ -15,6 +15,20 @@ test('an order needs attention from the first cent over the limit and the last d
   assert.deepEqual(await verdict('99999999999.99', '2023-12-31'), [true, true]);
 });
 
+test('a due date is told with how far it is away', async () => {
+  const reason = async (as_of: string) => {
+    const { reasons } = await check({ fields: { ...EMPTY, due_date: '2025-07-02' }, as_of });
+    return reasons.find((each) => each.startsWith('the due date'));
+  };
+
+  assert.equal(
+    await reason('2025-06-30'),
+    'the due date 2025-07-02 is 2 days after 2025-06-30 (limit: 7 days)',
+  );
+  assert.equal(await reason('2025-07-02'), 'the due date 2025-07-02 is the day itself (limit: 7 days)');
+  assert.equal(await reason('2025-07-03'), 'the due date 2025-07-02 was 1 day before 2025-07-03');
+});
+
 test('urgent counts as a word, in any case, in the subject only', async () => {
   const isUrgent = async (subject: string | null) => (await check({ subject })).triggers.urgent_subject;
 

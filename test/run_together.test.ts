@@ -13,9 +13,10 @@ test('the heading of a table ends the value that it was run together with', () =
     'Vendor: Foo',
     'Ship To: 1 Road, Leeds',
   ])
-    for (const title of ['', ' LINE ITEMS', ' Items:']) {
+    for (const title of ['', ' LINE ITEMS', ' Items:', ' Order items']) {
       const text = `PO Number: A-1 ${before}${title} Item Description Qty Unit Price Total 1 Gloves 30 $12.80 $384.00 Subtotal: $384.00 Total: $384.00`;
       const { line_items, total, ...fields } = read(text);
+      assert.equal(fields.po_number, 'A-1');
 
       assert.deepEqual(line_items, [
         { item: '1', description: 'Gloves', quantity: 30, unit_price: '12.80', total: '384.00' },
@@ -69,6 +70,25 @@ test('sums behind a run-together table are its end', () => {
   );
 
   assert.deepEqual([line_items.length, subtotal, tax, total], [1, '384.00', '16.00', '400.00']);
+});
+
+test('so are sums on a line of their own directly below a row', () => {
+  const { line_items, subtotal, tax, total } = read(
+    'PO Number: A-1\nItem   Qty   Price    Total\nGloves   30   $12.80   $384.00\nSubtotal $384.00 Tax $16.00 Total $400.00',
+  );
+
+  assert.deepEqual([line_items.length, subtotal, tax, total], [1, '384.00', '16.00', '400.00']);
+});
+
+test('a row of a run-together table may begin with a word that names a column', () => {
+  const { line_items } = read(
+    'PO Number: A-1\nDescription Qty Rate Total Hours of support 30 $12.80 $384.00',
+  );
+
+  assert.deepEqual(
+    line_items.map(({ description }) => description),
+    ['Hours of support'],
+  );
 });
 
 test('a label right behind a number begins a value', () => {
@@ -126,6 +146,7 @@ test('prose that speaks of the fields of a form is none', () => {
   for (const text of [
     'Vendor must comply with the Payment Terms and Ship To instructions of the Purchase Order.',
     'The Vendor, the Due Date and the Ship To address are binding.\nPayment Terms are as agreed.',
+    'Vendor Terms apply.\n\nPayment Terms As agreed.\n\nShip To Plant 3 only.\n\nCurrency EUR',
     'Vendor must confirm this order in writing.\nShip To address may not be changed.\nPayment Terms as agreed.',
   ])
     assert.deepEqual(

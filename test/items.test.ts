@@ -263,6 +263,16 @@ for (const [what, table, read] of [
     ['01 P-100 10', 'null Assembly 3'],
   ],
   [
+    'the numbers of a row may stand on its second line',
+    `${HEADING}1  Rod, polished\n   and long  10  $5.00  $50.00\n2  Nut  15  $1.00  $15.00`,
+    ['1 Rod, polished and long 10', '2 Nut 15'],
+  ],
+  [
+    'the quantity may stand behind the price, also where blanks do not keep columns apart',
+    'Description Price Qty\nRod $5.00 10\nNut $1.00 15',
+    ['null Rod 10', 'null Nut 15'],
+  ],
+  [
     'a word for a unit may begin the name of goods',
     'Qty Description Unit Price Total\n10 Pallet jack $5.00 $50.00\n15 pcs Nut $1.00 $15.00',
     ['null Pallet jack 10', 'null Nut 15'],
@@ -344,6 +354,8 @@ test('where all rows are due on one day, so is the order, and another day that i
     warnings.map(({ message }) => message),
     ['due_date is 2025-08-01, but a line item in the body is due on 2025-08-21'],
   );
+  const several = extractOrder(mail(`${text}\nNut    2025-08-22   2     $2.50   $5.00`)).warnings;
+  assert.equal(several.length, 1);
 });
 
 test('the day on which a row is due may stand below it, or beside an empty cell', () => {
@@ -747,6 +759,11 @@ test('a table needs no heading that we know where quantity × price = total in i
     'null | Rod, blue | 10 | 5.00 | 50.00',
     'null | Nut, red | 2 | 5.00 | 10.00',
   ]);
+  assert.deepEqual(read('Rod, blue   10   pcs   $5.00   $50.00'), ['null | Rod, blue | 10 | 5.00 | 50.00']);
+  assert.deepEqual(
+    read('Qty   Description   Price   Total\nRod, blue   10   $5.00   $50.00\nNut, red   2   $5.00   $10.00'),
+    ['null | Rod, blue | 10 | 5.00 | 50.00', 'null | Nut, red | 2 | 5.00 | 10.00'],
+  );
   assert.deepEqual(read('1   Rod, blue   10   $5.00   $50.00\nNut, red   3   $5.00   $16.00'), [
     '1 | Rod, blue | 10 | 5.00 | 50.00',
     'ROW_UNREAD',
@@ -783,6 +800,13 @@ test('a table may have each of its cells on a line of its own, unless one is mis
       ['2', 'Nut', 6],
       '56.00',
     ]);
+  assert.deepEqual(read([...rod, ...nut.slice(0, -1), '$7.00']), [
+    ['1', 'Rod, blue', 10],
+    ['2', 'Nut', 6],
+    '56.00',
+    'ROW_MISMATCH',
+    'TOTAL_MISMATCH',
+  ]);
   assert.deepEqual(read([...rod.slice(1), ...nut]), ['56.00']);
   assert.deepEqual(read([...rod, ...nut.slice(1), ...rod]), ['56.00']);
 });
@@ -845,6 +869,17 @@ Item 2\n  Description: Nut\n  Qty: 5\n  Price: $1.00\n  Line Total: $5.00`;
     assert.equal(fields.total, '25.00', items);
     assert.deepEqual(warnings, [], items);
   }
+});
+
+test('a label that is not beside the others of an item is none of it', () => {
+  const { line_items } = extractOrder(
+    mail('PO Number: 7\nDescription: Spare parts\nVendor: Foo\n\nItem: Rod\nQty: 10\nPrice: $2.00'),
+  ).fields;
+
+  assert.deepEqual(
+    line_items.map(({ item, description }) => [item, description]),
+    [[null, 'Rod']],
+  );
 });
 
 test('lines of label and value may be numbered with what they are, and say when it is due', () => {

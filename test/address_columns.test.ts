@@ -28,6 +28,12 @@ Belgium`);
   assert.equal(fields.ship_to, 'Fig Co., Larch Ave 230, 1000 Brussel, Belgium');
 });
 
+test('an address may go on at the edge of the page, below its label', () => {
+  const { fields } = read('PO # 12\nShip to: Fig Co.\nHall 4\n230 Larch Ave\nBoise, ID 83702');
+
+  assert.equal(fields.ship_to, 'Fig Co., Hall 4, 230 Larch Ave, Boise, ID 83702');
+});
+
 test('a blank line may stand between labels and the columns below them', () => {
   const { fields } = read(`
 PO # 12
@@ -185,6 +191,7 @@ test('a line of an address may end with an abbreviation, but not be a sentence',
     'Rgds,\nJane',
     'Ship ASAP.\nJane Birch',
     'Call Bob.',
+    'All goods of this order have to be labelled with its number and\npacked well.',
   ];
 
   assert.equal(

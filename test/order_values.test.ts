@@ -264,6 +264,8 @@ test('what is ordered, how much and for when is no order number, in a subject or
     assert.equal(read(`Order: ${text}`), '88-204', text);
   }
   assert.equal(read('', 'Back order B-22 / PO 4711'), '4711');
+  assert.equal(read('PO: 25kg'), null);
+  assert.equal(read('PO Number: 2025-06-01'), null);
 });
 
 test('underscores belong to a name, unless they plainly are marks of emphasis', () => {

@@ -94,6 +94,7 @@ test('every value says where it was found', async () => {
 
   assert.deepEqual(found.vendor, { source: 'body', line: 5, label: 'Vendor', raw: 'Precision Label Co.' });
   assert.deepEqual(found.total, { source: 'body', line: 14, label: 'TOTAL', raw: '$19,350.25' });
+  assert.deepEqual([found.line_items?.line, found.line_items?.raw], [9, '3 rows']);
 });
 
 test('an order reads the same in every layout that it is written in', () => {
@@ -231,6 +232,15 @@ test('items in two places that do not add up to the same are told', () => {
 
   assert.deepEqual(codes(nut), ['VALUES_DIFFER line_items']);
   assert.deepEqual(codes(rod), []);
+});
+
+test('that a text was cut is told with the order, and not that the day of the mail could not be read', () => {
+  const warnings = ['TEXT_CUT', 'DATE_UNREADABLE'].map((code) => ({ code, message: code }));
+
+  assert.deepEqual(
+    extractOrder({ ...mail('PO Number: A-1'), warnings }).warnings.map(({ code }) => code),
+    ['TEXT_CUT'],
+  );
 });
 
 test('an order that is only quoted is read, and a person is asked', () => {

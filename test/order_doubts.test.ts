@@ -142,6 +142,16 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { total: null },
     warnings: ['ROW_NOT_ORDERED line_items'],
   },
+  'a number behind the price is no price, and told': {
+    text: 'PO Number: A-1\nDescription Qty Price\nRod 10 5.00 14',
+    fields: { line_items: [] },
+    warnings: ['ROW_UNREAD line_items'],
+  },
+  'nor is an amount a quantity, even if the product is right': {
+    text: 'PO Number: A-1\nDescription Qty Price Total\nRod $5.00 $1.00 $5.00',
+    fields: { line_items: [] },
+    warnings: ['ROW_UNREAD line_items'],
+  },
   'a quantity that has to be calculated is not read': {
     text: `${HEAD}\nItem  Description  Qty     Unit Price\n1     Rod          50 + 5  5.00\n2     Nut          2 x 20  5.00\n3     Cap          2k      5.00`,
     fields: { line_items: [] },
@@ -318,6 +328,10 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { total: null },
     warnings: ['ROW_NOT_ORDERED null'],
   },
+  'but not what is said for information, and above no table': {
+    text: `${HEAD}\nFor information, this repeats our last order.\nThank you`,
+    fields: { po_number: 'A-100' },
+  },
   'so is a document of another kind that names the order': {
     text: `Sales Order Confirmation\n\n${HEAD}`,
     subject: 'RE: Invoice 771 for order A-100',
@@ -341,6 +355,18 @@ const CASES: Readonly<Record<string, Case>> = {
   'labels within a sentence, and those that follow on its line, are not': {
     text: 'Hi, PO Number: A-1 Vendor: Foo Ltd Due Date: 2025-07-01 and the total: $5.00',
     fields: { po_number: 'A-1', due_date: '2025-07-01', total: '5.00' },
+  },
+  'labels that were run together count like the first on their line': {
+    text: 'PO Number: A-1 Due Date: 2025-07-01\nIf you cannot meet the due date: 2025-07-09 at the latest.',
+    fields: { due_date: '2025-07-01' },
+  },
+  'what stands below a label within a sentence is not its value': {
+    text: 'PO Number: A-1\nWe will tell you the vendor:\nFoo Ltd is our usual one',
+    fields: { vendor: null },
+  },
+  'nor are several cells that of a label alone above them': {
+    text: 'PO Number: A-1\nVendor:\nFoo Ltd      Bar Inc',
+    fields: { vendor: null },
   },
   'a quantity is no order number': {
     text: 'Order: 500 pcs Rod',
@@ -391,6 +417,11 @@ const CASES: Readonly<Record<string, Case>> = {
     subject: 'Purchase Order B-200',
     fields: { po_number: 'A-100' },
     warnings: ['VALUES_DIFFER po_number'],
+  },
+  'what the subject is called off from is not the number of the order': {
+    text: 'Vendor: Foo Ltd',
+    subject: 'Release 12 against blanket order 4600001220',
+    fields: { po_number: null },
   },
   'the same with PO in front is not another': { text: HEAD, subject: 'New order PO-a-100', fields: {} },
   'times and weights do not decide what a point in an amount means': {
@@ -591,6 +622,10 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'PO Number: A-1\n\nSigned: ______\n\nDate: 2025-06-03\n\n\nDate / Signature: 2025-06-03',
     fields: { order_date: null },
   },
+  'a day beside it that has a name is what it is called': {
+    text: 'PO Number: A-1\nApproved by: J. Doe   Delivery Date: 2025-07-15\nVendor: Foo Ltd',
+    fields: { due_date: '2025-07-15', vendor: 'Foo Ltd' },
+  },
   'but below a word that only sounds like one it is': {
     text: 'PO Number: A-1\nSignature Homes Ltd\nAccepted cards: Visa\nDate: 2025-06-02',
     fields: { order_date: '2025-06-02' },
@@ -665,6 +700,10 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { total: '50.00' },
     warnings: ['ROW_MISMATCH line_items'],
   },
+  'a row may take something off': {
+    text: `${HEAD}\nDescription   Qty   Price    Total\nRod            3     $5.00    $15.00\nScratches      1     -$5.00   -$5.00\n\nSubtotal: $10.00`,
+    fields: { subtotal: '10.00' },
+  },
   'a total that is a cent off is told': {
     text: `${HEAD}\nSubtotal: $100.00\nTotal: $100.01`,
     fields: { total: '100.01' },
@@ -701,6 +740,14 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'See below\n\nFrom: Jo\nSent: Monday\nTo: Al\nSubject: order\n\nPO Number: A-1',
     subject: 'Fwd: order',
     fields: { po_number: 'A-1' },
+  },
+  'nor is what stands behind marks of quoting, below or above what is new': {
+    text: `> PO Number: A-98\n> Total: $98.00\n\n${HEAD}\n\n> PO Number: A-99\n> Total: $99.00`,
+    fields: { po_number: 'A-100', total: null },
+  },
+  'two lines like those of a header are none without a subject': {
+    text: 'From: Foo Ltd\nDate: 2025-06-01\n\nPO Number: A-1',
+    fields: { po_number: 'A-1', order_date: '2025-06-01' },
   },
   'what somebody wrote on a day, and a signature, are not the order': {
     text: `${HEAD}\n-- \nTotal: $1.00\n\nJo wrote on 1 May 2025:\n${OLDER}`,

@@ -94,7 +94,7 @@ export function readCells(line: string, { columns, mark }: Shape): Row | null {
   const costs = unit_price === null && total !== null && toUnits(total) !== 0n;
   if (isFree && (quantity === null || costs)) return null;
   // More of the description above, and nothing else.
-  if (cells.length > 2 && cells.filter(({ text }) => text !== EMPTY).length === 1) return null;
+  if (cells.filter(({ text }) => text !== EMPTY).length === 1) return null;
   const [item, description] = [cell('item'), cell('description')];
   if (!hasPrices(columns) && (quantity === null || !/\p{L}/u.test(description ?? ''))) return null;
   const named =
@@ -130,7 +130,6 @@ export function readRun(
   const rows: Row[] = [];
   let start = 0;
   for (let end = 0; end < tokens.length; end += 1) {
-    if (!tokens[end]?.amount) continue;
     const words = tokens.slice(Math.max(start, end - ROW_WORDS), end + 1);
     const bothPrices = isPrice(tokens[end]) && isPrice(tokens[end - 1]);
     const row = readRow(words, shape, true) ?? (bothPrices ? readRow(words, shape, false) : null);
@@ -184,7 +183,7 @@ function readRow(row: readonly Token[], { columns, mark }: Shape, exact: boolean
   }
   // The last number may stand in a column behind the total.
   const behind = columns.at(-1) === 'other' ? numbers.at(-2) : undefined;
-  if (!exact || behind === undefined) return null;
+  if (behind === undefined) return null;
   const shorter = readRow(row.slice(0, behind + 1), { columns: columns.slice(0, -1), mark }, true);
   return shorter && isProven(shorter) ? shorter : null;
 }

@@ -1,4 +1,4 @@
-import { columnsOf, isKnown, NUMBER_COLUMNS, nameOf } from './headings.ts';
+import { columnsOf, isKnown, nameOf } from './headings.ts';
 import { candidates } from './labels.ts';
 import type { Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -38,7 +38,7 @@ function stackedRows(cells: readonly Line[], start: number, mark: Mark): Line[][
   if (count < FEWEST) return [];
   const names = cells.slice(start, start + count);
   const columns = columnsOf(names.map(({ text }) => nameOf(text)));
-  if (!columns || !NUMBER_COLUMNS.every((column) => columns.includes(column))) return [];
+  if (!columns) return [];
   const rows: Line[][] = [];
   let next = start + count;
   for (; next + count <= cells.length; next += count) {

@@ -1,6 +1,6 @@
 import { shown } from '../mail/message.ts';
 import { chooseDocuments, contradict, type Mail, numberOf, pick, type Warn } from './choose.ts';
-import { DECIMAL, fromUnits, toUnits } from './decimal.ts';
+import { fromUnits, toUnits } from './decimal.ts';
 import { type Document, orderCurrencies, type Statement } from './document.ts';
 import { isDateField, type LabelField, MONEY_FIELDS } from './labels.ts';
 import { postalCodesIn } from './layout.ts';
@@ -181,7 +181,7 @@ function allTaxes({ statements }: Document, others: Sums): Statement | undefined
   const whole = expectedTotal({ ...others, tax });
   const isPrinted = ({ field, value }: Statement) =>
     field === 'total' && whole !== null && same(value, whole);
-  if (!DECIMAL.test(tax) || !stated.some(isPrinted)) return undefined;
+  if (!stated.some(isPrinted)) return undefined;
   const all = (part: 'label' | 'raw') => taxes.map((statement) => statement[part]).join(' + ');
   return { ...first, value: tax, label: all('label'), raw: all('raw') };
 }

@@ -99,18 +99,17 @@ function withProof(
     const cell = cellsOf(rows[0] ?? '')[attempt.indexOf(wanted)]?.text ?? '';
     return wanted !== 'quantity' && numberIn(wanted, cell, mark)?.isMoney === true;
   };
-  if (missing.length > 1 || columns.length > MOST_COLUMNS || (missing.length === 0 && holds(columns)))
-    return columns;
+  if (missing.length > 1 || columns.length > MOST_COLUMNS || holds(columns)) return columns;
   const isOpen = (column: Column, index: number) =>
     missing.length > 0
       ? column === 'other' || column === 'unit'
       : column === 'other' && nameOf(names[index] ?? '') === wanted;
-  const attempts = columns.map((column, index) =>
+  const attempts = columns.flatMap((column, index) =>
     isOpen(column, index)
-      ? columns.map((other, at) => (at === index ? wanted : other === wanted ? 'other' : other))
-      : columns,
+      ? [columns.map((other, at) => (at === index ? wanted : other === wanted ? 'other' : other))]
+      : [],
   );
-  const [proven, another] = attempts.filter((attempt) => attempt !== columns && holds(attempt));
+  const [proven, another] = attempts.filter(holds);
   return proven && !another ? proven : columns;
 }
 

@@ -68,8 +68,6 @@ interface Table extends Shape {
   rowStarts: readonly number[];
   /** The number of its first row. */
   readonly first: number;
-  /** It has a row that reaches the columns of its numbers. */
-  aligned: boolean;
   /** The rows that went on on the next line. */
   readonly long: Set<number>;
   /** How many lines are no rows. */
@@ -132,7 +130,7 @@ function openTable(
     rows.push(...run.rows);
     if (run.rest !== '') rest.push({ number, text: run.rest });
   }
-  const state = { rowStarts: [], aligned: false, missed: 0, grouped: false, begun: '', gap: null };
+  const state = { rowStarts: [], missed: 0, grouped: false, begun: '', gap: null };
   return { columns, mark, starts, first: rows.length, long: new Set(), ...state };
 }
 
@@ -180,12 +178,11 @@ function readBelow(
     used.set(number, '');
     return;
   }
-  const reaches = !table.aligned || reachesNumbers(text, table);
+  const reaches = reachesNumbers(text, table);
   const isLikely = !label && (readCells(text, table) !== null || (table.gap !== 'note' && reaches));
   if (read && (isLikely || read.every(isProven))) {
     rows.push(...read);
     used.set(number, text);
-    table.aligned ||= reachesNumbers(text, table);
     table.rowStarts = startsOf(text, table.columns);
     [table.begun, table.gap] = ['', null];
     return;

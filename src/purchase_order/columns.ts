@@ -99,7 +99,7 @@ function withProof(
     const cell = cellsOf(rows[0] ?? '')[attempt.indexOf(wanted)]?.text ?? '';
     return wanted !== 'quantity' && numberIn(wanted, cell, mark)?.isMoney === true;
   };
-  if (missing.length > 1 || columns.length > MOST_COLUMNS || holds(columns)) return columns;
+  if (columns.length > MOST_COLUMNS || holds(columns)) return columns;
   const isOpen = (column: Column, index: number) =>
     missing.length > 0
       ? column === 'other' || column === 'unit'

@@ -168,7 +168,7 @@ function readRow(row: readonly Token[], { columns, mark }: Shape, exact: boolean
   const numbers = row.flatMap(({ amount }, index) => (amount ? [index] : []));
   const positions = numbers.length > 6 ? [...numbers.slice(0, 2), ...numbers.slice(-4)] : numbers;
   const last = row.at(-1)?.amount;
-  if (!last || positions.length < order.length) return null;
+  if (!last) return null;
   if (order.at(-1) !== 'quantity' && !last.isMoney && row.some(({ amount }) => amount?.isMoney)) return null;
   // Where a number is missing, one amount too many is perhaps the one that is meant.
   const amounts = row.filter(({ amount }) => amount?.isMoney).length;

@@ -244,7 +244,7 @@ for (const [what, table, read] of [
   ],
   [
     'the last row has a second line, if each one before has',
-    'ACTIVITY   QTY  RATE    AMOUNT\nRods       10   $5.00   $50.00\nSteel, 3 m\nNuts       15   $1.00   $15.00\nBrass\nThanks, Jo\n',
+    'ACTIVITY   QTY  RATE    AMOUNT\nRods       10   $5.00   $50.00\nSteel, 3 m\nNuts       15   $1.00   $15.00\nBrass\nJo Smith\n',
     ['null Rods Steel, 3 m 10', 'null Nuts Brass 15'],
   ],
   [
@@ -848,12 +848,15 @@ test('items may be given as lines of label and value, with or without blank line
 Item 2\n  Description: Nut\n  Qty: 5\n  Price: $1.00\n  Line Total: $5.00`;
   const beside = 'Item: Rod, 3 m, Qty: 10, Price: $2.00\nItem: Nut; Qty: 5; Price: $1.00';
   const apart = 'Item: Rod, 3 m  Qty: 10  Price: $2.00\nItem: Nut  Qty: 5  Price: $1.00';
+  const paired =
+    'Item: Rod, 3 m  Qty: 10\nPrice: $2.00  Total: $20.00\nItem: Nut  Qty: 5\nPrice: $1.00  Total: $5.00';
 
   for (const items of [
     bare,
     numbered,
     beside,
     apart,
+    paired,
     bare.replace('\nItem: N', '\n\nItem: N'),
     bare.replaceAll(':', '  '),
   ]) {

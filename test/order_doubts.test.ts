@@ -232,6 +232,11 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\nSubtotal: 100.00    Handling: 20.00\nShipping: 20.00   Weight: 512.50 kg\nTotal: 120.00, deposit 50.00 due`,
     fields: { subtotal: '100.00', shipping: '20.00', total: '120.00' },
   },
+  'also where the amount has no decimals': {
+    text: `${HEAD}\nTotal: 500, deposit 80.50`,
+    fields: { total: '500.00' },
+    warnings: ['VALUE_AMBIGUOUS total'],
+  },
   'before an amount may stand how many pieces there are, and behind it how much they weigh': {
     text: `${HEAD}\nSubtotal: 1,080 pcs   15,834.00\nTotal   15,834.00 / 512.50 kg`,
     fields: { subtotal: '15834.00', total: '15834.00' },
@@ -749,9 +754,13 @@ const CASES: Readonly<Record<string, Case>> = {
     text: 'From: Foo Ltd\nDate: 2025-06-01\n\nPO Number: A-1',
     fields: { po_number: 'A-1', order_date: '2025-06-01' },
   },
-  'what somebody wrote on a day, and a signature, are not the order': {
-    text: `${HEAD}\n-- \nTotal: $1.00\n\nJo wrote on 1 May 2025:\n${OLDER}`,
+  'what somebody wrote on a day is not the order': {
+    text: `${HEAD}\n\nJo wrote on 1 May 2025:\n${OLDER}`,
     fields: { total: null, payment_terms: null },
+  },
+  'nor is a signature': {
+    text: `${HEAD}\n-- \nTotal: $1.00`,
+    fields: { total: null },
   },
   'an estimate is a total like any other': {
     text: `${HEAD}\nSub-total: $5.00\nEst. Grand Total: $5.00`,
@@ -824,6 +833,14 @@ const CASES: Readonly<Record<string, Case>> = {
     subject: 'Order confirmation requested: PO A-100',
     text: HEAD,
     fields: { po_number: 'A-100' },
+  },
+  'an address ends at a line that is drawn': {
+    text: `${HEAD}\nShip To: Acme\n1 Road\n-----\nHandle with care`,
+    fields: { ship_to: 'Acme, 1 Road' },
+  },
+  'it may stand left of a label that is alone on its line': {
+    text: `${HEAD}\n\n          Ship To:\nAcme\n1 Road`,
+    fields: { ship_to: 'Acme, 1 Road' },
   },
   'an address may be indented less than the label above it': {
     text: `${HEAD}\nPlease deliver to:\n    Acme\n    1 Road\n\nSoon`,

@@ -76,7 +76,7 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
   if (label.field === 'ship_to') {
     const isBeside = inGrid === undefined && !isInNextColumn(lines, index, label);
     const first = isBeside ? besideOf(label) : '';
-    return below(lines, index, label, first, TEXT_LINES).join(', ').replace(/,\s*,/g, ',');
+    return below(lines, index, label, first).join(', ').replace(/,\s*,/g, ',');
   }
   // Above the name of a supplier, its number may stand, or who is to read it.
   const fits = (text: string) => label.field !== 'vendor' || (/\p{L}/u.test(text) && !PERSON.test(text));
@@ -89,9 +89,9 @@ function textInColumn(lines: readonly Labelled[], index: number, label: Found, r
   const text =
     beside !== '' && fits(beside) && !isOther
       ? beside
-      : (below(lines, index, label, PERSON.test(beside) ? beside : '', label.field === 'vendor' ? 2 : 1).find(
-          fits,
-        ) ?? beside);
+      : (below(lines, index, label, PERSON.test(beside) ? beside : '')
+          .slice(0, 2)
+          .find(fits) ?? beside);
   return label.field === 'payment_terms'
     ? withMoreTerms(text, lines, beside === '' || isOther ? index + 1 : index)
     : text;
@@ -112,7 +112,7 @@ function besideOf({ field, value }: Found): string {
 function isInNextColumn(lines: readonly Labelled[], index: number, label: Found): boolean {
   const starts = cellsOf(lines[index + 1]?.line.text ?? '').map(({ start }) => start);
   if (!starts.includes(label.start) || !starts.includes(label.valueStart)) return false;
-  const own = below(lines, index, label, '', TEXT_LINES);
+  const own = below(lines, index, label, '');
   return own.length > 2 && /\d/.test(own.join());
 }
 
@@ -152,7 +152,7 @@ function dayBelow(
   readDay: ReadDay,
 ): string {
   if (label.colon || readDay(beside) || looksLikeHeading(lines[index]?.line.text ?? '')) return beside;
-  const [day, another] = below(lines, index, label, '', 2);
+  const [day, another] = below(lines, index, label, '');
   const isDay = (text = '') => readDay(text)?.rest === '';
   return day && isDay(day) && !isDay(another) ? day : beside;
 }
@@ -197,13 +197,7 @@ export function areAligned(names: readonly Cell[], below: readonly Cell[]): bool
 }
 
 /** A value and what stands below it in its column, up to a blank line, a label at its edge, a heading or a rule. */
-function below(
-  lines: readonly Labelled[],
-  index: number,
-  label: Found,
-  beside: string,
-  count: number,
-): string[] {
+function below(lines: readonly Labelled[], index: number, label: Found, beside: string): string[] {
   const labels = lines[index]?.labels ?? [];
   const column = labels.indexOf(label);
   const heads = cellsOf(lines[index]?.line.text ?? '');
@@ -216,7 +210,7 @@ function below(
   const isOnly = label.strong && labels.length === 1 && heads.length === 1;
   let left = (beside === '' || isOnly) && head ? head.start : label.start;
   let edge: number | undefined;
-  for (let next = index + 1; next < lines.length && parts.length < count; next += 1) {
+  for (let next = index + 1; next < lines.length && parts.length < TEXT_LINES; next += 1) {
     const { line, labels: others } = lines[next] ?? { line: { text: '' }, labels: [] };
     const isFirst = parts.length === 0;
     // Labels may be followed by a rule, or by a blank line: one alone on its line, several with their values right below it.

@@ -101,9 +101,7 @@ function withProof(
   };
   if (columns.length > MOST_COLUMNS || holds(columns)) return columns;
   const isOpen = (column: Column, index: number) =>
-    missing.length > 0
-      ? column === 'other' || column === 'unit'
-      : column === 'other' && nameOf(names[index] ?? '') === wanted;
+    missing.length > 0 ? column === 'other' || column === 'unit' : nameOf(names[index] ?? '') === wanted;
   const attempts = columns.flatMap((column, index) =>
     isOpen(column, index)
       ? [columns.map((other, at) => (at === index ? wanted : other === wanted ? 'other' : other))]

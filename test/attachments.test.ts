@@ -2,10 +2,12 @@ import assert from 'node:assert/strict';
 import { mkdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { after, test } from 'node:test';
+import { PDF_LIMITS } from '../src/mail/pdf.ts';
 import { extractOrder } from '../src/purchase_order/extract.ts';
 import { identifyOrder } from '../src/purchase_order/identity.ts';
 import { writeEml } from './support/eml.ts';
 import { Mails, PDF } from './support/mails.ts';
+import { placeLines, writePdf } from './support/pdf.ts';
 
 const mails = await Mails.open();
 const { folder, inbox } = mails;
@@ -70,7 +72,7 @@ test('a text names its PDFs, which are looked for beside it only', async () => {
 
   const { attachments } = await mails.given(
     'names.txt',
-    'Subject: x\nAttachments: beside.pdf, ../above.pdf; logo.png\n\nsee attached',
+    'Subject: x\nAttachments: C:\\orders\\beside.pdf, ../above.pdf; logo.png\n\nsee attached',
   );
 
   assert.deepEqual(
@@ -303,6 +305,25 @@ test('what is a PDF is read as one whatever it is called, and no more than five 
     [order, order, order, order, order, 'PDF_TOO_MANY', 'PO Number: 8'],
   );
   assert.deepEqual(warnings, []);
+});
+
+test('what was left out because an attachment has too many pages, or a mail too many attachments, is told', async () => {
+  const pages = Array.from({ length: PDF_LIMITS.pages + 1 }, () => placeLines(['PO Number: 7']));
+  const empty = Array.from({ length: 100 }, () => ({ type: 'image/png', content: '', name: 'logo.png' }));
+
+  const { attachments, warnings } = await mails.given(
+    'many.eml',
+    writeEml({}, [{ type: 'application/pdf', content: writePdf(pages), name: 'order.pdf' }, ...empty]),
+  );
+
+  assert.equal(attachments.length, 100);
+  assert.deepEqual(
+    warnings.map(({ message }) => message),
+    [
+      'only the first 100 of 101 attachments were looked at',
+      'only the first 50 pages were read of attachment "order.pdf"',
+    ],
+  );
 });
 
 test('a message that is attached as a mere file is read as one', async () => {

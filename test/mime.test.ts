@@ -57,6 +57,25 @@ test('Windows-1252 is decoded in messages too', async () => {
   assert.equal((await mails.given('windows.eml', message)).text, '€ 5,00 Müller');
 });
 
+test('a message that was saved as UTF-16 is read', async () => {
+  const message = '\ufeff\nSubject: Größe\nContent-Type: text/plain\n\nPO Number: 7';
+
+  for (const bytes of [Buffer.from(message, 'utf16le'), Buffer.from(message, 'utf16le').swap16()]) {
+    const { subject, text } = await mails.given('utf16.eml', bytes);
+
+    assert.deepEqual([subject, text], ['Größe', 'PO Number: 7']);
+  }
+});
+
+test('an address is named once, and a group without any by its name', async () => {
+  const { from, to } = await mails.given(
+    'names.eml',
+    'From: =?utf-8?Q?a=40b.example?= <a@b.example>\nTo: Undisclosed recipients:;\nSubject: x\n\nPO Number: 7',
+  );
+
+  assert.deepEqual([from, to], ['a@b.example', 'Undisclosed recipients']);
+});
+
 test('half characters from an encoded subject and an unknown character set do no harm', async () => {
   const { subject, text } = await mails.given(
     'evil.eml',

@@ -234,8 +234,7 @@ function readBelow(
 /** A row with empty cells: each of the others begins where a column does, and its product is right. */
 function readPlaced(text: string, table: Table): readonly Row[] | null {
   const cells = cellsOf(text);
-  if (cells.length >= table.starts.length || !cells.every(({ start }) => table.starts.includes(start)))
-    return null;
+  if (!cells.every(({ start }) => table.starts.includes(start))) return null;
   const placed = table.starts.map((start) => cells.find((cell) => cell.start === start)?.text ?? EMPTY);
   const row = readCells(placed.join('   '), table);
   return row && row.description !== '' && isProven(row) ? [row] : null;
@@ -243,8 +242,7 @@ function readPlaced(text: string, table: Table): readonly Row[] | null {
 
 /** Whether a line is as long as one that holds numbers: what ends left of their columns is more of a description. */
 function reachesNumbers(text: string, { columns, starts }: Table): boolean {
-  const first = columns.findIndex(isNumeric);
-  return first < columns.indexOf('description') || text.trimEnd().length > (starts[first] ?? 0);
+  return text.length > (starts[columns.findIndex(isNumeric)] ?? 0);
 }
 
 /** The cells of a line: what may be more of a description, and what stands below others behind it. */

@@ -543,6 +543,13 @@ test('what could not be read in one table ends no other', () => {
   );
 });
 
+test('behind so many lines that are no rows there is no table, and nothing more is told', () => {
+  const odd = Array.from({ length: 30 }, (_, index) => `odd ${index}.50 line\n`).join('');
+  const { fields, warnings } = extractOrder(mail(`PO Number: 7\n${HEADING}1  Rod  5  $2.00  $10.00\n${odd}`));
+
+  assert.deepEqual([fields.line_items.length, warnings.length], [1, 20]);
+});
+
 test('a number under those of a row is told', () => {
   const codes = (under: string) => {
     const row = '1     Rod           50    $2.00   $100.00';

@@ -25,6 +25,8 @@ export interface RunSummary {
   readonly running: readonly string[];
   /** Dead runners whose tasks of this run nobody has taken over yet: these tasks do not run, though they are RUNNING. */
   readonly dead_runners: readonly number[];
+  /** What those of its tasks wait for that could run now; null when there are none. */
+  readonly waiting_for: 'a slot' | 'a runner' | null;
   readonly failed_task: string | null;
   /** Why it stopped. */
   readonly reason: string | null;
@@ -105,6 +107,9 @@ export const PARENTS = `
 const SUMMARY = `
   select runs.id, runs.workflow, workflows.version, runs.status, runs.key, runs.created_at, runs.finished_at,
          tasks.succeeded, tasks.total, tasks.running, tasks.dead_runners, failed.name as failed_task, runs.reason,
+         case when runs.status <> 'RUNNING' or tasks.claimable = 0 then null
+              when (select sluice.has_runner()) then 'a slot'
+              else 'a runner' end as waiting_for,
          sluice.run_subject(runs.id) as subject
     from sluice.runs
     join sluice.workflows on workflows.id = runs.workflow_id
@@ -112,6 +117,7 @@ const SUMMARY = `
    cross join lateral (
      select count(*)::integer as total,
             count(*) filter (where tasks.state = 'SUCCESS')::integer as succeeded,
+            count(*) filter (where tasks.state in ('READY', 'RUNNING') and tasks.runner_id is null) as claimable,
             coalesce(json_agg(task.name order by tasks.task_no) filter (where tasks.state = 'RUNNING' and tasks.runner_id is not null and tasks.runner_id <> all (dead.ids)), '[]') as running,
             coalesce(array_agg(distinct tasks.runner_id) filter (where tasks.state = 'RUNNING' and tasks.runner_id = any (dead.ids)), '{}') as dead_runners
        from (select array(select sluice.dead_runners()) as ids) as dead

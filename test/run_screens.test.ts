@@ -4,7 +4,7 @@ import { liveScreen, runScreen } from '../src/screens/run.ts';
 import { runsScreen } from '../src/screens/runs.ts';
 import { taskScreen } from '../src/screens/task.ts';
 import { width } from '../src/terminal.ts';
-import { ascii, at, pipe, run, screen, task, terminal, underWay } from './support/screens.ts';
+import { ascii, at, pipe, refused, run, screen, task, terminal, underWay } from './support/screens.ts';
 
 test('a run is shown with its tasks as they follow each other, and with where the time went', () => {
   assert.equal(
@@ -102,6 +102,7 @@ test('a run that was taken up from where it failed shows what it reused, skipped
       rerun_of: '41',
       from_failed: true,
       reruns: ['44', '45'],
+      attempts: [{ ...refused, task: 'post', started_at: at(10), ended_at: at(910) }],
     },
   );
 
@@ -124,11 +125,35 @@ test('a run that was taken up from where it failed shows what it reused, skipped
 
            0                                                      910 ms
     check  █                                                                    5 ms
-    post    ████████████████████████████████████████████████████████████      900 ms
+    post    ▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒▒      900 ms
 
     Longest chain: check → post. It ran for 905 ms and waited for 5 ms.
     `),
   );
+});
+
+test('time in which nobody ran a task that had begun is shown, and counted, as waiting', () => {
+  const lost = {
+    ...refused,
+    task: 'pages',
+    outcome: 'LOST',
+    started_at: at(0),
+    ended_at: at(1_000),
+  } as const;
+  const waits = task('pages', [], 'RUNNING', [0, 0], { runner_id: null });
+  const left = run([waits], { attempts: [lost], running: [], waiting_for: 'a runner' });
+  const goesOn = run([task('pages', [], 'RUNNING', [0, 3_000])], { attempts: [lost] });
+
+  assert.match(runScreen(left, terminal), /pages +1 of 1 +waits for a runner; before: /);
+  assert.match(runScreen(left, terminal), /^pages +▒{15,16}·{45,46} +1\.0 s$/m);
+  assert.match(runScreen(goesOn, terminal), /^pages +▒{15,16}·{30,31}█{15,16} +2\.0 s$/m);
+  assert.match(runScreen(goesOn, terminal), /It ran for 2\.0 s and waited for 2\.0 s/);
+});
+
+test('of a run of which nothing runs it is said what it waits for', () => {
+  const waits = run([], { running: [], waiting_for: 'a slot' });
+
+  assert.match(runsScreen({ active: [waits], ended: [] }, terminal), / waits for a slot$/m);
 });
 
 test('what ran before its run began is shown at the beginning: the clock went back', () => {
@@ -149,11 +174,11 @@ test('into a pipe a run is its tasks, tab-separated, without titles', () => {
   assert.equal(
     runScreen(underWay, pipe),
     screen(`
-    read\tmail.send\tSUCCESS\t1 of 1\t395 ms\t\t3
-    classify\tmail.send\tSUCCESS\t1 of 1\t600 ms\t\t3
-    pages\tmail.send\tRUNNING\t1 of 1\t3.0 s\t\t3
-    totals\tmail.send\tRUNNING\t2 of 3\t2.7 s\tbefore: connection refused by 127.0.0.1:1025\t3
-    match\tmail.send\tPENDING\t\t\tafter classify, pages, totals\t
+    read\tmail.send\tSUCCESS\t1 of 1\t395 ms\t3\t
+    classify\tmail.send\tSUCCESS\t1 of 1\t600 ms\t3\t
+    pages\tmail.send\tRUNNING\t1 of 1\t3.0 s\t3\t
+    totals\tmail.send\tRUNNING\t2 of 3\t2.7 s\t3\tbefore: connection refused by 127.0.0.1:1025
+    match\tmail.send\tPENDING\t\t\t\tafter classify, pages, totals
     notify\tmail.send\tPENDING\t\t\t\t
     `),
   );

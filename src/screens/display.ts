@@ -57,12 +57,17 @@ export function causeOf({ failed_task, reason }: Pick<RunSummary, 'failed_task' 
 
 /** Why a task is RUNNING and yet nobody runs it; empty when somebody does. */
 export function lacksRunner(
-  { dead_runners }: Pick<RunSummary, 'dead_runners'>,
+  { dead_runners, waiting_for }: Pick<RunSummary, 'dead_runners' | 'waiting_for'>,
   { state, runner_id }: Pick<TaskOverview, 'state' | 'runner_id'>,
 ): string {
   if (state !== 'RUNNING') return '';
-  if (runner_id === null) return 'waits for a runner';
+  if (runner_id === null) return waiting_for === null ? '' : `waits for ${waiting_for}`;
   return dead_runners.includes(runner_id) ? 'its runner is dead' : '';
+}
+
+/** Whether it has succeeded in this run, or somebody runs it. The times of other executions are those of attempts. */
+export function succeededOrRuns({ state, runner_id, reused_from }: TaskOverview): boolean {
+  return reused_from === null && (state === 'SUCCESS' || (state === 'RUNNING' && runner_id !== null));
 }
 
 /** A text from outside, on one line of at most so many columns. */

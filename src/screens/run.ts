@@ -9,6 +9,7 @@ import {
   mark,
   progressBar,
   someOf,
+  succeededOrRuns,
   timestamp,
 } from './display.ts';
 import { type Column, table } from './table.ts';
@@ -116,8 +117,8 @@ function plainColumns(run: RunOverview, now: Date): Column<TaskOverview>[] {
     { title: 'STATE', value: ({ state }) => state },
     { title: 'ATTEMPT', value: duringAttempt },
     { title: 'TOOK', value: (task) => ranFor(task, now) },
-    { title: 'NOTE', value: (task) => noteOfTask(run, task) },
     { title: 'RUNNER', value: ({ runner_id }) => (runner_id === null ? '' : String(runner_id)) },
+    { title: 'NOTE', value: (task) => noteOfTask(run, task) },
   ];
 }
 
@@ -125,9 +126,11 @@ function duringAttempt({ attempt, retries, reused_from }: TaskOverview): string 
   return attempt > 0 && reused_from === null ? `${attempt} of ${retries + 1}` : '';
 }
 
-function ranFor({ started_at, finished_at, reused_from }: TaskOverview, now: Date): string {
-  if (started_at === null || reused_from !== null) return '';
-  return elapsed(started_at, finished_at, now);
+function ranFor(task: TaskOverview, now: Date): string {
+  const { started_at, finished_at, state } = task;
+  return started_at && (state === 'FAILED' || succeededOrRuns(task))
+    ? elapsed(started_at, finished_at, now)
+    : '';
 }
 
 function noteOfTask(run: RunOverview, task: TaskOverview): string {

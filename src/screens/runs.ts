@@ -20,7 +20,7 @@ export interface RunsPage {
 export function runsScreen(page: RunsPage, display: Display): string {
   const { active, ended } = page;
   const { isTerminal, paint } = display;
-  if (!isTerminal) return table([...active, ...ended], [...endedColumns(display), SUBJECT], display);
+  if (!isTerminal) return table([...active, ...ended], withSubject(endedColumns(display)), display);
   if (active.length + ended.length === 0) {
     return page.filtered
       ? 'No runs match. See all: npm run runs\n'
@@ -31,9 +31,9 @@ export function runsScreen(page: RunsPage, display: Display): string {
   if (active.length > 0) {
     const rest = page.olderActive === undefined ? '' : `: ${page.olderActive}`;
     const more = hidden > 0 ? paint(`and ${grouped(hidden)} more under way${rest}\n`, 'dim') : '';
-    parts.push(table(active, withSubject(active, activeColumns(display)), display) + more);
+    parts.push(drawn(active, activeColumns(display), display) + more);
   }
-  if (ended.length > 0) parts.push(table(ended, withSubject(ended, endedColumns(display)), display));
+  if (ended.length > 0) parts.push(drawn(ended, endedColumns(display), display));
   if (page.older !== undefined) parts.push(paint(`Older ones: ${page.older}\n`, 'dim'));
   return parts.join('\n');
 }
@@ -79,13 +79,19 @@ const SUBJECT: Column<RunSummary> = {
   shrinks: true,
 };
 
-/** What runs are about stands before the note, unless none of these says so. */
-function withSubject(
+/** What runs are about stands before the note. */
+function withSubject(columns: readonly Column<RunSummary>[]): Column<RunSummary>[] {
+  return [...columns.slice(0, -1), SUBJECT, ...columns.slice(-1)];
+}
+
+/** On a terminal there is room for that only where one of these runs says so. */
+function drawn(
   runs: readonly RunSummary[],
   columns: readonly Column<RunSummary>[],
-): Column<RunSummary>[] {
-  const subject = runs.some((run) => run.subject !== null) ? [SUBJECT] : [];
-  return [...columns.slice(0, -1), ...subject, ...columns.slice(-1)];
+  display: Display,
+): string {
+  const areAboutSomething = runs.some(({ subject }) => subject !== null);
+  return table(runs, areAboutSomething ? withSubject(columns) : columns, display);
 }
 
 function took({ created_at, finished_at }: RunSummary, now: Date): string {
@@ -96,5 +102,6 @@ function noteOfRun(run: RunSummary): string {
   if (run.status !== 'RUNNING') return causeOf(run);
   const runs = run.running.length > 0 ? [`runs ${someOf(run.running)}`] : [];
   const dead = run.dead_runners.map((id) => `runner ${id} is dead`);
-  return [...runs, ...dead].join('; ') || 'waits for a runner';
+  if (runs.length + dead.length > 0) return [...runs, ...dead].join('; ');
+  return run.waiting_for === null ? '' : `waits for ${run.waiting_for}`;
 }

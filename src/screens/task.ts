@@ -1,6 +1,6 @@
 import type { RunDetails, TaskDetails } from '../inspect.ts';
 import { colourOf, printable, printableJson, wrap } from '../terminal.ts';
-import { type Display, elapsed, lacksRunner, timestamp } from './display.ts';
+import { type Display, elapsed, lacksRunner, someOf, succeededOrRuns, timestamp } from './display.ts';
 import { type Column, table } from './table.ts';
 
 interface Execution {
@@ -20,7 +20,7 @@ export function taskScreen(run: RunDetails, task: TaskDetails, display: Display)
   const head = `task ${task.name} of run ${run.id} is ${state}: ${printable(`${task.connector}.${task.operation}`)}`;
   const executions = executionsOf(run, task);
   const facts = [];
-  if (task.after.length > 0) facts.push(`after ${task.after.join(', ')}`);
+  if (task.after.length > 0) facts.push(`after ${someOf(task.after)}`);
   if (task.skipped !== null) facts.push(`skipped: ${printable(task.skipped)}`);
   if (task.reused_from !== null) facts.push(`its output is taken over from run ${task.reused_from}`);
   const lines = facts.map((fact) => wrap(fact, display.width));
@@ -46,9 +46,8 @@ function executionsOf(run: RunDetails, task: TaskDetails): Execution[] {
   const failed = run.attempts
     .filter((attempt) => attempt.task === task.name)
     .map(({ error, ...attempt }) => ({ ...attempt, note: error.message }));
-  const { attempt, state: outcome, runner_id, started_at, finished_at: ended_at, reused_from } = task;
-  const isLost = outcome === 'RUNNING' && runner_id === null;
-  if (!started_at || outcome === 'FAILED' || isLost || reused_from !== null) return failed;
+  const { attempt, state: outcome, runner_id, started_at, finished_at: ended_at } = task;
+  if (!started_at || !succeededOrRuns(task)) return failed;
   return [...failed, { attempt, outcome, runner_id, started_at, ended_at, note: lacksRunner(run, task) }];
 }
 

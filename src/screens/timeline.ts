@@ -1,6 +1,6 @@
 import type { AttemptDetails, RunOverview, TaskOverview } from '../inspect.ts';
 import { colourOf, duration, glyphs, pad, width, wrap } from '../terminal.ts';
-import { brief, type Display } from './display.ts';
+import { brief, type Display, succeededOrRuns } from './display.ts';
 import { summarise } from './tree.ts';
 
 /** How many lines there are at the most: more would say less. */
@@ -13,7 +13,14 @@ interface Bar {
   /** When it first began, with attempts that failed. */
   readonly began: number;
   readonly ended: number;
-  readonly failed: readonly AttemptDetails[];
+  /** Its executions. In between it waited to be claimed again. */
+  readonly pieces: readonly Piece[];
+}
+
+interface Piece {
+  readonly from: number;
+  readonly to: number;
+  readonly failed: boolean;
 }
 
 /** What ran when, and beside what; then the chain of tasks that decided how long it took. */
@@ -35,7 +42,7 @@ export function timelineScreen(run: RunOverview, display: Display, lines = LINES
   const place = (time: number) => Math.max(0, Math.round((columns * (time - begin)) / (end - begin)));
   const rows = shown.map((bar) => {
     const name = pad(brief(bar.task.name, names, display), names);
-    const took = pad(duration(bar.ended - bar.began), 10, 'right');
+    const took = pad(duration(ran(bar)), 10, 'right');
     return `${name}  ${barLine(bar, place, columns, display)}  ${took}`;
   });
   const scale = pad(duration(end - begin), columns - 1, 'right');
@@ -53,13 +60,27 @@ export function timelineScreen(run: RunOverview, display: Display, lines = LINES
 function barsOf(run: RunOverview, now: number): Bar[] {
   const failed = groupAttempts(run.attempts);
   return run.tasks
-    .filter(({ started_at, reused_from }) => started_at !== null && reused_from === null)
     .map((task) => {
-      const earlier = failed.get(task.name) ?? [];
-      const began = Math.min(...[task, ...earlier].map(({ started_at }) => started_at?.getTime() ?? now));
-      return { task, began, ended: Math.max(began, task.finished_at?.getTime() ?? now), failed: earlier };
+      const pieces = (failed.get(task.name) ?? []).map(({ started_at, ended_at }) =>
+        pieceOf(started_at, ended_at.getTime(), true),
+      );
+      if (task.started_at && succeededOrRuns(task))
+        pieces.push(pieceOf(task.started_at, task.finished_at?.getTime() ?? now, false));
+      const began = Math.min(...pieces.map(({ from }) => from));
+      return { task, began, ended: Math.max(began, task.finished_at?.getTime() ?? now), pieces };
     })
+    .filter(({ pieces }) => pieces.length > 0)
     .sort((a, b) => a.began - b.began || a.task.task_no - b.task.task_no);
+}
+
+/** The clock may have gone back meanwhile. */
+function pieceOf(started_at: Date, ended: number, failed: boolean): Piece {
+  const from = started_at.getTime();
+  return { from, to: Math.max(from, ended), failed };
+}
+
+function ran({ pieces }: Bar): number {
+  return pieces.reduce((sum, { from, to }) => sum + to - from, 0);
 }
 
 function groupAttempts(attempts: readonly AttemptDetails[]): Map<string, AttemptDetails[]> {
@@ -68,9 +89,9 @@ function groupAttempts(attempts: readonly AttemptDetails[]): Map<string, Attempt
   return groups;
 }
 
-/** Dots while it was READY, blocks while it ran, another pattern for attempts that failed. */
+/** Dots while it could run and nobody ran it, blocks while it ran, another pattern for attempts that failed. */
 function barLine(
-  { task, began, ended, failed }: Bar,
+  { task, began, ended, pieces }: Bar,
   place: (time: number) => number,
   columns: number,
   display: Display,
@@ -83,8 +104,8 @@ function barLine(
   };
   if (task.ready_at && place(task.ready_at.getTime()) < place(began))
     fill(task.ready_at.getTime(), began, waiting);
-  fill(began, ended, full);
-  for (const attempt of failed) fill(attempt.started_at.getTime(), attempt.ended_at.getTime(), broken);
+  fill(began, ended, waiting);
+  for (const { from, to, failed } of pieces.toReversed()) fill(from, to, failed ? broken : full);
   return display.paint(cells.join(''), colourOf(task.state));
 }
 
@@ -108,11 +129,11 @@ function longestChain(run: RunOverview, bars: readonly Bar[], end: number, displ
     chain.unshift(bar);
     bar = last(bar.task.after.flatMap((name) => byName.get(name) ?? []));
   }
-  const ran = chain.reduce((sum, { began, ended }) => sum + ended - began, 0);
+  const active = chain.reduce((sum, bar) => sum + ran(bar), 0);
   const names = chain.map(({ task }) => brief(task.name, 24, display));
   const { arrow, ellipsis } = glyphs(display);
   const path = names.length > 6 ? [...names.slice(0, 3), ellipsis, ...names.slice(-2)] : names;
   const total = end - run.created_at.getTime();
-  const text = `Longest chain: ${path.join(` ${arrow} `)}. It ran for ${duration(ran)} and waited for ${duration(Math.max(0, total - ran))}.`;
+  const text = `Longest chain: ${path.join(` ${arrow} `)}. It ran for ${duration(active)} and waited for ${duration(Math.max(0, total - active))}.`;
   return wrap(text, display.width);
 }

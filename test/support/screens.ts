@@ -64,6 +64,7 @@ export function run(tasks: readonly TaskOverview[], more: Partial<RunOverview> =
     total: tasks.length,
     running: tasks.filter(({ state }) => state === 'RUNNING').map(({ name }) => name),
     dead_runners: [],
+    waiting_for: null,
     failed_task: null,
     reason: null,
     input: { file: 'invoice.pdf' },

@@ -1,6 +1,7 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
+import { readOverview } from '../src/inspect.ts';
 import {
   draw,
   fileDatabase,
@@ -100,6 +101,7 @@ test('a run whose tasks could run waits for a slot, or for a runner when there i
 
   const all = [withRunner, withDeadOne, without].map(({ waiting_for }) => waiting_for);
   assert.deepEqual(all, ['a slot', 'a runner', 'a runner']);
+  assert.equal((await readOverview(pool, scene.run))?.waiting_for, 'a runner');
 });
 
 test('what runs is named in the order of the run, and what was given back waits and does not run', async () => {
@@ -112,6 +114,8 @@ test('what runs is named in the order of the run, and what was given back waits 
 
   assert.deepEqual([during.running, during.waiting_for], ['a, b, c', null]);
   assert.deepEqual([afterwards.running, afterwards.waiting_for], [null, 'a runner']);
+  await scene.sql('select sluice.cancel_run($1)', [scene.run]);
+  assert.equal((await readOverview(pool, scene.run))?.waiting_for, null);
 });
 
 test('a run that has all that it can have running waits for nothing', async () => {

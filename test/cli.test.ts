@@ -65,8 +65,13 @@ for (const [what, source, said] of [
     /'\.\/broken\.ts' does not provide an export named 'default'$/,
   ],
   ['throws', "\nthrow new Error('oops');\nexport default 1;\n", /^oops, at .*broken\.ts:2:7$/],
+  [
+    'uses a connector wrongly',
+    "import { DatabaseConnector } from '../connectors/database.ts';\n\nexport default new DatabaseConnector({ url: '' });\n",
+    /^BAD_DATABASE_URL .*, at .*broken\.ts:3:16$/,
+  ],
 ] as const) {
-  test(`a workflow that ${what} is told in a line or two, and exit code 4: nothing has run`, async () => {
+  test(`a workflow that ${what} is told in a line or two, and exit code 4; it keeps nobody from looking`, async () => {
     using project = workFolder();
     const inProject = (...path: string[]) => join(project.path, ...path);
     for (const part of ['src', 'package.json', 'tsconfig.json'])
@@ -76,11 +81,16 @@ for (const [what, source, said] of [
     const index = "import broken from './broken.ts';\n\nexport const workflows = [broken];\n";
     writeFileSync(inProject('src', 'workflows', 'index.ts'), index);
 
-    const { code, stdout, stderr } = await command(['workflows'], { url: db.url, checkout: project.path });
+    const { code, stdout, stderr } = await command(['start-run', 'po_demo'], {
+      url: db.url,
+      checkout: project.path,
+    });
+    const looking = await command(['runs'], { url: db.url, checkout: project.path });
 
     assert.deepEqual([code, stdout], [4, '']);
     assert.match(stderr.trimEnd(), said);
     assert.ok(stderr.trimEnd().split('\n').length <= 2, stderr);
+    assert.equal(looking.code, 0, looking.stderr);
   });
 }
 

@@ -184,7 +184,7 @@ test('only config.ts reads the environment', () => {
 });
 
 test('only what runs a command sets the exit code', () => {
-  assert.deepEqual(filesWith(/process\.exitCode\s*=/).toSorted(), ['cli.ts', 'commands/program.ts']);
+  assert.deepEqual(filesWith(/process\.exitCode\s*=/), ['cli.ts']);
 });
 
 test('nobody reads the arguments but commander', () => {

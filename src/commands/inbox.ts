@@ -2,7 +2,6 @@ import { existsSync, statSync } from 'node:fs';
 import { stat } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { EmailConnector } from '../connectors/email.ts';
-import { connectors } from '../connectors/index.ts';
 import { propertiesOf } from '../declarations.ts';
 import type { Engine } from '../engine.ts';
 import { codeOf, messageOf, UsageError } from '../errors.ts';
@@ -12,7 +11,7 @@ import type { JsonObject } from '../json.ts';
 import type { Log } from '../log.ts';
 import { counted, printable } from '../terminal.ts';
 import { collectInput, parseInput, wholeNumber } from './arguments.ts';
-import { noSuchWorkflow, type Shell, say, show } from './shell.ts';
+import { loadDefinitions, noSuchWorkflow, type Shell, say, show } from './shell.ts';
 import { abortOnShutdown, INTERRUPTED } from './shutdown.ts';
 
 interface Options {
@@ -58,7 +57,9 @@ async function inbox(shell: Shell, given: string, options: Options): Promise<num
   const alerts = alertFolder(options.alerts);
   const root = [process.cwd(), ...[folder, moveTo].filter((one) => one !== undefined)];
   const log = runner ? withoutTasks(shell.log) : shell.log;
+  const { connectors, workflows } = await loadDefinitions();
   const engine = await shell.openDatabase({
+    workflows,
     connectors: { ...connectors, email: new EmailConnector({ root }) },
     log,
   });

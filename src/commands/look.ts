@@ -12,9 +12,8 @@ import { whyScreen, whyTaskScreen } from '../screens/why.ts';
 import { workflowsScreen } from '../screens/workflows.ts';
 import { printable } from '../terminal.ts';
 import type { Workflow } from '../workflow.ts';
-import { workflows } from '../workflows/index.ts';
 import { collectStatuses, oneOf, pointInTime, runId, wholeNumber } from './arguments.ts';
-import { noSuchRun, noSuchWorkflow, type Shell, say, show, showJson } from './shell.ts';
+import { loadDefinitions, noSuchRun, noSuchWorkflow, type Shell, say, show, showJson } from './shell.ts';
 
 interface RunsOptions {
   readonly workflow?: string;
@@ -82,10 +81,9 @@ export function addLookCommands(shell: Shell): void {
     .addOption(new Option('--json', 'as JSON').conflicts('format'))
     .action(
       shell.action(async (subject: string, { format, json }: { format: GraphFormat; json?: boolean }) => {
-        const engine = await shell.openDatabase();
-        const graph = /^\d+$/.test(subject)
-          ? await graphOfRun(engine, runId(subject))
-          : await graphOfWorkflow(engine, subject);
+        const graph = await (/^\d+$/.test(subject)
+          ? graphOfRun(shell, runId(subject))
+          : graphOfWorkflow(shell, subject));
         if (json) showJson(graph);
         else show(graphScreen(graph, format, shell.display()));
       }),
@@ -202,13 +200,16 @@ function shapeOf(tasks: Workflow['tasks'] | Graph['tasks']): string {
   return drawn.toSorted().join('\n');
 }
 
-async function graphOfRun(engine: Engine, id: string): Promise<Graph> {
+async function graphOfRun(shell: Shell, id: string): Promise<Graph> {
+  const engine = await shell.openDatabase();
   const run = (await engine.readOverview(id)) ?? noSuchRun(id);
   return { workflow: run.workflow, version: run.version, run: id, tasks: run.tasks };
 }
 
-async function graphOfWorkflow(engine: Engine, name: string): Promise<Graph> {
-  const written = workflows.find((workflow) => workflow.name === name);
+async function graphOfWorkflow(shell: Shell, name: string): Promise<Graph> {
+  const definitions = await loadDefinitions();
+  const engine = await shell.openDatabase(definitions);
+  const written = definitions.workflows.find((workflow) => workflow.name === name);
   const known = await engine.readGraph(name);
   if (known) {
     if (written && shapeOf(written.tasks) !== shapeOf(known.tasks))

@@ -4,9 +4,8 @@ import { addressOf } from '../database/url.ts';
 import type { RunDetails } from '../inspect.ts';
 import { runScreen } from '../screens/run.ts';
 import { printable, printableLines } from '../terminal.ts';
-import { workflows } from '../workflows/index.ts';
 import { collectInput, parseInput, runKey, wholeNumber } from './arguments.ts';
-import { exitCodeOf, noSuchWorkflow, type Shell, say, show, showJson } from './shell.ts';
+import { exitCodeOf, loadDefinitions, noSuchWorkflow, type Shell, say, show, showJson } from './shell.ts';
 import { abortOnShutdown, INTERRUPTED } from './shutdown.ts';
 import { watchRun } from './watch.ts';
 
@@ -42,7 +41,7 @@ export function addRunCommands(shell: Shell): void {
 
   shell
     .command('start-run', 'starts a run of a workflow')
-    .argument('<workflow>', `one of: ${workflows.map(({ name }) => name).join(', ')}`)
+    .argument('<workflow>', 'its name')
     .option(
       '--input <key=value>',
       'input of the run; may be repeated. Also {"key": …} or @file.json',
@@ -55,7 +54,7 @@ export function addRunCommands(shell: Shell): void {
 }
 
 async function demo(shell: Shell, input: string[] = []): Promise<number> {
-  const engine = await shell.openDatabase({ migrate: 'always' });
+  const engine = await shell.openDatabase({ migrate: 'always', ...(await loadDefinitions()) });
   await engine.register();
   const given = parseInput(input, await engine.inputSchema('po_demo'));
   // Before there is a runner, which would begin with what others have started.
@@ -92,7 +91,7 @@ async function demo(shell: Shell, input: string[] = []): Promise<number> {
 }
 
 async function runTasks(shell: Shell, { concurrency, grace }: RunnerOptions): Promise<number> {
-  const engine = await shell.openDatabase();
+  const engine = await shell.openDatabase(await loadDefinitions());
   using stop = abortOnShutdown();
   await engine.waitForDatabase(stop.signal, (line) => shell.log.warn({}, line));
   if (stop.signal.aborted) return 0;
@@ -115,7 +114,7 @@ async function startRun(
   workflow: string,
   { input = [], idempotencyKey: key, wait, json }: StartOptions,
 ): Promise<number> {
-  const engine = await shell.openDatabase();
+  const engine = await shell.openDatabase(await loadDefinitions());
   await engine.register();
   const schema = (await engine.inputSchema(workflow)) ?? (await noSuchWorkflow(engine, workflow));
   const id = await engine.startRun(workflow, { input: parseInput(input, schema), key });

@@ -1,19 +1,17 @@
 import { hostname, userInfo } from 'node:os';
 import type { Command } from 'commander';
 import { type Config, readConfig } from '../config.ts';
-import { connectors } from '../connectors/index.ts';
 import { startEmbedded } from '../database/embedded.ts';
 import { type Engine, type EngineOptions, openEngine } from '../engine.ts';
-import { didYouMean, UsageError } from '../errors.ts';
+import { callsOf, DefinitionError, didYouMean, messageOf, UsageError } from '../errors.ts';
 import type { RunSummary } from '../inspect.ts';
 import { createLog, type Log } from '../log.ts';
 import type { Display } from '../screens/display.ts';
 import { sizeOf } from '../screens/live.ts';
 import { painter, printable, printableJson } from '../terminal.ts';
-import { workflows } from '../workflows/index.ts';
 import { exitWhenStopped } from './shutdown.ts';
 
-interface OpenOptions extends Partial<Pick<EngineOptions, 'connectors' | 'log'>> {
+interface OpenOptions extends Partial<Omit<EngineOptions, 'connectionString'>> {
   /** Which databases are migrated first: any, the embedded one alone (if nothing is said), or none. */
   readonly migrate?: 'always' | 'own' | 'never';
 }
@@ -74,8 +72,7 @@ export class Shell implements AsyncDisposable {
   async openDatabase({ migrate = 'own', ...options }: OpenOptions = {}): Promise<Engine> {
     const engine = openEngine({
       connectionString: await this.databaseUrl(),
-      connectors,
-      workflows,
+      connectors: {},
       log: this.log,
       ...options,
     });
@@ -118,6 +115,24 @@ export class Shell implements AsyncDisposable {
   async [Symbol.asyncDispose](): Promise<void> {
     await Promise.all(this.#opened.map((engine) => engine[Symbol.asyncDispose]()));
     exitWhenStopped();
+  }
+}
+
+/**
+ * The workflows and connectors of this checkout. Loaded only where something is registered or run: a mistake in one of them
+ * keeps nobody from looking, or from stopping something. Throws a DefinitionError that says in a line or two what cannot be
+ * loaded, and where.
+ */
+export async function loadDefinitions(): Promise<Required<Pick<EngineOptions, 'connectors' | 'workflows'>>> {
+  try {
+    const { connectors } = await import('../connectors/index.ts');
+    const { workflows } = await import('../workflows/index.ts');
+    return { connectors, workflows };
+  } catch (error) {
+    const calls = callsOf(error).filter((call) => !/^async |node:|node_modules/.test(call));
+    // What is refused was called wrongly, by who called first.
+    const place = calls.at(error instanceof UsageError ? -1 : 0)?.replace(/^.* \(|\)$/g, '');
+    throw new DefinitionError([place === undefined ? messageOf(error) : `${messageOf(error)}, at ${place}`]);
   }
 }
 

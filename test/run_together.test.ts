@@ -125,6 +125,14 @@ test('a form needs no colons, on one line or on several', () => {
   }
 });
 
+test('a dash behind a label of a form is its colon', () => {
+  const { vendor, ship_to, due_date } = read(
+    'PO 8847\nVendor - Metro\nShip to – Garage, 21 Route 9, Keene\nNeed by - 2025-06-18',
+  );
+
+  assert.deepEqual([vendor, ship_to, due_date], ['Metro', 'Garage, 21 Route 9, Keene', '2025-06-18']);
+});
+
 test('a form may have terms and a currency, and other names that begin like those of its fields', () => {
   const { vendor, ship_to, currency, payment_terms, total } = read(
     'Purchase Order 4711\nOrder Date 2025-06-01\nVendor Address 5 Road, Leeds\nVendor Phone 555-1234\nShip To Plant 3, York\nCurrency GBP\nTerms Net 30\nTotal 500.00',

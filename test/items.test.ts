@@ -283,6 +283,16 @@ for (const [what, table, read] of [
     ['001 ROD BLACK 10', '002 NUT 15'],
   ],
   [
+    'no more than a blank may stand between the names of two codes',
+    'Line Item#    Description   Qty   Price   Total\n1    338-110  Rod           10    5.00    50.00\n2    338-12   Nut           15    1.00    15.00',
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
+    'two codes with a blank between them are two also where the next row has a gap there',
+    'Item  Material     Description   Qty   Price   Total\n00010 100004711    Rod           10    5.00    50.00\n00020 100004893    Nut           15    1.00    15.00',
+    ['00010 Rod 10', '00020 Nut 15'],
+  ],
+  [
     'sizes, discounts and net prices may have columns of their own',
     'Description  S  M  L  XL  XXL  Qty  Price  Disc %  Net Price  Net Value\nShirt  1  2  3  4  0  10  $6.50  0  $6.50  $65.00',
     ['null Shirt 10'],

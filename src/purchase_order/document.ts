@@ -17,7 +17,7 @@ import { currencyBeside, decimalMark, type Mark } from './money.ts';
 import type { Line, Region } from './regions.ts';
 import type { Row } from './rows.ts';
 import { withColons, withSumsApart } from './run_together.ts';
-import { withWholeHeadings, withWholeRows } from './split_headings.ts';
+import { withNamesApart, withWholeHeadings, withWholeRows } from './split_headings.ts';
 import { withStackedRows } from './stacked_cells.ts';
 import { readTables, type Tables } from './tables.ts';
 import { isPlainly, isUnreadable, readValue, type Value } from './values.ts';
@@ -63,7 +63,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
     })),
   );
   const { mark, certain } = decimalMark(drawn.map((line) => line.text).join('\n'));
-  const lines = withWholeHeadings(withWholeRows(withStackedRows(drawn, mark)));
+  const lines = withWholeHeadings(withWholeRows(withStackedRows(withNamesApart(drawn), mark)));
   const text = lines.map((line) => line.text).join('\n');
   const style = { mark, order: dateOrder(text, sentOn) };
   const readDay: ReadDay = (day) => readDate(day, style.order);

@@ -234,7 +234,9 @@ function readBelow(
 /** A row with empty cells: each of the others begins where a column does, and its product is right. */
 function readPlaced(text: string, table: Table): readonly Row[] | null {
   const cells = cellsOf(text);
-  if (!cells.every(({ start }) => table.starts.includes(start))) return null;
+  const isPlaced = ({ start, text }: Cell) =>
+    table.starts.includes(start) && !table.starts.some((next) => next > start && next < start + text.length);
+  if (!cells.every(isPlaced)) return null;
   const placed = table.starts.map((start) => cells.find((cell) => cell.start === start)?.text ?? EMPTY);
   const row = readCells(placed.join('   '), table);
   return row && row.description !== '' && isProven(row) ? [row] : null;

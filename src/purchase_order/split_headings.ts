@@ -44,6 +44,19 @@ function numbersOf(heading: string): number {
   return readHeading(heading)?.columns.filter(isNumeric).length ?? 0;
 }
 
+/** "Line Item#   Description": two names of codes with no more than a blank between them, where two words stand below. */
+export function withNamesApart(lines: readonly Line[]): readonly Line[] {
+  return lines.map((line, index) => {
+    const [, first = '', second = ''] = /^(\s*\S+) (\S+) {3}/.exec(line.text) ?? [];
+    const areCodes = [first.trim(), second].every((name) => nameOf(name) === 'item');
+    const below = lines.slice(index + 1).find(({ text }) => !RULE.test(text))?.text ?? '';
+    const isWordBelow = /^\s$/.test(below[first.length] ?? '') && /^\S/.test(below.slice(first.length + 1));
+    if (!areCodes || isKnown(`${first.trim()} ${second}`) || !isWordBelow || !readHeading(line.text))
+      return line;
+    return { ...line, text: line.text.replace(/(?<=\S) (\S+) /, '  $1') };
+  });
+}
+
 /** The names of columns that stand on two lines, those of the numbers on the second. */
 type Split = readonly [above: readonly Cell[], below: readonly Cell[]];
 

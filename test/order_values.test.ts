@@ -632,11 +632,21 @@ test('a currency may be a code, a sign, or both', () => {
   }
 });
 
+test('three capitals are a currency only if there is one of that code', () => {
+  const read = (text: string) =>
+    extractOrder(mail(`PO Number: 1\nTotal: 5.00\nCurrency: ${text}`)).fields.currency;
+
+  assert.equal(read('USA'), null);
+  assert.equal(read('SEE OUR TERMS, EUR'), 'EUR');
+  assert.equal(read('VND'), 'VND');
+});
+
 test('a currency may be written in words, or said once of all prices', () => {
   const read = (text: string) => extractOrder(mail(`PO Number: 1\nTotal: 5.00\n${text}`)).fields.currency;
 
   assert.equal(read('Currency: Euro'), 'EUR');
   assert.equal(read('Currency: US Dollars'), 'USD');
+  assert.equal(read('Currency: RMB'), 'CNY');
   assert.equal(read('This is our order. All prices are in EUR, excluding VAT.'), 'EUR');
   assert.equal(read('Prices quoted in CHF.'), 'CHF');
   assert.equal(read('Total EUR incl. VAT   5.00'), 'EUR');

@@ -78,15 +78,20 @@ const NUMBER = new RegExp(
 
 /** A currency by its code, or by a name that no two countries share. */
 function readCurrency(raw: string): Value | null {
-  const code = /\b[A-Z]{3}\b/.exec(raw)?.[0] ?? NAMED.find(([name]) => name.test(raw))?.[1];
+  const code =
+    raw.match(/\b[A-Z]{3}\b/g)?.find((word) => CODES.has(word)) ??
+    NAMED.find(([name]) => name.test(raw))?.[1];
   return code ? { value: code } : null;
 }
 
+/** "USA" and "SEE" are none. */
+const CODES: ReadonlySet<string> = new Set(Intl.supportedValuesOf('currency'));
 const NAMED: readonly (readonly [RegExp, string])[] = [
   [/\beuros?\b/i, 'EUR'],
   [/\bus dollars?\b/i, 'USD'],
   [/\bpounds? sterling\b/i, 'GBP'],
   [/\bswiss francs?\b/i, 'CHF'],
+  [/\brmb\b/i, 'CNY'],
 ];
 
 function plainText(raw: string): string {

@@ -953,6 +953,18 @@ test('a title above each item is its description, if that is only known by a cod
   assert.deepEqual(read(`\nLine 1\n${cells}\nLine 2\n${nut}`), ['null R-10', 'null N-7', true]);
 });
 
+test('what stands beside "Item" in words is what is ordered, whatever its number is called', () => {
+  const block = 'Qty: 10\nItem: Rod, 3 m\nItem Number: 889120\nUnit price: $2.00\nLine total: $20.00';
+
+  const { fields, warnings } = extractOrder(mail(`PO Number: 7\n\n${block}\n\nTotal: $20.00`));
+
+  assert.deepEqual(
+    fields.line_items.map(({ item, description, quantity }) => [item, description, quantity]),
+    [['889120', 'Rod, 3 m', 10]],
+  );
+  assert.deepEqual(warnings, []);
+});
+
 test('a total below the only item is its own if the product says so, and the order’s if there is no other', () => {
   const totals = (below: string) => {
     const { fields, warnings } = extractOrder(

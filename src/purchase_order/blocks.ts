@@ -118,7 +118,7 @@ function cellsIn(line: Line, mark: Mark): Cell[] {
   const cells = pairsIn(line)
     .filter((pair) => !isAside(pair, mark))
     .map(([name, text]) => ({
-      column: nameOf(name),
+      column: /^item$/i.test(name) && !CODE.test(text) ? 'goods' : nameOf(name),
       text: text.replace(/\s+/g, ' '),
       line,
       plainTotal: /^(?:total|net|gross|sum)$/i.test(name),

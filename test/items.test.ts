@@ -709,6 +709,8 @@ for (const [line, read] of [
   ['10 Stk Seil @ $24.00', 'null | Seil | 10 | 24.00 | null'],
   ['10 kg Salt @ $24.00/kg', 'null | Salt | 10 | 24.00 | null'],
   ['Salt — Qty: 10 — Unit Price: $24.00 — Total: $240.00', 'null | Salt | 10 | 24.00 | 240.00'],
+  ['1 - Salt, fine - 10 @ $24.00 - $240.00', '1 | Salt, fine | 10 | 24.00 | 240.00'],
+  ['1. Salt, fine, 10 ea @ 24.00      240.00', '1 | Salt, fine | 10 | 24.00 | 240.00'],
   ['- Salt, Qty: 10, Price: $24.00, Amount: $240.00', 'null | Salt | 10 | 24.00 | 240.00'],
 ] as const) {
   test(`"${line}" is a row`, () => {

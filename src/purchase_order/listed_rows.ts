@@ -31,9 +31,9 @@ const COUNT_FIRST = new RegExp(
   String.raw`${OPENING}${QUANTITY}(?:\s+of|\s${DASH})?\s+${DESCRIPTION}(?:(?:,|\s${DASH})?\s+(?<at>@|at|à)\s?|\s${DASH}\s|[,:]\s|\s?=\s?)${PRICE}`,
   'iu',
 );
-/** `Bracket - 10 pcs @ $5.00` */
+/** `Bracket - 10 pcs @ $5.00`, `1 - Bracket - 10 pcs @ $5.00` */
 const COUNT_BEHIND = new RegExp(
-  String.raw`${OPENING}${DESCRIPTION}(?:\s[-–—x×]|[,:])\s${QUANTITY}(?:,?\s?(?<at>@|at\s|à\s|x\s|×)\s?|\s${DASH}\s|,\s)${PRICE}`,
+  String.raw`${OPENING.replace('[.)]', `(?:[.)]|\\s${DASH})`)}${DESCRIPTION}(?:\s[-–—x×]|[,:])\s${QUANTITY}(?:,?\s?(?<at>@|at\s|à\s|x\s|×)\s?|\s${DASH}\s|,\s)${PRICE}`,
   'iu',
 );
 
@@ -76,9 +76,12 @@ const [NAMED_PRICE, NAMED_TOTAL] = [
   named('(?:(?:line|item) )?(?:total|amount)'),
 ];
 
+/** The only gap of "1.  Rod, 10 ea @ $5.00          $50.00" */
+const BEFORE_TOTAL = /(?<=^\s*\S+\s{1,3}\S+(?: \S+)* @ ?\S+(?: \S+)?)\s{2,60}(?=\S+\s*$)/;
+
 /** What a line of a list may say, its amounts by signs or by name. */
 function readings(line: string): Listed[] {
-  const signed = line.replace(NAMED_PRICE, ' @ ').replace(NAMED_TOTAL, ' = ');
+  const signed = line.replace(NAMED_PRICE, ' @ ').replace(NAMED_TOTAL, ' = ').replace(BEFORE_TOTAL, ' = ');
   return [COUNT_FIRST, COUNT_BEHIND].flatMap((form) => {
     const { quantity, description, price, ...others } = form.exec(signed)?.groups ?? {};
     return quantity && description && price ? { quantity, description, price, ...others } : [];

@@ -302,6 +302,7 @@ test('an order number keeps every sign of it; with one that is in no number, it 
 test('a due date has many names', () => {
   for (const label of [
     'Required',
+    'Needed',
     'Reqd',
     "Req'd by",
     'Req’d date',
@@ -342,6 +343,8 @@ test('so have the day of an order and its sums', () => {
   const names = {
     subtotal: [
       'Net order value',
+      'Nett',
+      'Nett total',
       'Order Subtotal',
       'Items subtotal',
       'Merchandise Subtotal',

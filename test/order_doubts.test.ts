@@ -842,6 +842,11 @@ const CASES: Readonly<Record<string, Case>> = {
     text: `${HEAD}\n\n          Ship To:\nAcme\n1 Road`,
     fields: { ship_to: 'Acme, 1 Road' },
   },
+  'and so is one that is called a request for it': {
+    subject: 'Order confirmation request PO A-100',
+    text: HEAD,
+    fields: { po_number: 'A-100' },
+  },
   'an address may be indented less than the label above it': {
     text: `${HEAD}\nPlease deliver to:\n    Acme\n    1 Road\n\nSoon`,
     fields: { ship_to: 'Acme, 1 Road' },

@@ -27,7 +27,7 @@ const OTHER =
   '(?:draft|(?:(?:pro[- ]?forma|tax|commercial|sales) )?invoice|quotation|credit (?:note|memo)|(?:sales )?order (?:confirmation|acknowledge?ment)|delivery note|packing (?:slip|list)|request for quot(?:e|ation))';
 const OTHER_TITLE = new RegExp(String.raw`^\W*${OTHER}\W*$`, 'i');
 const OTHER_SUBJECT = new RegExp(
-  String.raw`^(?:(?:re|fwd?|aw|wg):\s*)*${OTHER}\b(?! (?:requested|required|needed))`,
+  String.raw`^(?:(?:re|fwd?|aw|wg):\s*)*${OTHER}\b(?! (?:request(?:ed)?|required|needed))`,
   'i',
 );
 /** A title stands among the first lines. */

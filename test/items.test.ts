@@ -288,6 +288,16 @@ for (const [what, table, read] of [
     ['1 Rod 10', '2 Nut 15'],
   ],
   [
+    'one of which may be a part',
+    'Line Part       Description   Qty   Price   Total\n1    338-110-XL Rod           10    5.00    50.00\n2    338-12     Nut           15    1.00    15.00',
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
+    'and two may be called like one',
+    'Line Item       Description   Qty   Price   Total\n1    338-110-XL Rod           10    5.00    50.00\n2    338-12     Nut           15    1.00    15.00',
+    ['1 Rod 10', '2 Nut 15'],
+  ],
+  [
     'two codes with a blank between them are two also where the next row has a gap there',
     'Item  Material     Description   Qty   Price   Total\n00010 100004711    Rod           10    5.00    50.00\n00020 100004893    Nut           15    1.00    15.00',
     ['00010 Rod 10', '00020 Nut 15'],

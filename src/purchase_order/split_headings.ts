@@ -44,16 +44,18 @@ function numbersOf(heading: string): number {
   return readHeading(heading)?.columns.filter(isNumeric).length ?? 0;
 }
 
-/** "Line Item#   Description": two names of codes with no more than a blank between them, where two words stand below. */
+/** "Line Part   Description": two names with no more than a blank between them, where two codes stand below. */
 export function withNamesApart(lines: readonly Line[]): readonly Line[] {
   return lines.map((line, index) => {
     const [, first = '', second = ''] = /^(\s*\S+) (\S+) {3}/.exec(line.text) ?? [];
-    const areCodes = [first.trim(), second].every((name) => nameOf(name) === 'item');
+    const [number, code] = [nameOf(first.trim()), nameOf(second)];
+    if (number !== 'item' || (code !== 'item' && code !== 'goods') || !readHeading(line.text)) return line;
     const below = lines.slice(index + 1).find(({ text }) => !RULE.test(text))?.text ?? '';
-    const isWordBelow = /^\s$/.test(below[first.length] ?? '') && /^\S/.test(below.slice(first.length + 1));
-    if (!areCodes || isKnown(`${first.trim()} ${second}`) || !isWordBelow || !readHeading(line.text))
-      return line;
-    return { ...line, text: line.text.replace(/(?<=\S) (\S+) /, '  $1') };
+    const gap = isKnown(`${first.trim()} ${second}`) ? 2 : 1;
+    const isWordBelow =
+      below.slice(0, first.length + 1).search(`\\S\\s{${gap},}$`) >= 0 &&
+      /\S/.test(below[first.length + 1] ?? '');
+    return isWordBelow ? { ...line, text: line.text.replace(/(?<=\S) (\S+) /, '  $1') } : line;
   });
 }
 

@@ -721,6 +721,8 @@ for (const [line, read] of [
   ['Salt — Qty: 10 — Unit Price: $24.00 — Total: $240.00', 'null | Salt | 10 | 24.00 | 240.00'],
   ['1 - Salt, fine - 10 @ $24.00 - $240.00', '1 | Salt, fine | 10 | 24.00 | 240.00'],
   ['1. Salt, fine, 10 ea @ 24.00      240.00', '1 | Salt, fine | 10 | 24.00 | 240.00'],
+  ['1. Salt, fine\n   Qty 10 x $24.00 = $240.00', '1 | Salt, fine | 10 | 24.00 | 240.00'],
+  ['Salt, fine\n  10 pcs @ $24.00 = $240.00', 'null | Salt, fine | 10 | 24.00 | 240.00'],
   ['- Salt, Qty: 10, Price: $24.00, Amount: $240.00', 'null | Salt | 10 | 24.00 | 240.00'],
 ] as const) {
   test(`"${line}" is a row`, () => {
@@ -740,6 +742,7 @@ for (const line of [
   '- 24 Kraft coffee bags @ $0.50 each = $13.00',
   '- 24 Kraft coffee bags @ $0.50 each',
   '- 24 x Gloves £6.45 each (black)',
+  '24 pcs @ £6.00 = £144.00',
   '- Nut, 5 pcs = 5.00 USD',
   '- 2.5 m cable @ 4,00 EUR = 10,00 EUR',
   '2 x 4 lumber @ $5.00 each',

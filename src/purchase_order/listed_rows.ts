@@ -42,13 +42,25 @@ const COUNT_BEHIND = new RegExp(
  * many of what, `@`, and the price.
  */
 export function readListed(line: string, mark: Mark): Row | null {
-  const found = readings(line).filter(({ description }) => !INSTALMENT.test(description));
+  const found = readings(line).filter(
+    ({ description }) => !INSTALMENT.test(description) && !COUNTED_ALONE.test(description),
+  );
   const proven = found.find(
     (listed) => (listed.unit || listed.at || listed.per) && isProven(rowOf(listed, mark)),
   );
   if (proven) return rowOf(proven, mark);
   const [only, another] = found;
   return only && !another && isPlain(only, mark) ? rowOf(only, mark) : null;
+}
+
+/** "10 pcs @ $5.00" does not say of what; "24 Bags" do. */
+const COUNTED_ALONE = new RegExp(`^(?=\\p{Ll})${MEASURE}\\.?$`, 'u');
+
+/** A row whose numbers stand below what they are of: "2. Rod" above "Qty 10 x $5.00 = $50.00". */
+export function readListedBelow(title: string, line: string, mark: Mark): Row | null {
+  if (!/\p{L}{2}/u.test(title) || /[:.!?]\s*$/.test(title) || hasMoney(title, mark)) return null;
+  const row = readListed(`${title} - ${line.trim()}`, mark);
+  return row && isProven(row) && title.endsWith(row.description) ? row : null;
 }
 
 const INSTALMENT = /\b(?:instal+ments?|deposits?|payable|payments?)\b/i;
@@ -77,7 +89,7 @@ const [NAMED_PRICE, NAMED_TOTAL] = [
 ];
 
 /** The only gap of "1.  Rod, 10 ea @ $5.00          $50.00" */
-const BEFORE_TOTAL = /(?<=^\s*\S+\s{1,3}\S+(?: \S+)* @ ?\S+(?: \S+)?)\s{2,60}(?=\S+\s*$)/;
+const BEFORE_TOTAL = /(?<=^\s*\S+\s{1,3}\S+(?: \S+)* [@x×] ?\S+(?: \S+)?)\s{2,60}(?=\S+\s*$)/;
 
 /** What a line of a list may say, its amounts by signs or by name. */
 function readings(line: string): Listed[] {

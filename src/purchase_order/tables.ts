@@ -1,7 +1,7 @@
 import { readBlocks } from './blocks.ts';
 import { type Labelling, type Reading, readHeaded, type Source } from './headed_tables.ts';
 import { hasPrices } from './headings.ts';
-import { isListed, readListed } from './listed_rows.ts';
+import { isListed, readListed, readListedBelow } from './listed_rows.ts';
 import { CURRENCY, type Mark } from './money.ts';
 import type { Line } from './regions.ts';
 import { isProven, type Row } from './rows.ts';
@@ -59,8 +59,8 @@ const NOTHING: Reading = { rows: [], used: new Map(), rest: [], unread: [], unkn
 
 /** The rows of a list, and what seem to be others. */
 function readList({ lines, mark, labelledAs }: Source): Reading {
-  const read = lines.map((line) => {
-    const row = readListed(line.text, mark);
+  const read = lines.map((line, index) => {
+    const row = readListed(line.text, mark) ?? readListedBelow(lines[index - 1]?.text ?? '', line.text, mark);
     const isOpen = labelledAs(line.text) === null;
     return { line, isOpen, row: row && (isOpen || isProven(row)) ? row : null };
   });

@@ -968,6 +968,23 @@ test('a title above each item is its description, if that is only known by a cod
   assert.deepEqual(read(`\nLine 1\n${cells}\nLine 2\n${nut}`), ['null R-10', 'null N-7', true]);
 });
 
+test('a numbered line is what is ordered where only numbers stand below it', () => {
+  const { fields, warnings } = extractOrder(
+    mail(
+      'PO Number: 7\n\n1. Rod, 3 m\n   Qty: 10   Unit price: $2.00   Total: $20.00\n2. Nut\n   Qty: 3   Unit price: $1.00   Total: $3.00\n\nOrder total: $23.00',
+    ),
+  );
+
+  assert.deepEqual(
+    fields.line_items.map(({ description, quantity, total }) => [description, quantity, total]),
+    [
+      ['Rod, 3 m', 10, '20.00'],
+      ['Nut', 3, '3.00'],
+    ],
+  );
+  assert.deepEqual(warnings, []);
+});
+
 test('what stands beside "Item" in words is what is ordered, whatever its number is called', () => {
   const block = 'Qty: 10\nItem: Rod, 3 m\nItem Number: 889120\nUnit price: $2.00\nLine total: $20.00';
 

@@ -1,5 +1,5 @@
 import type { Reading } from './headed_tables.ts';
-import { CODE, type ColumnName, cellsOf, columnsOf, isKnown, nameOf } from './headings.ts';
+import { CODE, type ColumnName, cellsOf, columnsOf, isKnown, NAMING, nameOf } from './headings.ts';
 import { SENTENCE } from './layout.ts';
 import type { Mark } from './money.ts';
 import type { Line } from './regions.ts';
@@ -45,16 +45,25 @@ export function readBlocks(
     const above = lines[index];
     return above && !labelledAs(above.text) ? titleIn(above, mark) : null;
   };
+  /** "1. Rod", and its numbers below. */
+  const withName = (block: readonly Cell[]): readonly Cell[] => {
+    const isNamed = block.length < 2 || block.some(({ column }) => NAMING.has(column));
+    const title = isNamed ? null : titleAbove(block);
+    return title?.isNumbered
+      ? [{ column: 'description', text: title.text, line: title, plainTotal: false }, ...block]
+      : block;
+  };
   const close = () => {
-    const row = readBlock(cells, mark);
-    if (row) blocks.push({ row, cells, title: titleAbove(cells) });
+    const block = withName(cells);
+    const row = readBlock(block, mark);
+    if (row) blocks.push({ row, cells: block, title: titleAbove(block) });
     cells = [];
   };
   for (const line of lines) {
     const found = cellsIn(line, mark);
     if (found.length === 0 && !pairsIn(line).every((pair) => isAside(pair, mark))) close();
     for (const cell of found) {
-      const row = cell.plainTotal ? readBlock([...cells, cell], mark) : null;
+      const row = cell.plainTotal ? readBlock(withName([...cells, cell]), mark) : null;
       const isSum = cell.plainTotal && !(row && productHolds(row));
       if (isSum || cells.some(({ column }) => column === cell.column)) close();
       if (!isSum) cells.push(cell);

@@ -101,7 +101,7 @@ export function looksLikeHeading(line: string): boolean {
   return names.length > 2 && names.includes('quantity') && isTable;
 }
 
-const NAMING: ReadonlySet<ColumnName> = new Set(['description', 'goods', 'item'] as const);
+export const NAMING: ReadonlySet<ColumnName> = new Set(['description', 'goods', 'item'] as const);
 
 /** What one cell of a heading names; a word we do not know is some other column. */
 export function nameOf(cell: string): ColumnName {

@@ -6,8 +6,10 @@ import { isProven, numberIn, type Row, UNIT } from './rows.ts';
 const MOST_CELLS = 8;
 /** "CHF   185.50" */
 const SIGN_APART = new RegExp(String.raw`(?<=\s{2})(${CURRENCY})\s{2,20}(?=\d)`, 'g');
-/** "60 x $7.25" */
-const TIMES = new RegExp(String.raw`(?<=^\d[\d.,]{0,12})\s?[x×@]\s?(?=${CURRENCY})`);
+/** "60 x $7.25", "$7.25 $435.00" */
+const TIMES = new RegExp(
+  String.raw`(?<=^\d[\d.,]{0,12})\s?[x×@]\s?(?=${CURRENCY})|(?<=^${CURRENCY}\d[\d.,]{0,12})\s(?=${CURRENCY}\d)`,
+);
 
 /**
  * The rows of tables without a heading that we know, where quantity × price = total tells which number is what. With a quantity

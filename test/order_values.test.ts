@@ -618,6 +618,8 @@ test('a currency may be a code, a sign, or both', () => {
     ['EUR €', 'EUR'],
     ['R$ ', 'BRL'],
     ['₩', 'KRW'],
+    ['zł ', 'PLN'],
+    ['Kč ', 'CZK'],
   ] as const) {
     const row = (gap: string) => ['1', 'Glass jar', '60', `${sign}8.00`, `${sign}480.00`].join(gap);
     for (const gap of ['  ', '\t', ...(sign === 'US $' ? [] : [' '])]) {

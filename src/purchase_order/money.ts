@@ -17,7 +17,7 @@ const CODE = new RegExp(`^(?:${CODES})`);
 const SIGNS: Readonly<Record<string, string>> = {
   'US$': 'USD', 'US $': 'USD', 'CA$': 'CAD', 'CDN$': 'CAD', 'C$': 'CAD', 'AU$': 'AUD', 'A$': 'AUD', 'NZ$': 'NZD',
   'HK$': 'HKD', 'S$': 'SGD', 'NT$': 'TWD', 'MX$': 'MXN', 'R$': 'BRL',
-  '€': 'EUR', '£': 'GBP', '₹': 'INR', '₩': 'KRW', '₪': 'ILS', '₺': 'TRY', '฿': 'THB',
+  '€': 'EUR', '£': 'GBP', '₹': 'INR', '₩': 'KRW', '₪': 'ILS', '₺': 'TRY', '฿': 'THB', 'Kč': 'CZK', 'zł': 'PLN',
 };
 const DOLLARS = Object.keys(SIGNS)
   .filter((sign) => sign.endsWith('$'))
@@ -26,7 +26,7 @@ const DOLLARS = Object.keys(SIGNS)
 export const SIGN = '[$€£¥₹₩₪₺฿]';
 
 /** A currency as it stands before or after an amount. A sign behind a code, as in "MXN $8.00", adds nothing to it. */
-export const CURRENCY = String.raw`(?:(?<![A-Za-z])(?:${DOLLARS}|Rs\.?(?![A-Za-z])|(?:${CODES})(?:${SIGN}| ${SIGN}(?=\.?\d)|(?![A-Za-z])))|${SIGN})`;
+export const CURRENCY = String.raw`(?:(?<![A-Za-z])(?:${DOLLARS}|(?:Kč|zł)(?![A-Za-z])|Rs\.?(?![A-Za-z])|(?:${CODES})(?:${SIGN}| ${SIGN}(?=\.?\d)|(?![A-Za-z])))|${SIGN})`;
 /** The end of an amount without cents: "1.200,-", "1,92,576/-". */
 const EVEN = String.raw`(?:(?<=\d[.,])-{1,2}|\/-)`;
 /** The first digit of an amount, or the point before the cents: ".85". */

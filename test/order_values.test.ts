@@ -303,6 +303,8 @@ test('a due date has many names', () => {
   for (const label of [
     'Required',
     'Needed',
+    'Deliver',
+    'Promised',
     'Reqd',
     "Req'd by",
     'Req’d date',
@@ -522,6 +524,7 @@ test('a place, terms and a number are known under other names, too', () => {
     'Conditions of payment',
     'Pmt. terms',
     'Credit terms',
+    'Discount terms',
   ])
     assert.equal(read(`${label}: 30 days net`).payment_terms, '30 days net', label);
   for (const terms of ['Net 30', 'net 45 days', '2/10 Net 30'])

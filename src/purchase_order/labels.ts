@@ -27,7 +27,7 @@ const AND_DATE = String.raw`(?: ?(?:\/|&|and) ?date)?`;
 const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |release |call-?off |your |our )?`;
 export const TAX = String.raw`(?:tax(?:es)?|vat|v\.a\.t\b\.?|tva|iva|[cis]?gst(?:\d{1,2}(?=\s\())?|[hpq]st)`;
 const CARRIAGE = '(?:shipping|freight|postage|carriage|transport(?:ation)?|haulage|courier|delivery)';
-const PACKING = '(?:handling|insurance|pack(?:ag)?ing|install(?:ation)?)';
+const PACKING = '(?:handling|insurance|pack(?:ag)?ing|install(?:ation)?|set-?up)';
 const SUM = '(?:amount|value|price)';
 /** "CIF Yokohama" */
 const INCOTERM = String.raw`(?:exw|fca|fas|fob|cfr|cif|cpt|cip|dap|dpu|ddp)(?: \p{L}{4,30})?`;
@@ -53,9 +53,9 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['order_date',    `order(?:ed)?[ -](?:date|on)|${PO} (?:issue )?date|date (?:of (?:order|${PO})|ordered)|ordered`, 'issued?(?: date| on)?|date (?:issued|of issue)', String.raw`date (?:placed|raised|created)|(?<!\p{L} )date|doc(?:ument|\.)? date|(?:order )?(?:placed|raised|created|submitted)(?: on| date)?|(?:creation|purchase|today['’]s) date`, String.raw`(?<!\p{L} )dated(?=\s*:|\s{2})`],
   ['due_date',      '(?:(?:po|order) )?due[ -]?(?:date|by(?:[ -]date)?|on)|date due|due',
                     `(?:${NEEDED}|receive|arrive)[ -]by(?:[ -]date)?|${NEEDED}[ -](?:date|(?<!requested.)on(?: site)?|(?:delivery|del\\b\\.?|arrival|receipt)(?: date| by)?)|date (?:required|needed)|must arrive by|required|needed|req['’]?d`,
-                    `(?!delivered on)(?:deliver(?:y|ed)?|del(?:iv|v)?\\b\\.?)[ -](?:date|day|time|${AT_LAST}|by(?:[ -]date)?|until|on|due(?: date)?|(?:required|needed)(?: by)?)|expected(?: (?:delivery|arrival|receipt))?(?: date)?|(?:date|day) of delivery|eta|in[ -]hands?(?: date| by)?|(?:completion|dock) date|delivery|(?<=be )delivered on`,
-                    '(?:promised?|est(?:imated|\\.)?)(?: (?:delivery|arrival))?[ -](?:date|on)|est(?:imated|\\.)? (?:delivery|arrival)|ship by(?: date)?|date (?:promised|scheduled)|(?:latest|scheduled|planned|target|desired|preferred|agreed) (?:delivery|arrival|receipt)(?: date)?|arrival date|delivery (?:deadline|requested|req[\'’]d)'],
-  ['payment_terms', 'pay(?:ment)?[ -](?:terms?|conditions?)(?: code)?|pa?y?mt\\b\\.? terms|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)', 'terms|credit terms', 'payment'],
+                    `(?!delivered on)(?:deliver(?:y|ed)?|del(?:iv|v)?\\b\\.?)[ -](?:date|day|time|${AT_LAST}|by(?:[ -]date)?|until|on|due(?: date)?|(?:required|needed)(?: by)?)|expected(?: (?:delivery|arrival|receipt))?(?: date)?|(?:date|day) of delivery|eta|in[ -]hands?(?: date| by)?|(?:completion|dock) date|delivery?|(?<=be )delivered on`,
+                    '(?:promised?|est(?:imated|\\.)?)(?: (?:delivery|arrival))?[ -](?:date|on)|est(?:imated|\\.)? (?:delivery|arrival)|ship by(?: date)?|promised|date (?:promised|scheduled)|(?:latest|scheduled|planned|target|desired|preferred|agreed) (?:delivery|arrival|receipt)(?: date)?|arrival date|delivery (?:deadline|requested|req[\'’]d)'],
+  ['payment_terms', 'pay(?:ment)?[ -](?:terms?|conditions?)(?: code)?|pa?y?mt\\b\\.? terms|(?:terms?|conditions) of (?:payment|pa?ym?t\\.)', '(?:credit |discount )?terms', 'payment'],
   ['currency',      '(?:order )?currency'],
   ['subtotal',      `(?:order |items? |goods |merchandise )?sub[ -]?total(?: ${BEFORE} ${LEVY})?|untaxed amount|(?:nett?|goods|net goods|basic|merchandise|(?:line )?items?|lines?) (?:total|amount|(?:order )?value)|${WHOLE} ${BEFORE} ${LEVY}|total net(?: item)?(?: ${SUM})?(?:,? ${BEFORE} ${LEVY})?|net order|taxable ${SUM}|total ${SUM} net`, `(?:nett?|merchandise|goods)${PRICED}|${WHOLE} before discount`],
   ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|consumption|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) (?:${RATE} )?)?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],

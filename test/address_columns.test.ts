@@ -48,6 +48,22 @@ Seattle, WA 98114    Boise, ID 83702`);
   assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
 });
 
+test('and so may one below a name, which its street follows', () => {
+  const { fields } = read(`
+PO # 12
+
+Supplier             Ship to
+
+Tamarind Spice       Fig Co.
+
+PO Box 3311          230 Larch Ave
+Seattle, WA 98114    Boise, ID 83702
+
+12 pcs Nut           @ $1.00`);
+
+  assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
+});
+
 test('an address goes on below a label that stands beside its translation', () => {
   const { fields } = read(`
 PO # 12

@@ -216,6 +216,11 @@ function below(lines: readonly Labelled[], index: number, label: Found, beside: 
     // Labels may be followed by a rule, or by a blank line: one alone on its line, several with their values right below it.
     const areAbove = labels.length === 1 || areAligned(heads, cellsOf(lines[next + 1]?.line.text ?? ''));
     if (isFirst && (line.text === '' ? areAbove && next === index + 1 : RULE.test(line.text))) continue;
+    // Side by side, with blank lines as below their labels, a name and its street may stand apart.
+    const isApart = line.text === '' && lines[index + 1]?.line.text === '' && heads.length > 1;
+    const street = cellsOf(lines[next + 1]?.line.text ?? '').find(({ start }) => start === edge);
+    if (isApart && parts.length === 1 && !/\d/.test(parts[0] ?? '') && /^\d/.test(street?.text ?? ''))
+      continue;
     if (RULE.test(line.text) || readHeading(line.text)) break;
 
     const cells = cellsOf(line.text);

@@ -144,6 +144,14 @@ test('a form may have terms and a currency, and other names that begin like thos
   );
 });
 
+test('the name of who gets the goods is no address of a form', () => {
+  const { vendor, ship_to } = read(
+    'PO Number 77301\nVendor Name Foo West\nShip To Name Metro\nShip To Address 400 Ohm St, Leeds\nDue Date 2025-06-18',
+  );
+
+  assert.deepEqual([vendor, ship_to], ['Foo West', '400 Ohm St, Leeds']);
+});
+
 test('an amount within terms is no sum of its own', () => {
   const terms = 'Net 30, discount $5.00 if paid in 10 days';
 

@@ -80,7 +80,7 @@ function paragraphsOf(lines: readonly Line[]): Line[][] {
 }
 
 /** What may follow a label of a form: no word of a sentence, and no other name that the label is a part of. */
-const VALUE = /^\s(?!(?:Address|Phone|Contact|E-?mail|Details|Attention)\b)[^\s:\p{Ll}–—-]/u;
+const VALUE = /^\s(?!(?:Name|Address|Phone|Contact|E-?mail|Details|Attention)\b)[^\s:\p{Ll}–—-]/u;
 
 /** The labels of a line without a colon: if it begins with one, or has three. */
 function namesIn(line: string, opensWith: Opening): readonly Name[] {

@@ -303,6 +303,7 @@ test('a due date has many names', () => {
   for (const label of [
     'Required',
     'Needed',
+    'Req date',
     'Deliver',
     'Promised',
     'Reqd',

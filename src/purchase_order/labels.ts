@@ -39,7 +39,7 @@ export const BEFORE = String.raw`(?:ex(?:cl?)?\b\.?|excluding|exclusive|without|
 export const RATE = String.raw`\d{1,2}(?:[.,]\d{1,3})?\s?%`;
 /** "20% VAT", "7% sales tax" */
 const LEVY = `(?:${RATE} )?(?:(?:sales(?: (?:&|and) use)?|state|local|city|county) )?${TAX}`;
-const NEEDED = String.raw`(?:required|requested|req(?:\.|['’]?d)|need(?:ed)?)`;
+const NEEDED = String.raw`(?:required|requested|req(?:\.|['’]?d)?|need(?:ed)?)`;
 const DISCOUNTED =
   '(?:trade|volume|wholesale|quantity|special|dealer|contract|settlement|(?:early|prompt)(?: payment)?)';
 const AT_LAST = '(?:(?:no|not) later than|on or before)';

@@ -797,6 +797,14 @@ test('a table needs no heading that we know where quantity × price = total in i
     ['null | Rod, blue | 10 | 5.00 | 50.00', 'null | Nut, red | 2 | 5.00 | 10.00'],
   );
   assert.deepEqual(
+    read('10 x Rod, blue   $5.00   $50.00\n2 boxes Nut      $5.00   $10.00\n3 box spanners   $5.00   $15.00'),
+    [
+      'null | Rod, blue | 10 | 5.00 | 50.00',
+      'null | Nut | 2 | 5.00 | 10.00',
+      'null | box spanners | 3 | 5.00 | 15.00',
+    ],
+  );
+  assert.deepEqual(
     read('1   10 ea   Rod, blue   $5.00   $50.00\n2   2 ea    Nut, red    $1,005.00 $2,010.00'),
     ['1 | Rod, blue | 10 | 5.00 | 50.00', '2 | Nut, red | 2 | 1005.00 | 2010.00'],
   );

@@ -1,11 +1,16 @@
 import type { Reading, Source } from './headed_tables.ts';
 import { CODE, cellsOf, type NumberColumn } from './headings.ts';
-import { CURRENCY, type Mark } from './money.ts';
-import { isProven, numberIn, type Row, UNIT } from './rows.ts';
+import { CURRENCY, type Mark, MEASURE } from './money.ts';
+import { BEGINS_NAME, isProven, numberIn, type Row, UNIT } from './rows.ts';
 
 const MOST_CELLS = 8;
 /** "CHF   185.50" */
 const SIGN_APART = new RegExp(String.raw`(?<=\s{2})(${CURRENCY})\s{2,20}(?=\d)`, 'g');
+/** "3 x Rod", "3 pcs Rod" */
+const COUNT = new RegExp(
+  String.raw`(?<=^\d[\d.,]{0,12})\s(?:(?:[x×]|(?!${BEGINS_NAME})${MEASURE}\.?)\s)?(?=\p{L}{2})`,
+  'iu',
+);
 /** "60 x $7.25", "$7.25 $435.00" */
 const TIMES = new RegExp(
   String.raw`(?<=^\d[\d.,]{0,12})\s?[x×@]\s?(?=${CURRENCY})|(?<=^${CURRENCY}\d[\d.,]{0,12})\s(?=${CURRENCY}\d)`,
@@ -17,7 +22,9 @@ const TIMES = new RegExp(
  */
 export function readUnheaded({ lines, mark, labelledAs }: Source): Reading {
   const priced = lines.flatMap((line) => {
-    const cells = cellsOf(line.text.replace(SIGN_APART, '$1 ')).flatMap(({ text }) => text.split(TIMES));
+    const apart = cellsOf(line.text.replace(SIGN_APART, '$1 ')).flatMap(({ text }) => text.split(TIMES));
+    const cells =
+      apart.length === 3 ? apart.flatMap((text, index) => (index === 0 ? text.split(COUNT) : text)) : apart;
     const isPriced =
       cells.length > 2 && cells.length <= MOST_CELLS && cells.some((text) => isMoney(text, mark));
     if (!isPriced || labelledAs(line.text) !== null) return [];

@@ -721,6 +721,7 @@ for (const [line, read] of [
   ['Salt — Qty: 10 — Unit Price: $24.00 — Total: $240.00', 'null | Salt | 10 | 24.00 | 240.00'],
   ['1 - Salt, fine - 10 @ $24.00 - $240.00', '1 | Salt, fine | 10 | 24.00 | 240.00'],
   ['1. Salt, fine, 10 ea @ 24.00      240.00', '1 | Salt, fine | 10 | 24.00 | 240.00'],
+  ['Line 1: Salt, fine, 10 ea, $24.00 each, $240.00', '1 | Salt, fine | 10 | 24.00 | 240.00'],
   ['1. Salt, fine\n   Qty 10 x $24.00 = $240.00', '1 | Salt, fine | 10 | 24.00 | 240.00'],
   ['Salt, fine\n  10 pcs @ $24.00 = $240.00', 'null | Salt, fine | 10 | 24.00 | 240.00'],
   ['- Salt, Qty: 10, Price: $24.00, Amount: $240.00', 'null | Salt | 10 | 24.00 | 240.00'],

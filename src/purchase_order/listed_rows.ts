@@ -16,7 +16,7 @@ interface Listed {
 }
 
 const BULLET = String.raw`(?:[*•·-]|\d{1,3}[.)](?=\s))`;
-const OPENING = String.raw`^[\s*•·-]*(?:(?<item>\d{1,3})[.)]\s+)?`;
+const OPENING = String.raw`^[\s*•·-]*(?:(?:(?:line|item|pos\.?) )?#?(?<item>\d{1,3})[.):]\s+)?`;
 /** What counts goods, unless it may be the first word of their name, as in "box spanner". */
 const COUNTER = String.raw`(?:x|×|(?!${BEGINS_NAME})${MEASURE})(?![\p{L}\p{N}])\.?`;
 const QUANTITY = String.raw`(?:q'?ty\b\.?:?\s)?(?<quantity>\d(?:[\d.,]{0,14}\d)?)(?:\s?(?<unit>${COUNTER}))?`;
@@ -33,7 +33,7 @@ const COUNT_FIRST = new RegExp(
 );
 /** `Bracket - 10 pcs @ $5.00`, `1 - Bracket - 10 pcs @ $5.00` */
 const COUNT_BEHIND = new RegExp(
-  String.raw`${OPENING.replace('[.)]', `(?:[.)]|\\s${DASH})`)}${DESCRIPTION}(?:\s[-–—x×]|[,:])\s${QUANTITY}(?:,?\s?(?<at>@|at\s|à\s|x\s|×)\s?|\s${DASH}\s|,\s)${PRICE}`,
+  String.raw`${OPENING.replace('[.):]', `(?:[.):]|\\s${DASH})`)}${DESCRIPTION}(?:\s[-–—x×]|[,:])\s${QUANTITY}(?:,?\s?(?<at>@|at\s|à\s|x\s|×)\s?|\s${DASH}\s|,\s)${PRICE}`,
   'iu',
 );
 

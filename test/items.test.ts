@@ -817,6 +817,10 @@ test('a table needs no heading that we know where quantity × price = total in i
     'null | Rod, blue | 10 | 5.00 | 50.00',
     'ROW_UNREAD',
   ]);
+  assert.deepEqual(read('Rod   P-1   10   $5.00   $50.00\nNut   200   50   10   $1.00   $10.00'), [
+    'P-1 | Rod | 10 | 5.00 | 50.00',
+    'null | Nut | 10 | 1.00 | 10.00',
+  ]);
   assert.deepEqual(read('10   Rod   5   $5.00   $50.00\n20   Nut   5   $1.00   $20.00'), []);
   assert.deepEqual(read('1   On order      $30.00   $30.00\n1   On delivery   $30.00   $30.00'), []);
   assert.deepEqual(read('Rod   Blue   10   $5.00   $50.00\nNut   Red    2   $5.00   $10.00'), []);

@@ -54,7 +54,12 @@ function readRow(cells: readonly string[], mark: Mark): Row | null {
   const counted = others.findLastIndex(isCount);
   const number = (column: NumberColumn, text: string) => numberIn(column, text, mark)?.value ?? null;
   const row = {
-    item: others.find((text, index) => index !== counted && text !== name) ?? null,
+    // Behind the name, another number is some measure.
+    item:
+      others.find(
+        (text, index) =>
+          index !== counted && text !== name && (index < others.indexOf(name) || !isCount(text)),
+      ) ?? null,
     description: name,
     quantity: number('quantity', others[counted] ?? ''),
     unit_price: number('unit_price', price),

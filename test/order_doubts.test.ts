@@ -246,6 +246,19 @@ const CASES: Readonly<Record<string, Case>> = {
     fields: { tax: '20.00', shipping: '30.00', total: '39.99' },
     warnings: ['VALUE_AMBIGUOUS shipping', 'VALUE_AMBIGUOUS total'],
   },
+  'what else is charged counts if the total is right with it': {
+    text: 'PO Number: A-1\nSubtotal: $100.00\nFuel surcharge: $6.00\nPallet charges: $4.00\nFreight: $20.00\nTax: $5.00\nTotal: $135.00',
+    fields: { subtotal: '100.00', shipping: '20.00', tax: '5.00', total: '135.00' },
+  },
+  'and not if it is right without it': {
+    text: 'PO Number: A-1\nSubtotal: $100.00\nTotal: $100.00\nService charge: $6.00',
+    fields: { subtotal: '100.00', shipping: null, total: '100.00' },
+  },
+  'nor if it is wrong with it, too': {
+    text: 'PO Number: A-1\nSubtotal: $100.00\nHandling: $6.00\nTotal: $107.00',
+    fields: { subtotal: '100.00', shipping: null, total: '107.00' },
+    warnings: ['TOTAL_MISMATCH total'],
+  },
   'a total before tax is a subtotal': {
     text: `${HEAD}\nGrand total (net): EUR 9.000,00\nVAT: EUR 1.710,00\nTotal: EUR 10.710,00`,
     fields: { subtotal: '9000.00', total: '10710.00' },

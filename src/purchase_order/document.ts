@@ -72,7 +72,7 @@ export function readDocument(region: Region, source: string, sentOn: string | nu
     // A row may stand before them on its line.
     const apart = labelsOf(withSumsApart(line));
     const labels = (apart[0]?.start === line.search(/\S/) ? apart : labelsOf(line)).filter(
-      ({ strong }) => strong,
+      ({ strong, field }) => strong && field !== 'charge',
     );
     const isSum = labels.some(
       ({ field, value }) => isMoneyField(field) && readValue(field, value, style) !== null,

@@ -57,7 +57,8 @@ export function extractOrder(mail: Mail): Extraction {
   const take = (field: LabelField, expected: string | null = null) => {
     for (const document of documents) {
       const statement =
-        (field === 'tax' && allTaxes(document, sums())) || pick(document, field, expected, warn);
+        (field === 'tax' || field === 'charge' ? inSum(field, document, sums()) : undefined) ??
+        (field === 'charge' ? undefined : pick(document, field, expected, warn));
       if (!statement) continue;
       const { value, line, label, raw } = statement;
       const { source } = document;
@@ -89,6 +90,7 @@ export function extractOrder(mail: Mail): Extraction {
     tax: value('tax'),
     shipping: value('shipping'),
     discount: value('discount'),
+    charge: value('charge'),
     total: value('total'),
     rows,
     taxIncluded: /^incl/i.test(found.tax?.label ?? ''),
@@ -171,19 +173,22 @@ function carriedCurrencies({ tables, statements, text }: Document): readonly str
   return named.filter(({ length }) => length > 0);
 }
 
-/** Taxes on several lines, as "GST" and "PST", are one if with all of them, the total is one that is printed. */
-function allTaxes({ statements }: Document, others: Sums): Statement | undefined {
+/**
+ * Taxes on several lines, as "GST" and "PST", are one if with all of them, the total is one that is printed; what else is
+ * charged is so only then.
+ */
+function inSum(of: 'tax' | 'charge', { statements }: Document, others: Sums): Statement | undefined {
   const stated = statements.filter(({ strong, revision }) => strong && revision !== 'old');
-  const taxes = stated.filter(({ field }) => field === 'tax');
-  const [first] = taxes;
-  if (!first || taxes.length < 2) return undefined;
-  const tax = fromUnits(taxes.reduce((sum, { value }) => sum + toUnits(value), 0n));
-  const whole = expectedTotal({ ...others, tax });
+  const parts = stated.filter(({ field }) => field === of);
+  const [first] = parts;
+  if (!first || (of === 'tax' && parts.length < 2)) return undefined;
+  const sum = fromUnits(parts.reduce((all, { value }) => all + toUnits(value), 0n));
+  const whole = expectedTotal({ ...others, [of]: sum });
   const isPrinted = ({ field, value }: Statement) =>
     field === 'total' && whole !== null && same(value, whole);
   if (!stated.some(isPrinted)) return undefined;
-  const all = (part: 'label' | 'raw') => taxes.map((statement) => statement[part]).join(' + ');
-  return { ...first, value: tax, label: all('label'), raw: all('raw') };
+  const all = (part: 'label' | 'raw') => parts.map((statement) => statement[part]).join(' + ');
+  return { ...first, value: sum, label: all('label'), raw: all('raw') };
 }
 
 /**
@@ -253,7 +258,7 @@ function findGaps(documents: readonly Document[], fields: OrderFields): OrderWar
   const { po_number, vendor, due_date, total } = fields;
   const gaps = documents.flatMap(({ source, unreadable, tables, daysDue }) => [
     ...unreadable
-      .filter(({ field }) => field !== 'discount' && fields[field] === null)
+      .filter(({ field }) => field !== 'discount' && field !== 'charge' && fields[field] === null)
       .map(({ field, raw }) => ({
         code: isDateField(field) ? 'DATE_IMPOSSIBLE' : 'AMOUNT_UNREADABLE',
         field,

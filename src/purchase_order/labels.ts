@@ -10,7 +10,7 @@ type MoneyField = (typeof MONEY_FIELDS)[number];
 type TextField = 'po_number' | 'vendor' | 'ship_to' | 'payment_terms' | 'currency';
 export type LabelField = DateField | MoneyField | TextField;
 
-export const MONEY_FIELDS = ['subtotal', 'shipping', 'discount', 'tax', 'total'] as const;
+export const MONEY_FIELDS = ['subtotal', 'shipping', 'discount', 'tax', 'charge', 'total'] as const;
 
 interface Label {
   /** Null for words that end the value before them, and whose own value we do not want. */
@@ -28,6 +28,8 @@ const WHOSE = String.raw`(?:cust(?:omer|\.)? |ref\.? |blanket |standing |release
 export const TAX = String.raw`(?:tax(?:es)?|vat|v\.a\.t\b\.?|tva|iva|[cis]?gst(?:\d{1,2}(?=\s\())?|[hpq]st)`;
 const CARRIAGE = '(?:shipping|freight|postage|carriage|transport(?:ation)?|haulage|courier|delivery)';
 const PACKING = '(?:handling|insurance|pack(?:ag)?ing|install(?:ation)?|set-?up)';
+const CHARGED =
+  '(?:fuel|energy|environmental|hazmat|hazardous(?: materials?)?|handling|expedit(?:e|ing)|rush|pallet|crat(?:e|ing)|pack(?:ag)?ing|set-?up|tooling|service|processing|(?:minimum|small) order|cutting|liftgate)';
 const SUM = '(?:amount|value|price)';
 /** "CIF Yokohama" */
 const INCOTERM = String.raw`(?:exw|fca|fas|fob|cfr|cif|cpt|cip|dap|dpu|ddp)(?: \p{L}{4,30})?`;
@@ -61,6 +63,7 @@ const TABLE: readonly (readonly [LabelField | null, ...string[]])[] = [
   ['tax',           `(?!(?:${WITH}|${BEFORE}) )\\p{L}{2,14} sales tax|(?:(?:sales(?: (?:&|and) use)?|state|local|city|county|use|consumption|plus|total|order|applicable|est(?:imated|\\.)|incl(?:\\.|uding|udes)?) (?:${RATE} )?)?(?:gst ?\\/ ?hst|${TAX}|m\\.?w\\.?st\\b\\.?)(?: (?:amount|total))?`],
   ['shipping',      `(?:plus |(?:order |total |inbound |air |ocean |est(?:imated|\\.) )(?!delivery))?(?:${PACKING} ?(?:&|and|\\+|\\/) ?)?${CARRIAGE}(?: ?(?:&|and|\\+|\\/) ?${PACKING})?(?: (?:charges?|costs?|fees?|amount|total|net(?= {2})))?|(?:s ?[&/] ?h|p ?& ?p)\\b`],
   ['discount',      `(?:less )?(?:(?:${DISCOUNTED}|order|total) )?(?:${RATE} )?(?:${DISCOUNTED} )?(?:discount|rebate)`],
+  ['charge',        `(?:(?:${CHARGED} )?(?:sur)?charge|${CHARGED} fee)s?${PRICED}|(?:${PACKING}|crating)${PRICED}`],
   ['total',         `${WHOLE} ${WITH} (?:${LEVY}|${CARRIAGE})|(?:grand|order|release) total|(?:(?:total|net) )?amount payable|net payable|gross (?:amount|value)|total (?:(?:payment )?due|payable|to (?:pay|be paid)|gross|amount(?: due)?|(?:for this )?(?:po|order)(?: (?:value|amount))?)|gross total|(?:po|purchase order) (?:(?:grand )?total(?: amount)?|amount|value)|total,? not to exceed`, `total (?:cost|price|value)|totals?(?: ${INCOTERM})?|(?:total )?order (?:value|amount)`, `gross${PRICED}`, 'total after discount|(?:amount|balance) due'],
   [null,            'bill(?:ing)?[ -]?to|billing address|invoice (?:to|address|number|no\\b\\.?|date)|remit to|sold to|buyer(?: name)?|customer(?: (?:name|id|no\\b\\.?|number))?|requested by|ordered by|requisitioner|approved by',
                     'contact(?: (?:name|person))?|phone|tel(?:ephone)?|fax|mobile|e-?mail|web(?:site)?',

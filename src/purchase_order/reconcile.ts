@@ -5,6 +5,8 @@ import { isPriced, productHolds, type Row } from './rows.ts';
 /** The printed figures that have to add up. */
 export type Sums = Pick<OrderFields, 'subtotal' | 'tax' | 'shipping' | 'total'> & {
   readonly discount: string | null;
+  /** Whatever else is charged. */
+  readonly charge: string | null;
   readonly rows: readonly Row[];
   /** The prices contain the tax, so it is not added again. */
   readonly taxIncluded: boolean;
@@ -18,13 +20,13 @@ export function sumOfRows(rows: readonly Row[]): string | null {
   return fromUnits(rows.reduce((sum, row) => sum + units(row), 0n));
 }
 
-/** Subtotal plus tax and shipping less discount; null when there is neither a subtotal nor rows to sum up. */
+/** Subtotal plus tax, shipping and charges less discount; null when there is neither a subtotal nor rows to sum up. */
 export function expectedTotal(sums: Sums): string | null {
   const goods = sums.subtotal ?? sumOfRows(sums.rows);
   if (goods === null) return null;
   const units = (decimal: string | null) => (decimal === null ? 0n : toUnits(decimal));
   const tax = sums.taxIncluded ? 0n : units(sums.tax);
-  return fromUnits(toUnits(goods) + tax + units(sums.shipping) - units(sums.discount));
+  return fromUnits(toUnits(goods) + tax + units(sums.shipping) + units(sums.charge) - units(sums.discount));
 }
 
 /** Says where the printed figures contradict each other. Printed values count: nothing is corrected. */

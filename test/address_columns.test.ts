@@ -64,6 +64,16 @@ Seattle, WA 98114    Boise, ID 83702
   assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
 });
 
+test('an address goes on beside a column whose name we do not know, though it ends like one', () => {
+  const { fields } = read(`
+PO # 12
+Ship to: Fig Co.       Confirm to: Ed
+230 Larch Ave          FOB: Dest
+Boise, ID 83702        Terms: Net 30`);
+
+  assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
+});
+
 test('an address goes on below a label that stands beside its translation', () => {
   const { fields } = read(`
 PO # 12

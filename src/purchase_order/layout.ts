@@ -202,7 +202,10 @@ function below(lines: readonly Labelled[], index: number, label: Found, beside: 
   const column = labels.indexOf(label);
   const heads = cellsOf(lines[index]?.line.text ?? '');
   // Where the next column begins, which may have a name that we do not know.
-  const right = heads.find(({ start }) => start >= (beside === '' ? label.valueStart : label.end));
+  // A label that we know may stand within it: "Confirm to:".
+  const right = heads.find(({ start, text }) =>
+    beside === '' ? start >= label.valueStart : start > label.start && start + text.length > label.end,
+  );
   const parts = beside === '' ? [] : [beside];
   // Words may stand before the label of a column, which begins with them.
   const head = heads.findLast(({ start }) => start <= label.start);

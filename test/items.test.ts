@@ -985,6 +985,23 @@ test('a title above each item is its description, if that is only known by a cod
   assert.deepEqual(read(`\nLine 1\n${cells}\nLine 2\n${nut}`), ['null R-10', 'null N-7', true]);
 });
 
+test('what is ordered, and its numbers, may stand behind one another by name', () => {
+  const { fields, warnings } = extractOrder(
+    mail(
+      'PO Number: 7\n\nItem 1: Rod, 3 m   Qty: 10   Price: $2.00   Ext: $20.00\nItem 2: Nut, Qty: 3, Price: $1.00\n\nTotal: $23.00',
+    ),
+  );
+
+  assert.deepEqual(
+    fields.line_items.map(({ item, description, quantity }) => [item, description, quantity]),
+    [
+      ['1', 'Rod, 3 m', 10],
+      ['2', 'Nut', 3],
+    ],
+  );
+  assert.deepEqual(warnings, []);
+});
+
 test('a numbered line is what is ordered where only numbers stand below it', () => {
   const { fields, warnings } = extractOrder(
     mail(

@@ -122,7 +122,11 @@ function cellsIn(line: Line, mark: Mark): Cell[] {
   const { item, description } = NUMBERED.exec(line.text)?.groups ?? {};
   if (item) {
     const cell = { text: item, column: 'item', line, plainTotal: false } as const;
-    return description ? [cell, { ...cell, text: description.trim(), column: 'description' }] : [cell];
+    if (!description) return [cell];
+    const [name = '', ...more] = description.trim().split(NEXT_CELL);
+    const others = cellsIn({ ...line, text: more.join('   ') }, mark).map((other) => ({ ...other, line }));
+    const text = others.length > 0 ? name : description.trim();
+    return [cell, { ...cell, text, column: 'description' }, ...others];
   }
   const cells = pairsIn(line)
     .filter((pair) => !isAside(pair, mark))

@@ -38,6 +38,11 @@ for (const [what, table, read] of [
     ['null Rod, tea 10', 'null Nut, tea 15'],
   ],
   [
+    'units may be what is ordered though they are told in cases, too',
+    'Product   Cases   Units   Price   Total\nRod       2       10      $5.00   $50.00\nNut       5       15      $1.00   $15.00',
+    ['null Rod 10', 'null Nut 15'],
+  ],
+  [
     'a cell of a row may be empty where the others begin below their names, and the product is right',
     'Item   Description   Due          Qty   Price   Disc. %   Total\n1      Rod           2025-08-21   10    5.00    0         50.00\n2      Nut, long     2025-08-21   15    1.00              15.00',
     ['1 Rod 10', '2 Nut, long 15'],

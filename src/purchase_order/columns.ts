@@ -6,6 +6,7 @@ import {
   isKnown,
   isNumeric,
   NUMBER_COLUMNS,
+  type NumberColumn,
   nameOf,
   RULE,
   readHeading,
@@ -74,8 +75,8 @@ function withWords(columns: readonly Column[], rows: readonly string[]): readonl
 const WORDS = { item: /\p{L}{2}/u, other: /\p{L}{2}.* .*\p{L}{2}/u };
 
 /**
- * Takes a column for the number that is missing, or for the price in place of the first one of two, if it is the only one
- * with which quantity × price = total in every row. Where one is missing, one row may hold by chance: then it has to be
+ * Takes a column for the number that is missing, or for the price or the quantity in place of the first one of two, if it is the
+ * only one with which quantity × price = total in every row. Where one is missing, one row may hold by chance: then it has to be
  * printed as money.
  */
 function withProof(
@@ -100,13 +101,18 @@ function withProof(
     return wanted !== 'quantity' && numberIn(wanted, cell, mark)?.isMoney === true;
   };
   if (columns.length > MOST_COLUMNS || holds(columns)) return columns;
-  const isOpen = (column: Column, index: number) =>
-    missing.length > 0 ? column === 'other' || column === 'unit' : nameOf(names[index] ?? '') === wanted;
-  const attempts = columns.flatMap((column, index) =>
-    isOpen(column, index)
-      ? [columns.map((other, at) => (at === index ? wanted : other === wanted ? 'other' : other))]
-      : [],
-  );
+  const meant = (column: Column, index: number): NumberColumn | null => {
+    if (missing.length > 0) return column === 'other' || column === 'unit' ? wanted : null;
+    const name = nameOf(names[index] ?? '');
+    if (name === 'maybe_quantity') return 'quantity';
+    return name === 'quantity' || name === 'unit_price' ? name : null;
+  };
+  const attempts = columns.flatMap((column, index) => {
+    const number = meant(column, index);
+    return number
+      ? [columns.map((other, at) => (at === index ? number : other === number ? 'other' : other))]
+      : [];
+  });
   const [proven, another] = attempts.filter(holds);
   return proven && !another ? proven : columns;
 }

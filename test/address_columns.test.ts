@@ -74,6 +74,16 @@ Boise, ID 83702        Terms: Net 30`);
   assert.equal(fields.ship_to, 'Fig Co., 230 Larch Ave, Boise, ID 83702');
 });
 
+test('the lines of an address may stand behind one another, up to its postal code', () => {
+  const address = (line: string) => read(`PO # 12\n${line}\nVENDOR: TAMARIND`).fields.ship_to;
+
+  assert.equal(
+    address('SHIP TO: FIG DC 4   230 LARCH AVE   BOISE, ID 83702'),
+    'FIG DC 4, 230 LARCH AVE, BOISE, ID 83702',
+  );
+  assert.equal(address('SHIP TO: FIG DC 4   BUYER ED   CODE 83702'), 'FIG DC 4');
+});
+
 test('an address goes on below a label that stands beside its translation', () => {
   const { fields } = read(`
 PO # 12

@@ -105,6 +105,10 @@ function besideOf({ field, value }: Found): string {
   const isNumbered = (field === 'ship_to' || field === 'vendor') && NUMBER_BEFORE.test(value);
   const bare = isNumbered ? value.replace(NUMBER_BEFORE, '') : value;
   const text = cellOf(OF_ADDRESS.test(bare) ? bare.replace(/:\s+/, ': ') : bare);
+  // The lines of an address may stand behind one another, up to its postal code.
+  const [, street, city] = cellsOf(bare);
+  if (field === 'ship_to' && city && /^\d/.test(street?.text ?? '') && hasPostalCode([bare]))
+    return bare.replace(/\s{2,}/g, ', ');
   return /^[^,\d]*:$/.test(text) && !OF_ADDRESS.test(text) ? '' : text;
 }
 

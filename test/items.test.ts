@@ -33,6 +33,11 @@ for (const [what, table, read] of [
     ['1 Rod 10', '2 Nut 15'],
   ],
   [
+    'there may be no name above the totals',
+    'Description   Qty   Price\nHex bolt M8   10    5.00   50.00\nNut           15    1.00   15.00',
+    ['null Hex bolt M8 10', 'null Nut 15'],
+  ],
+  [
     'cases and their price may be what is ordered',
     'Product   Pack size  Cases  Case price  Total\nRod, tea  12 x 250g  10     $5.00       $50.00\nNut, tea  10 x 100g  15     $1.00       $15.00',
     ['null Rod, tea 10', 'null Nut, tea 15'],

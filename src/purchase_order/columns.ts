@@ -39,7 +39,8 @@ export function settleColumns(
     const row = readCells(line, { columns, mark });
     return row && columns.filter(isNumeric).every((column) => row[column] !== null);
   });
-  const settled = withProof(names, withWords(columns, rows), rows, mark);
+  const wider = lines.length > 0 ? [] : rowsBelow(below, names.length + 1);
+  const settled = withProof(names, withWords(columns, rows), [...rows, ...wider], mark);
   return { columns: settled, lacksNumber: lacksNumber(names, settled, lines[0] ?? '', mark) };
 }
 
@@ -113,6 +114,8 @@ function withProof(
       ? [columns.map((other, at) => (at === index ? number : other === number ? 'other' : other))]
       : [];
   });
+  // Above totals, which stand last, there may be no name.
+  if (wanted === 'total') attempts.push([...columns, wanted]);
   const [proven, another] = attempts.filter(holds);
   return proven && !another ? proven : columns;
 }

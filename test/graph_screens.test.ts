@@ -76,6 +76,17 @@ test('branches that come together inside others are drawn where they belong', ()
   );
 });
 
+test('a terminal is not left by a graph, however many parents a task has; a pipe gets all', () => {
+  const parts = Array.from({ length: 1_000 }, (_, index) => `part${index}`);
+  const tasks = [...parts.map((name) => task(name, [], 'PENDING')), task('end', parts, 'PENDING')];
+  const wide = { ...graph, tasks: tasks.map((one) => ({ ...one, state: null })) };
+
+  const [drawn, piped] = [{ ...ascii, width: 40 }, pipe].map((display) => graphScreen(wide, 'tree', display));
+
+  assert.match(drawn ?? '', /^\* end {8}mail\.send {2}after part0, \.{3}\n$/m);
+  assert.ok(piped?.endsWith('part998, part999\n'));
+});
+
 test('ten thousand tasks in one chain are drawn', () => {
   const chain = Array.from({ length: 10_000 }, (_, index) =>
     task(`t${index}`, index ? [`t${index - 1}`] : [], 'PENDING'),

@@ -1,6 +1,6 @@
 import type { Graph } from '../explain.ts';
-import { colourOf, pad, printable, width } from '../terminal.ts';
-import { type Display, mark } from './display.ts';
+import { colourOf, cut, glyphs, pad, printable, width } from '../terminal.ts';
+import { type Display, mark, someOf } from './display.ts';
 import { drawTree } from './tree.ts';
 
 export const GRAPH_FORMATS = ['tree', 'mermaid', 'dot'] as const;
@@ -19,10 +19,13 @@ function tree({ workflow, version, run, tasks }: Graph, display: Display): strin
   const names = Math.max(0, ...lines.map((line) => width(label(line))));
   const drawn = lines.map((line) => {
     const { prefix, task } = line;
-    const after = task.after.length > 1 ? `  after ${task.after.join(', ')}` : '';
+    const parents = display.isTerminal ? someOf(task.after) : task.after.join(', ');
+    const after = task.after.length > 1 ? `  after ${parents}` : '';
     const state = task.state ? `  ${display.paint(pad(task.state, 7), colourOf(task.state))}` : '';
     const name = `${display.paint(prefix, 'dim')}${mark(task, display)} ${task.name}${' '.repeat(names - width(label(line)))}`;
-    return `${name}${state}  ${display.paint(printable(`${task.connector}.${task.operation}`), 'dim')}${after}`.trimEnd();
+    const does = display.paint(printable(`${task.connector}.${task.operation}`), 'dim');
+    const whole = `${name}${state}  ${does}${after}`.trimEnd();
+    return display.isTerminal ? cut(whole, display.width, glyphs(display).ellipsis) : whole;
   });
   return `${workflow} (version ${version})${run === null ? '' : `, run ${run}`}\n\n${drawn.join('\n')}\n`;
 }

@@ -638,7 +638,7 @@ test('start-run --wait ends with exit code 1 when the run has failed', async () 
   );
   await db.pool.query('select sluice.cancel_run($1)', [rows[0].id]);
 
-  const { code, stdout } = await run(
+  const { code, stdout, stderr } = await run(
     'start-run',
     'po_demo',
     '--idempotency-key',
@@ -649,7 +649,8 @@ test('start-run --wait ends with exit code 1 when the run has failed', async () 
   );
 
   assert.equal(code, 1);
-  assert.match(stdout, /read_email/);
+  assert.match(stderr, new RegExp(`^run ${rows[0].id} of po_demo .* is CANCELLED: 0 of 5 tasks succeeded`));
+  assert.match(stdout, /^read_email\t/);
 });
 
 test('start-run --json gives the number of the run as "run", whether it waits for its end or not', async () => {

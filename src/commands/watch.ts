@@ -3,7 +3,7 @@ import type { RunOverview, RunSummary } from '../inspect.ts';
 import type { Display } from '../screens/display.ts';
 import { eventsScreen } from '../screens/events.ts';
 import { LiveScreen } from '../screens/live.ts';
-import { liveScreen, runScreen } from '../screens/run.ts';
+import { liveScreen, runScreen, runSentence } from '../screens/run.ts';
 import { liveRunsScreen, type RunsPage, runsScreen } from '../screens/runs.ts';
 import { printable, printableJson } from '../terminal.ts';
 import { runId } from './arguments.ts';
@@ -53,7 +53,11 @@ export async function watchRun(
 
   if (last && last.status !== 'RUNNING') {
     if (options.json) showJson({ run: id, ...(await engine.readRun(id)) });
-    else show(runScreen(last, shell.display()));
+    else {
+      // Into a pipe go the tasks alone.
+      if (!shell.isTerminal) say(runSentence(last, shell.display()));
+      show(runScreen(last, shell.display()));
+    }
     return exitCodeOf(last);
   }
   return interrupted(id);

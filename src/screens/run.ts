@@ -43,7 +43,8 @@ export function liveScreen(run: RunOverview, display: Display): string {
   return [...lines, ...timeline].slice(0, height - 1).join('\n');
 }
 
-function runSentence(run: RunOverview, { paint, now, width: columns }: Display): string {
+/** Which run it is, and how it stands. */
+export function runSentence(run: RunOverview, { paint, now, width: columns }: Display): string {
   const took = elapsed(run.created_at, run.finished_at, now);
   const status = paint(run.status, colourOf(run.status));
   const progress = `${run.succeeded} of ${run.total} tasks succeeded`;

@@ -30,7 +30,8 @@ export interface TaskContext {
   readonly log: TaskLog;
   /**
    * The transaction on the engine's own database in which the task's SUCCESS will be written: what is done in
-   * it happens exactly once. The first call opens it; whoever never calls costs no connection.
+   * it happens exactly once. The first call opens it; whoever never calls costs no connection. A runner has ten at a time,
+   * and one that is idle for 20 s is cut: ask for it after what takes long.
    */
   transaction(): Promise<Queryable>;
 }
@@ -38,7 +39,10 @@ export interface TaskContext {
 /** One thing that a connector does: what it accepts, and how it is done. */
 export interface Operation<Schema extends z.ZodType = z.ZodType> {
   readonly parameters: Schema;
-  /** Safe to repeat: a task may run again after a crash, with the same parameters. */
+  /**
+   * Safe to repeat: a task may run again after a crash, with the same parameters. What computes for seconds has to pause now
+   * and then, or go on in a worker thread: a process that is silent for 15 s loses all its tasks to others.
+   */
   run(parameters: z.output<Schema>, context: TaskContext): Promise<Json>;
 }
 

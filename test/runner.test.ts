@@ -576,6 +576,25 @@ test('an output that holds itself fails the task', async () => {
   );
 });
 
+test('that a task leaves no time for a sign of life is told, whoever runs meanwhile', async () => {
+  const { log, warnings } = keptLog();
+  await using scene = await stage(
+    {
+      computes: async () => {
+        Atomics.wait(new Int32Array(new SharedArrayBuffer(4)), 0, 0, 6_500);
+        return null;
+      },
+    },
+    { computes: {} },
+    { log },
+  );
+
+  await scene.play();
+  await until(() => warnings.length > 0, 'a warning');
+
+  assert.match(warnings.join(), /^a sign of life is \d\.\d s late: .* a task computed without a pause\./);
+});
+
 test('a task that takes too long fails, and what it still does is not recorded', async () => {
   const release = event();
   const ended = event();

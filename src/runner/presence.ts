@@ -2,6 +2,7 @@ import { setTimeout as delay } from 'node:timers/promises';
 import { isAway, isDatabaseExhausted, isGivenUp, isPassing } from '../database/failures.ts';
 import { messageOf } from '../errors.ts';
 import type { Log } from '../log.ts';
+import { duration } from '../terminal.ts';
 import { Trouble } from '../trouble.ts';
 import type { Pulse } from './lives.ts';
 import { Session } from './session.ts';
@@ -24,6 +25,8 @@ interface PresenceOptions {
 }
 
 const BEAT_MS = 1_000;
+/** A beat that is so late is told: after 15 s others take us for dead. */
+const LATE_MS = 5_000;
 const RECONNECT_MS = 250;
 
 /**
@@ -38,6 +41,7 @@ export class Presence {
   #runnerId: number | undefined;
   #heart: NodeJS.Timeout | undefined;
   #beating = false;
+  #tickedAt = performance.now();
   /** How long to wait before the next attempt to connect. */
   #pauseMs = 0;
   #left = false;
@@ -65,7 +69,7 @@ export class Presence {
   async connect(): Promise<void> {
     if (this.#pauseMs > 0) await delay(this.#pauseMs);
     this.#pauseMs = 0;
-    this.#heart ??= setInterval(() => this.beat(), BEAT_MS);
+    this.#heart ??= setInterval(() => this.#tick(), BEAT_MS);
     try {
       const { url, slots, onChange, onDoubt } = this.#options;
       const former = this.#runnerId;
@@ -86,6 +90,17 @@ export class Presence {
       this.#trouble.say(error);
       await delay(RECONNECT_MS);
     }
+  }
+
+  #tick(): void {
+    const late_ms = Math.round(performance.now() - this.#tickedAt - BEAT_MS);
+    this.#tickedAt = performance.now();
+    if (late_ms > LATE_MS)
+      this.#options.log.warn(
+        { late_ms },
+        `a sign of life is ${duration(late_ms)} late: this process was stopped, or a task computed without a pause. After 15 s of silence others take its tasks over`,
+      );
+    void this.beat();
   }
 
   /** The sign of life. Its answer brings news for which a ring may have been lost. */

@@ -320,7 +320,7 @@ begin
 end;
 $function$;
 
--- Lets legal moves of tasks pass; then children that wait for nobody are READY, runs finish, the doorbell rings.
+-- Lets legal moves of tasks pass; then children that wait for nobody are READY, runs finish, the doorbell rings. Between a hop (report_and_claim) and what its updates set off, settings that end with the transaction carry: sluice.hop, whose hop it is and how many tasks it has room for; sluice.follows, at which depth of triggers a write follows from a move instead of being made by hand; sluice.taken_tasks and sluice.ended_runs, the places of the tasks that the hop's runner took and of the runs that ended.
 CREATE OR REPLACE FUNCTION sluice.advance()
  RETURNS trigger
  LANGUAGE plpgsql
@@ -2543,24 +2543,29 @@ create view v_tasks as
 --   state: Where it stands.
 --   ready_after: How long after the run's start it became READY.
 --   waited: How long it then waited for a slot of a runner.
---   took: How long it took, all its attempts together.
---   timeline: From the run's start to its end in 40 characters; # while the task was under way.
+--   took: How long it ran, all its executions together.
+--   timeline: From the run's start to its end in 40 characters; # from its first execution to its end.
 create view v_timeline as
  SELECT task.run_id AS run, task.name AS task, task.state,
     sluice.duration(EXTRACT(epoch FROM task.ready_at - runs.created_at)) AS ready_after,
-    sluice.duration(EXTRACT(epoch FROM first.started_at - task.ready_at)) AS waited,
-    sluice.duration(EXTRACT(epoch FROM COALESCE(task.finished_at, clock_timestamp()) - first.started_at)) AS took,
+    sluice.duration(EXTRACT(epoch FROM earlier.started_at - task.ready_at)) AS waited,
+    sluice.duration(EXTRACT(epoch FROM earlier.took +
+        CASE
+            WHEN task.state = 'SUCCESS'::sluice.task_state OR task.state = 'RUNNING'::sluice.task_state AND task.runner_id IS NOT NULL THEN COALESCE(task.finished_at, clock_timestamp()) - task.started_at
+            ELSE '00:00:00'::interval
+        END)) AS took,
     repeat(' '::text, bar.start) || repeat('#'::text, GREATEST(1, bar.stop - bar.start)) AS timeline
    FROM sluice.run_tasks task
      JOIN sluice.runs ON runs.id = task.run_id
-     CROSS JOIN LATERAL ( SELECT LEAST(task.started_at, min(attempts.started_at)) AS started_at
+     CROSS JOIN LATERAL ( SELECT LEAST(task.started_at, min(attempts.started_at)) AS started_at,
+            COALESCE(sum(attempts.ended_at - attempts.started_at), '00:00:00'::interval) AS took
            FROM sluice.attempts
-          WHERE attempts.run_id = task.run_id AND attempts.task_no = task.task_no) first
+          WHERE attempts.run_id = task.run_id AND attempts.task_no = task.task_no) earlier
      CROSS JOIN LATERAL ( SELECT NULLIF(EXTRACT(epoch FROM COALESCE(runs.finished_at, clock_timestamp()) - runs.created_at), 0::numeric) AS seconds) run
-     CROSS JOIN LATERAL ( SELECT GREATEST(0::numeric, LEAST(39::numeric, floor(40::numeric * EXTRACT(epoch FROM first.started_at - runs.created_at) / run.seconds)))::integer AS start,
+     CROSS JOIN LATERAL ( SELECT GREATEST(0::numeric, LEAST(39::numeric, floor(40::numeric * EXTRACT(epoch FROM earlier.started_at - runs.created_at) / run.seconds)))::integer AS start,
             GREATEST(0::numeric, LEAST(40::numeric, ceil(40::numeric * EXTRACT(epoch FROM COALESCE(task.finished_at, clock_timestamp()) - runs.created_at) / run.seconds)))::integer AS stop) bar
   WHERE task.started_at IS NOT NULL AND task.reused_from IS NULL
-  ORDER BY task.run_id DESC, first.started_at, task.task_no;
+  ORDER BY task.run_id DESC, earlier.started_at, task.task_no;
 
 -- Every execution of every task: select * from v_attempts where run = 42
 --   run: The run.
@@ -2591,7 +2596,7 @@ create view v_attempts as
 --   at: When.
 --   no: The task's number; null when it happened to the run itself.
 --   task: The task.
---   what: The move, or how an attempt ended that did not succeed; of a run, its new status.
+--   what: The move; how an attempt ended that did not succeed; that the task is RUNNING again; of a run, its new status.
 --   attempt: The task's attempt at that moment.
 --   runner: Who ran it.
 --   note: Why.
@@ -2609,7 +2614,7 @@ create view v_events as
                 CASE transitions.to_state
                     WHEN 'READY'::sluice.task_state THEN 1
                     WHEN 'RUNNING'::sluice.task_state THEN 2
-                    ELSE 4
+                    ELSE 5
                 END AS "case",
             transitions.task_no, COALESCE(transitions.from_state || ' → '::text, ''::text) || transitions.to_state,
             transitions.attempt, transitions.runner_id,
@@ -2630,7 +2635,12 @@ create view v_events as
            FROM sluice.attempts
           WHERE attempts.run_id = runs.id
         UNION ALL
-         SELECT runs.finished_at, 2147483647, 5, NULL::integer, runs.status::text AS status, NULL::integer,
+         SELECT again.started_at, again.task_no, 4, again.task_no, 'RUNNING again'::text, again.attempt, again.runner_id,
+            NULL::text
+           FROM sluice.executions again
+          WHERE again.run_id = runs.id AND again.token > 1
+        UNION ALL
+         SELECT runs.finished_at, 2147483647, 6, NULL::integer, runs.status::text AS status, NULL::integer,
             NULL::integer, runs.reason
           WHERE runs.finished_at IS NOT NULL) event
      LEFT JOIN sluice.workflow_tasks task ON task.workflow_id = runs.workflow_id AND task.task_no = event.task_no

@@ -191,6 +191,34 @@ test('v_events tells what happened in one moment in the order in which it did, a
   ]);
 });
 
+test('v_events tells that a task runs again, and where', async () => {
+  await using scene = await running({ a: [] }, { retries: { a: 1 } });
+  await scene.fail('a');
+  await scene.sql(`select sluice.end_runner($1, 'stopped')`, [scene.runner]);
+  const other = await registerRunner();
+  await scene.sql('select from sluice.report_and_claim($1, $2, 1)', [other, '[]']);
+
+  const events = await says('v_events', 'what, attempt, runner', scene);
+
+  assert.deepEqual(events.slice(2), [
+    `READY → RUNNING | 1 | ${scene.runner}`,
+    `attempt FAILED | 1 | ${scene.runner}`,
+    `RUNNING again | 2 | ${other}`,
+  ]);
+});
+
+test('time in which nobody ran a task is no time that it took', async () => {
+  await using scene = await running({ a: [] });
+  await scene.take('a');
+  await scene.sql(`select sluice.end_runner($1, 'stopped')`, [scene.runner]);
+  const marks = [
+    markTask(scene, 'a', `started_at = ${ago(7500)}`),
+    markAttempts(scene, `started_at = ${ago(7500)}, ended_at = ${ago(7497)}`),
+  ];
+
+  assert.deepEqual(await says('v_timeline', 'took', scene, marks), ['3.0 s']);
+});
+
 test('a result that was taken over took no time and no attempt, and says where it is from', async () => {
   await using scene = await running({ a: [], b: [], c: ['b'], d: ['c'] });
   await scene.succeed('a');
@@ -252,13 +280,16 @@ for (const [view, order] of [
 /** From and to which of the 40 characters. */
 const bar = (from: number, to: number) => ' '.repeat(from) + '#'.repeat(to - from);
 
-test('v_timeline shows in 40 characters when each task was under way, first attempt to last', async () => {
+test('v_timeline shows in 40 characters when each task was under way, first attempt to last, and how long it ran meanwhile', async () => {
   const [scene] = await underWay(2);
   await using _ = scene;
   await scene.succeed('b', 'c');
   const marks = [
     markRun(scene, `created_at = ${noon(0)}, finished_at = ${noon(40)}`),
-    markAttempts(scene, `started_at = ${noon(10)} + token * interval '2 s'`),
+    markAttempts(
+      scene,
+      `started_at = ${noon(10)} + token * interval '2 s', ended_at = ${noon(10.5)} + token * interval '2 s'`,
+    ),
     // Of another run.
     `insert into sluice.attempts values (0, 2, 1, 1, 'LOST', 1, ${noon(0)}, ${noon(0)}, '{"message": "x"}')`,
     markTask(scene, 'a', `ready_at = ${noon(9.5)}, started_at = ${noon(20)}, finished_at = ${noon(40)}`),
@@ -270,7 +301,7 @@ test('v_timeline shows in 40 characters when each task was under way, first atte
     await says('v_timeline', 'task, state, ready_after, waited, took, timeline', scene, marks),
     [
       `b | SUCCESS | 1.0 s | 1.6 s | 6.6 s | ${bar(2, 10)}`,
-      `a | SUCCESS | 9.5 s | 2.5 s | 28.0 s | ${bar(12, 40)}`,
+      `a | SUCCESS | 9.5 s | 2.5 s | 21.0 s | ${bar(12, 40)}`,
       `c | SUCCESS | 0 ms | 15.0 s | 0 ms | ${bar(15, 16)}`,
     ],
   );

@@ -212,9 +212,12 @@ test('a task belongs to its run, its workflow and its number for ever', async ()
 test('a READY task cannot be put aside by hand', async () => {
   await using scene = await running({ a: [] });
 
-  await assert.rejects(scene.sql('update sluice.tasks set stopped = true where run_id = $run'), {
+  // The refusal is told before its transaction has let go of the row, and a claim would pass that over.
+  await using session = await scene.transaction();
+  await assert.rejects(session.sql('update sluice.tasks set stopped = true where run_id = $run'), {
     code: 'WF001',
   });
+  await session.rollback();
 
   assert.deepEqual(await scene.claim(1), ['a']);
 });

@@ -421,9 +421,14 @@ test('a run keeps its version, its input, its key and its beginning', async () =
   await using scene = await running({ a: [] });
 
   const other = await draw({ a: [] });
+  const [{ next }] = await scene.sql('select workflow_id as next from sluice.register_workflow($1, $2)', [
+    scene.workflow,
+    JSON.stringify([{ name: 'b', connector: 'none', operation: 'none' }]),
+  ]);
 
   for (const change of [
     `(workflow_id, workflow) = (select id, name from sluice.workflows where name = '${other}')`,
+    `workflow_id = ${next}`,
     `input = '{"other": 1}'`,
     `key = 'k'`,
     'created_at = now()',
@@ -435,6 +440,19 @@ test('a run keeps its version, its input, its key and its beginning', async () =
       change,
     );
   }
+});
+
+test('a run keeps its number, also one to which nothing refers', async () => {
+  await using scene = await running({ a: [] });
+  await using session = await scene.transaction();
+  const [{ bare }] = await session.sql(
+    `insert into sluice.runs (workflow_id, workflow, waiting_for, input)
+     select workflow_id, workflow, 1, input from sluice.runs where id = $run returning id as bare`,
+  );
+
+  await assert.rejects(session.sql(`update sluice.runs set id = default where id = ${bare}`), {
+    code: 'WF001',
+  });
 });
 
 test('what a state implies holds for every row, whoever writes it', async () => {

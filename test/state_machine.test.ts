@@ -671,6 +671,27 @@ test('a clock that goes back in the middle of a statement makes none of its move
   assert.equal(await session.status(), 'FAILED');
 });
 
+test('a clock that goes back in the course of a transaction makes nothing of it illegal', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.take('a', 'b');
+  await using session = await scene.transaction();
+  await session.sql(`
+    create schema early;
+    create function early.transaction_timestamp() returns timestamptz language sql as $$ select pg_catalog.transaction_timestamp() + interval '1 hour' $$;
+    set local search_path = early, pg_catalog`);
+
+  await session.sql(
+    `update sluice.tasks set state = 'SUCCESS', output = '1', finished_at = statement_timestamp()
+      where run_id = $run and task_no = 1`,
+  );
+  await session.sql(
+    `update sluice.runs set status = 'CANCELLED', reason = 'by hand', finished_at = statement_timestamp() where id = $run`,
+  );
+
+  assert.equal(await session.states(), 'a SUCCESS, b RUNNING');
+  assert.equal(await session.status(), 'CANCELLED');
+});
+
 test('a run begins at the time at which it does', async () => {
   await using scene = await running({ a: [] });
 

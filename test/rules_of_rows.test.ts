@@ -49,6 +49,7 @@ const WRONG_TASKS: readonly (readonly [rule: string, wrong: Row, states: string]
   ['only_ready_tasks_are_stopped', { stopped: true }, 'PENDING RUNNING SUCCESS FAILED'],
   ['claimed_tasks_have_a_token', { token: 1 }, 'PENDING READY'],
   ['claimed_tasks_have_a_token', { token: 0 }, 'RUNNING SUCCESS FAILED'],
+  ['claimed_tasks_have_a_token', { token: -1 }, 'RUNNING SUCCESS FAILED'],
   ['ready_tasks_say_since_when', { ready_at: 'now' }, 'PENDING'],
   ['ready_tasks_say_since_when', { ready_at: null }, 'READY RUNNING FAILED'],
   ['finished_tasks_say_when', { finished_at: 'now' }, 'PENDING READY RUNNING'],

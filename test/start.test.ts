@@ -669,3 +669,16 @@ test('a start with a used key does not wait for who is ending its run', async ()
   await holder.query('rollback');
   holder.release();
 });
+
+test('a start does not wait for who holds a run of another workflow that has its key', async () => {
+  const [workflow, other] = [await draw({ a: [] }), await draw({ a: [] })];
+  const held = await start(other, {}, 'shared');
+  const holder = await pool.connect();
+  await holder.query('begin');
+  await holder.query('select from sluice.runs where id = $1 for update', [held]);
+
+  assert.notEqual(await start(workflow, {}, 'shared'), held);
+
+  await holder.query('rollback');
+  holder.release();
+});

@@ -1,13 +1,14 @@
 import assert from 'node:assert/strict';
 import { test } from 'node:test';
 import * as z from 'zod';
+import { openClient } from '../src/database/connect.ts';
 import { openEngine } from '../src/engine.ts';
 import { UsageError } from '../src/errors.ts';
 import { createDatabase } from './support/database.ts';
 import { draw, fileDatabase, someoneWaitsForALock } from './support/scene.ts';
 import { until } from './support/until.ts';
 
-const { pool, url } = await fileDatabase();
+const { pool, url, superuserUrl } = await fileDatabase();
 
 const SCHEMA = {
   type: 'object',
@@ -682,4 +683,19 @@ test('a start does not wait for who holds a run of another workflow that has its
 
   await holder.query('rollback');
   holder.release();
+});
+
+test('who may add runs and tasks may start them, without a right to change workflows', async () => {
+  const workflow = await draw({ a: [] });
+  const client = await openClient(superuserUrl);
+  await client.query(
+    `begin; create role starter; grant usage on schema sluice to starter;
+     grant select on all tables in schema sluice to starter; grant insert on sluice.runs, sluice.tasks to starter;
+     set role starter`,
+  );
+
+  const { rowCount } = await client.query('select sluice.start_run($1)', [workflow]);
+  await client.end();
+
+  assert.equal(rowCount, 1);
 });

@@ -50,6 +50,26 @@ test('a rerun from where it failed takes over what had succeeded and runs the re
   );
 });
 
+test('a rerun that failed is repeated from there, with what it had taken over itself', async () => {
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.succeed('a');
+  await scene.fail('b');
+  const once = await engine.rerun(scene.run, 'me', true);
+  await engine.cancelRun(once, 'me');
+
+  const again = await engine.rerun(once, 'me', true);
+
+  const { tasks } = (await engine.readOverview(again)) ?? {};
+  assert.deepEqual(
+    tasks?.map(({ name, state, reused_from }) => [name, state, reused_from]),
+    [
+      ['a', 'SUCCESS', once],
+      ['b', 'READY', null],
+    ],
+  );
+  await engine.cancelRun(again, 'me');
+});
+
 test('a rerun waits for the parents that its own workflow names, whatever others do', async () => {
   await draw({ a: [], b: ['a'], c: ['a', 'b'] });
   await using scene = await running({ a: [], b: [], c: [] });

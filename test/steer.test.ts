@@ -122,6 +122,7 @@ test('which run repeats which is known in both directions', async () => {
   assert.deepEqual((await engine.readOverview(scene.run))?.reruns, [once, twice]);
   const { rerun_of, from_failed, tasks } = (await engine.readOverview(once)) ?? {};
   assert.deepEqual([rerun_of, from_failed], [scene.run, true]);
+  assert.equal((await engine.readOverview(twice))?.from_failed, false);
   assert.deepEqual(
     tasks?.map(({ reused_from }) => reused_from),
     [scene.run, null],

@@ -174,13 +174,13 @@ test('a run of which something still runs cannot be repeated from where it faile
 });
 
 test('of what still runs, a rerun that is refused says the names in the order of the run', async () => {
-  await using scene = await running({ a: [], b: [], c: [], d: [] });
-  for (const name of ['d', 'c', 'b']) await scene.take(name);
+  await using scene = await running({ a: [], d: [], c: [], b: [] });
+  for (const name of ['c', 'b', 'd']) await scene.take(name);
   await scene.fail('a');
 
   await assert.rejects(engine.rerun(scene.run, 'me', true), {
     code: 'WF009',
-    message: `run ${scene.run} is FAILED, but b, c, d still runs`,
+    message: `run ${scene.run} is FAILED, but d, c, b still runs`,
   });
 });
 

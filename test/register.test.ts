@@ -654,6 +654,32 @@ test('nobody adds to a version by a snapshot in which its runs may be missing', 
   client.release(true);
 });
 
+test('a workflow can be registered in a transaction of any isolation', async () => {
+  for (const isolation of ['read uncommitted', 'repeatable read', 'serializable']) {
+    const client = await pool.connect();
+    await client.query(`begin isolation level ${isolation}`);
+    const { rows } = await client.query('select is_new from sluice.register_workflow($1, $2)', [
+      'isolated',
+      JSON.stringify(tasksOf({ a: [], b: ['a'] })),
+    ]);
+    await client.query('rollback');
+    client.release();
+
+    assert.deepEqual(rows, [{ is_new: true }], isolation);
+  }
+});
+
+test('a version that has no runs may grow in a transaction that is read uncommitted', async () => {
+  const workflow = await draw({ a: [], b: [] });
+  const client = await pool.connect();
+  await client.query('begin isolation level read uncommitted');
+
+  assert.equal((await client.query(EDGE, [workflow])).rowCount, 1);
+
+  await client.query('rollback');
+  client.release();
+});
+
 test('the engine reports what the connectors refuse and what the graph lacks, of all workflows, at once', async () => {
   const task = { operation: 'known', parameters: {}, after: [], retries: 0, timeout_ms: 1000 };
   await using engine = openEngine({

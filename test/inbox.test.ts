@@ -19,6 +19,7 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { test } from 'node:test';
+import type pg from 'pg';
 import { FileConnector } from '../src/connectors/file.ts';
 import { fileName } from '../src/connectors/file_name.ts';
 import { openClient } from '../src/database/connect.ts';
@@ -457,6 +458,43 @@ test('a mail is told as one that began a run only if it did: not where another s
   await other.end();
 
   assert.deepEqual((await taking).rows, [{ is_new: false }, { is_new: true }]);
+});
+
+/** Has files taken as an inbox does: `b.eml 1 new` is content 1 under the name b.eml with the stamp "new". */
+async function take(db: Pick<pg.Pool, 'query'>, workflow: string, ...files: readonly string[]) {
+  const parts = files.map((file) => file.split(' '));
+  const { rows } = await db.query(
+    'select run_id, is_new from sluice.take_files($1, $2, $3, $4, $5::jsonb[])',
+    [
+      workflow,
+      parts.map(([path]) => path),
+      parts.map(([, content = '']) => content.repeat(64)),
+      parts.map(([, , stamp = 'stamp']) => stamp),
+      parts.map(([email]) => ({ email })),
+    ],
+  );
+  return rows as { run_id: string; is_new: boolean }[];
+}
+
+test('of one content that is there twice the first is what its run reads; each answer stands at the place of its file', async () => {
+  const { pool } = await fileDatabase();
+  const workflow = await draw({ a: [] });
+
+  const taken = await take(pool, workflow, 'b.eml 2', 'a.eml 1', 'c.eml 2');
+
+  const { rows } = await pool.query(
+    `select id, input ->> 'email' as email from sluice.runs where workflow = $1`,
+    [workflow],
+  );
+  const emails = new Map(rows.map(({ id, email }) => [id, email]));
+  assert.deepEqual(
+    taken.map(({ run_id, is_new }) => [emails.get(run_id), is_new]),
+    [
+      ['b.eml', true],
+      ['a.eml', true],
+      ['b.eml', false],
+    ],
+  );
 });
 
 test('it stops also while it waits for the database', async () => {

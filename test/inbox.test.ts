@@ -497,6 +497,21 @@ test('of one content that is there twice the first is what its run reads; each a
   );
 });
 
+test('two that take one content under two names at the same moment start one run', async () => {
+  const { pool } = await fileDatabase();
+  const workflow = await draw({ a: [] });
+  const other = await pool.connect();
+  await other.query('begin');
+  const [first] = await take(other, workflow, 'a.eml 1');
+
+  const second = take(pool, workflow, 'b.eml 1');
+  await someoneWaitsForALock(1, pool);
+  await other.query('commit');
+  other.release();
+
+  assert.deepEqual(await second, [{ run_id: first?.run_id, is_new: false }]);
+});
+
 test('it stops also while it waits for the database', async () => {
   await using desk = await Desk.open();
   await desk.drop('a.txt', order(1));

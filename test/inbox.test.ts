@@ -512,6 +512,18 @@ test('two that take one content under two names at the same moment start one run
   assert.deepEqual(await second, [{ run_id: first?.run_id, is_new: false }]);
 });
 
+test('a mail whose run was started elsewhere gives that run, whatever its input', async () => {
+  const { pool } = await fileDatabase();
+  const workflow = await draw({ a: [] });
+  const { rows } = await pool.query('select sluice.start_run($1, $2, $3) as run_id', [
+    workflow,
+    { by: 'hand' },
+    `sha256 ${'1'.repeat(64)}`,
+  ]);
+
+  assert.deepEqual(await take(pool, workflow, 'a.eml 1'), [{ ...rows[0], is_new: false }]);
+});
+
 test('it stops also while it waits for the database', async () => {
   await using desk = await Desk.open();
   await desk.drop('a.txt', order(1));

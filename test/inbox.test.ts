@@ -524,6 +524,21 @@ test('a mail whose run was started elsewhere gives that run, whatever its input'
   assert.deepEqual(await take(pool, workflow, 'a.eml 1'), [{ ...rows[0], is_new: false }]);
 });
 
+test('a content is known to each workflow by itself, also when its run was pruned', async () => {
+  const { pool } = await fileDatabase();
+  const [workflow, other] = [await draw({ a: [] }), await draw({ a: [] })];
+  const [first] = await take(pool, workflow, 'a.eml 1');
+  const [second] = await take(pool, other, 'a.eml 1');
+
+  const known = await take(pool, workflow, 'b.eml 1');
+  await pool.query('select sluice.cancel_run($1)', [first?.run_id]);
+  await pool.query(`select sluice.prune('0 s')`);
+  const pruned = await take(pool, workflow, 'c.eml 1');
+
+  assert.equal(second?.is_new, true);
+  assert.deepEqual([...known, ...pruned], Array(2).fill({ ...first, is_new: false }));
+});
+
 test('it stops also while it waits for the database', async () => {
   await using desk = await Desk.open();
   await desk.drop('a.txt', order(1));

@@ -539,6 +539,19 @@ test('a content is known to each workflow by itself, also when its run was prune
   assert.deepEqual([...known, ...pruned], Array(2).fill({ ...first, is_new: false }));
 });
 
+test('when a file was last taken, and with which stamp, is what is known of it', async () => {
+  const { pool } = await fileDatabase();
+  const workflow = await draw({ a: [] });
+
+  for (const file of ['a.eml 1 first', 'a.eml 2 second', 'a.eml 1 third']) await take(pool, workflow, file);
+
+  const { rows } = await pool.query(
+    'select stamp from sluice.inbox_files where workflow = $1 order by seen_at desc',
+    [workflow],
+  );
+  assert.deepEqual(rows, [{ stamp: 'third' }, { stamp: 'second' }]);
+});
+
 test('it stops also while it waits for the database', async () => {
   await using desk = await Desk.open();
   await desk.drop('a.txt', order(1));

@@ -311,6 +311,19 @@ test('of what a living runner gives back only what crashed counts a crash, and o
   assert.equal((await scene.task('b')).crashes, 0);
 });
 
+test('what crashed counts as a crash also where somebody holds another task of that runner', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  const crashed = JSON.stringify([await scene.claimOf('a')]);
+  await using holder = await scene.transaction();
+  await holder.sql('select from sluice.tasks where run_id = $run and task_no = 2 for update');
+
+  const answer = await scene.sql(`select * from sluice.give_back_others($runner, '[]', $1)`, [crashed]);
+
+  assert.deepEqual(answer, [{ given_back: 1, held: 1 }]);
+  assert.equal((await scene.task('a')).crashes, 1);
+});
+
 test('what a lost runner had finished stays finished', async () => {
   await using scene = await running({ a: [], b: ['a'] });
   await scene.claim(1);

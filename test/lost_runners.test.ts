@@ -324,6 +324,24 @@ test('what crashed counts as a crash also where somebody holds another task of t
   assert.equal((await scene.task('a')).crashes, 1);
 });
 
+test('a runner keeps its tasks also where nothing is held any more when it looks what was', async () => {
+  await using scene = await running({ a: [], b: [] });
+  await scene.claim(2);
+  const kept = JSON.stringify([await scene.claimOf('b')]);
+  await using session = await scene.transaction();
+  // The first time, somebody is in the way.
+  await session.sql(`
+    create sequence times;
+    create function in_the_way() returns trigger language plpgsql as $$
+      begin if nextval('public.times') = 1 then raise lock_not_available; end if; return new; end $$;
+    create trigger in_the_way before insert on sluice.attempts for each row execute function in_the_way()`);
+
+  const answer = await session.sql('select * from sluice.give_back_others($runner, $1)', [kept]);
+
+  assert.deepEqual(answer, [{ given_back: 1, held: 0 }]);
+  assert.equal((await session.task('b')).runner_id, scene.runner);
+});
+
 test('what a lost runner had finished stays finished', async () => {
   await using scene = await running({ a: [], b: ['a'] });
   await scene.claim(1);

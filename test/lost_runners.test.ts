@@ -853,6 +853,23 @@ test('nor does it keep somebody who is a member of the superuser’s role', asyn
   await Promise.all([superuser.end(), member.end()]);
 });
 
+test('nor does one of a role that he is no member of', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  const [session, taker] = [await openClient(scene.db.url), await openClient(scene.db.superuserUrl)];
+  await beAtWorkOn(session, await scene.claimOf('a'));
+  await taker.query(
+    `begin; create role taker; grant usage on schema sluice to taker; grant all on all tables in schema sluice to taker; set role taker`,
+  );
+
+  const taken = await taker.query(`select sluice.end_runner($1, 'lost') as count`, [scene.runner]);
+  await taker.query('rollback');
+
+  assert.deepEqual(taken.rows, [{ count: 1 }]);
+  assert.equal((await session.query('select 1')).rowCount, 1);
+  await Promise.all([session.end(), taker.end()]);
+});
+
 test('what a runner holds is looked for once among all that is open', async () => {
   await using scene = await running({ a: [] });
   await scene.claim(1);

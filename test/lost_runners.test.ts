@@ -870,6 +870,19 @@ test('nor does one of a role that he is no member of', async () => {
   await Promise.all([session.end(), taker.end()]);
 });
 
+test('a superuser who takes a task away ends the transaction of one, too', async () => {
+  await using scene = await running({ a: [] });
+  await scene.claim(1);
+  const [lost, taker] = [await openClient(scene.db.superuserUrl), await openClient(scene.db.superuserUrl)];
+  const ended = new Promise<void>((resolve) => lost.once('end', resolve));
+  await beAtWorkOn(lost, await scene.claimOf('a'));
+
+  await taker.query(`select sluice.end_runner($1, 'lost')`, [scene.runner]);
+
+  await ended;
+  await taker.end();
+});
+
 test('what a runner holds is looked for once among all that is open', async () => {
   await using scene = await running({ a: [] });
   await scene.claim(1);

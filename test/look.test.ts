@@ -77,6 +77,18 @@ test('why many tasks wait is looked up by their parents, however few tasks most 
   assert.ok(read < 300 * 20, `it read ${read}`);
 });
 
+test('what a task waits for in the end is known by the edges of its own workflow', async () => {
+  await draw({ a: [], b: [], c: ['a', 'b'] });
+  await using scene = await running({ a: [], b: [], c: ['b'] });
+
+  const blockers = await engine.listBlockers(scene.run, 'c');
+
+  assert.deepEqual(
+    blockers.map(({ task }) => task),
+    ['b'],
+  );
+});
+
 test('a task that waits for nobody is not what it waits for itself', async () => {
   await using scene = await running({ a: [] });
 

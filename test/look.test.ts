@@ -89,6 +89,23 @@ test('what a task waits for in the end is known by the edges of its own workflow
   );
 });
 
+test('what a task waits for in the end is found however many ways lead there', async () => {
+  const layers = Array.from({ length: 20 }, (_, layer) => ['a', 'b', 'c'].map((name) => `${name}${layer}`));
+  const graph = layers.flatMap((tasks, layer) =>
+    tasks.map((task) => [task, layers[layer - 1] ?? []] as const),
+  );
+  await using scene = await running(Object.fromEntries(graph));
+  await using session = await scene.transaction();
+  await session.sql(`set local statement_timeout = '10 s'`);
+
+  const blockers = await session.sql('select task from sluice.blockers($run, $1)', [scene.number('a19')]);
+
+  assert.deepEqual(
+    blockers.map(({ task }) => task),
+    ['a0', 'b0', 'c0'],
+  );
+});
+
 test('a task that waits for nobody is not what it waits for itself', async () => {
   await using scene = await running({ a: [] });
 

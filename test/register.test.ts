@@ -152,6 +152,15 @@ test('an unknown parent is refused, and what there is is said', async () => {
   ]);
 });
 
+test('of many tasks that there are the first fifty are named', async () => {
+  const names = Array.from({ length: 60 }, (_, n) => `t${n}`);
+  const tasks = tasksOf(Object.fromEntries(names.map((name) => [name, name === 't59' ? ['nobody'] : []])));
+
+  assert.deepEqual(await problemsOf(tasks), [
+    `task "t59" runs after "nobody", which is not one of its tasks. There are: ${names.slice(0, 50).join(', ')}`,
+  ]);
+});
+
 test('two tasks of one name are refused', async () => {
   const tasks = [...tasksOf({ a: [], b: [] }), ...tasksOf({ a: ['b'] })];
 

@@ -323,6 +323,15 @@ test('what is wrong with the fields of tasks is told task by task, and of each b
   );
 });
 
+test('a task whose name is misspelt is told by its place', async () => {
+  const tasks = [...tasksOf({ a: [] }), { nmae: 'b', connector: 'c', operation: 'o' }];
+
+  assert.deepEqual(await problemsOf(tasks), [
+    'task "#2": "nmae" is not a field of a task; there are: name, connector, operation, parameters, after, when, retries, timeout_ms',
+    'task "#2": a name is a letter, then at most 62 letters, digits, "_" or "-"',
+  ]);
+});
+
 test('tasks that are no objects are refused in words', async () => {
   const problems = await problemsOf(['a', 7]);
 

@@ -402,6 +402,15 @@ test('a reference may lead far upstream in whatever order the tasks are written'
   assert.deepEqual(await problemsOf([...chain, last].toReversed()), []);
 });
 
+test('a reference that does not lead upstream is refused in whatever order the tasks are written', async () => {
+  const chain = tasksOf({ aside: [], first: [], second: ['first'] });
+  const last = { ...tasksOf({ last: ['second'] })[0], parameters: { x: output('aside') } };
+
+  assert.deepEqual(await problemsOf([...chain, last].toReversed()), [
+    'task "last" refers to the output of "aside", which is not upstream of it; add it to "after"',
+  ]);
+});
+
 test('1,000 tasks in a row may all refer to the first one', async () => {
   const tasks = Array.from({ length: 1_000 }, (_, n) => ({
     name: `t${n}`,

@@ -499,6 +499,21 @@ test('a chain of 10,000 tasks, written down backwards, is checked and stored', a
   assert.deepEqual(rows, [{ edges: 9999, in_order: true }]);
 });
 
+test('tasks are numbered parents first, however they are strewn', async () => {
+  const graph = { a: [], x: ['a'], d: ['b'], b: ['c'], c: ['a'] };
+
+  const { workflow_id } = await register('strewn', tasksOf(graph));
+
+  const { rows } = await pool.query(
+    'select name, task_no from sluice.workflow_tasks where workflow_id = $1 order by task_no',
+    [workflow_id],
+  );
+  assert.deepEqual(
+    rows.map(({ name, task_no }) => `${task_no} ${name}`),
+    ['1 a', '2 x', '3 c', '4 b', '5 d'],
+  );
+});
+
 test('a cycle through 10,000 tasks is found', async () => {
   const ring = Array.from({ length: 10_000 }, (_, n) => ({
     name: `t${n}`,

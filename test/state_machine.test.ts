@@ -315,11 +315,13 @@ test('a move by plain SQL leaves the same row of audit as a runner does', async 
 });
 
 test('the audit says who took a task first, and when, however often it was taken on again', async () => {
-  await using scene = await running({ a: [] }, { retries: { a: 1 } });
+  await using scene = await running({ a: [] }, { retries: { a: 2 } });
   await scene.claim(1);
   const { started_at: at } = await scene.task('a');
-  await scene.fail('a');
-  await scene.claim(1, await registerRunner());
+  for (const heir of [await registerRunner(), await registerRunner()]) {
+    await scene.fail('a');
+    await scene.claim(1, heir);
+  }
 
   assert.deepEqual(
     await scene.sql(

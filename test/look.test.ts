@@ -218,6 +218,22 @@ test('a task of a run that has stopped says which failure stopped it, or who', a
   assert.equal(await reasonOf(cancelled.run, 'a'), 'the run was cancelled by ann@desk');
 });
 
+test('why the tasks of a run that failed have not run is said once of each', async () => {
+  await draw({ other: [] });
+  await using scene = await running({ a: [], b: ['a'] });
+  await scene.fail('a');
+
+  const reasons = await engine.explain(scene.run);
+
+  assert.deepEqual(
+    reasons.map(({ task, code }) => [task, code]),
+    [
+      ['a', 'FAILED'],
+      ['b', 'RUN_FAILED'],
+    ],
+  );
+});
+
 test('a task whose condition did not hold says so', async () => {
   const tasks = [
     { name: 'a', connector: 'none', operation: 'none' },

@@ -573,11 +573,12 @@ test('runs say which mail and which order they are about', async () => {
     JSON.stringify({ type: 'object' }),
     JSON.stringify([
       { $input: ['email'] },
+      { $input: ['blank'] },
       { $output: ['extract', 'fields', 'po_number'] },
       { $input: ['none'] },
     ]),
   ]);
-  const id = await engine.startRun('about', { input: { email: 'in/a.eml' } });
+  const id = await engine.startRun('about', { input: { email: 'in/a.eml', blank: '' } });
   const subject = async () => (await engine.listRuns('active', 1))[0]?.subject;
 
   assert.equal(await subject(), 'in/a.eml');

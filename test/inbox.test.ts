@@ -30,7 +30,7 @@ import { createDatabase } from './support/database.ts';
 import { isRoot } from './support/embedded.ts';
 import { Desk } from './support/inbox.ts';
 import { TcpProxy } from './support/proxy.ts';
-import { draw, fileDatabase, someoneWaitsForALock } from './support/scene.ts';
+import { draw, fileDatabase, registerRunner, someoneWaitsForALock } from './support/scene.ts';
 import { taskContext } from './support/task_context.ts';
 import { until } from './support/until.ts';
 
@@ -593,6 +593,27 @@ test('runs say which mail and which order they are about', async () => {
 
   assert.equal((await engine.listRuns('ended', 1))[0]?.subject, 'in/a.eml, PO 7');
   await pool.query(`select sluice.end_runner(id, 'stopped') from sluice.runners where ended_at is null`);
+});
+
+test('what a run is about is told by its own tasks, whatever tasks of that name others have', async () => {
+  const { pool } = await fileDatabase();
+  const tasks = JSON.stringify([{ name: 'extract', connector: 'none', operation: 'none' }]);
+  const subject = JSON.stringify([{ $output: ['extract'] }]);
+  for (const name of ['about_this', 'about_that'])
+    await pool.query('select from sluice.register_workflow($1, $2, p_subject => $3)', [name, tasks, subject]);
+  const runner = await registerRunner();
+  const { rows } = await pool.query(
+    `select run_id from sluice.start_and_claim($1, 1, 'about_this', '{}') where answer = 'CLAIMED'`,
+    [runner],
+  );
+  await pool.query('select from sluice.report_and_claim(null, $1, 0)', [
+    JSON.stringify([{ ...rows[0], task_no: 1, token: 1, output: 'PO 7' }]),
+  ]);
+  await pool.query(`select sluice.end_runner($1, 'stopped')`, [runner]);
+
+  const about = await pool.query('select sluice.run_subject($1) as subject', [rows[0].run_id]);
+
+  assert.deepEqual(about.rows, [{ subject: 'PO 7' }]);
 });
 
 test('any order number becomes a harmless part of a file name', () => {

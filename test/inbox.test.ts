@@ -616,6 +616,17 @@ test('what a run is about is told by its own tasks, whatever tasks of that name 
   assert.deepEqual(about.rows, [{ subject: 'PO 7' }]);
 });
 
+test('of each thing that a run is about the first 500 characters are told', async () => {
+  const { pool } = await fileDatabase();
+  await using desk = await Desk.open();
+  const email = 'x'.repeat(600);
+
+  const { rows } = await pool.query('select sluice.start_run($1, $2) as run', [desk.workflow, { email }]);
+  const about = await pool.query('select sluice.run_subject($1) as subject', [rows[0].run]);
+
+  assert.equal(about.rows[0].subject, email.slice(0, 500));
+});
+
 test('any order number becomes a harmless part of a file name', () => {
   const names = {
     'PO-2025-0472': 'PO-2025-0472',

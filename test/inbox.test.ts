@@ -552,6 +552,21 @@ test('when a file was last taken, and with which stamp, is what is known of it',
   assert.deepEqual(rows, [{ stamp: 'third' }, { stamp: 'second' }]);
 });
 
+test('v_inbox goes on to list a mail whose run was pruned, without a status', async () => {
+  const { pool } = await fileDatabase();
+  const workflow = await draw({ a: [] });
+  const [taken] = await take(pool, workflow, 'a.eml 1');
+  await pool.query('select sluice.cancel_run($1)', [taken?.run_id]);
+  const listed = async () =>
+    (await pool.query('select path, status from v_inbox where run = $1', [taken?.run_id])).rows;
+
+  const before = await listed();
+  await pool.query(`select sluice.prune('0 s')`);
+
+  assert.deepEqual(before, [{ path: 'a.eml', status: 'CANCELLED' }]);
+  assert.deepEqual(await listed(), [{ path: 'a.eml', status: null }]);
+});
+
 test('it stops also while it waits for the database', async () => {
   await using desk = await Desk.open();
   await desk.drop('a.txt', order(1));

@@ -3,6 +3,7 @@ import { EventEmitter, once } from 'node:events';
 import { test } from 'node:test';
 import { openClient } from '../src/database/connect.ts';
 import type { Log } from '../src/log.ts';
+import { Session } from '../src/runner/session.ts';
 import { type Act, event } from './support/acting.ts';
 import { stage } from './support/engine.ts';
 import { listening } from './support/listening.ts';
@@ -216,6 +217,27 @@ test('a start through a runner that was thought dead is made without it', async 
 
   assert.equal(status, 'COMPLETED');
   assert.deepEqual(await query('select id from sluice.runs where workflow = $1', [play.workflow]), [{ id }]);
+});
+
+test('what is under way when a runner hears that it was thought dead is answered, such as a start', async () => {
+  const { url, pool } = await fileDatabase();
+  const session = await Session.open(url, 1);
+  await using holder = await openClient(url);
+  await holder.query('select pg_advisory_lock(77)');
+  let answer: unknown;
+
+  const start = session.onLane(async (lane) => {
+    answer = (await lane.query('select pg_advisory_lock(77), true as answered')).rows[0].answered;
+  });
+  await someoneWaitsForALock();
+  session.giveUp();
+  await holder.query('select pg_advisory_unlock(77)');
+  await start;
+
+  assert.equal(answer, true);
+  const connections = 'select from pg_stat_activity where application_name = $1';
+  const name = `sluice runner ${session.runnerId}`;
+  await until(async () => (await pool.query(connections, [name])).rowCount === 0, 'the session to end');
 });
 
 test('a run can be started where the last runner has stopped', async () => {

@@ -175,7 +175,8 @@ export class Presence {
 
   #loseIdentity(session: Session): void {
     this.#forget(session.runnerId);
-    this.#drop(session);
+    this.#session = undefined;
+    session.giveUp();
     this.#options.onChange();
   }
 

@@ -31,6 +31,7 @@ export class Session implements AsyncDisposable {
   readonly #control: Client;
   readonly #lanes: readonly Client[];
   readonly #idle: Client[];
+  #isGivenUp = false;
 
   private constructor(runnerId: number, control: Client, lanes: readonly Client[]) {
     this.runnerId = runnerId;
@@ -78,6 +79,7 @@ export class Session implements AsyncDisposable {
       await act(lane);
     } finally {
       this.#idle.push(lane);
+      if (this.#isGivenUp) void lane.end();
     }
   }
 
@@ -95,6 +97,15 @@ export class Session implements AsyncDisposable {
     const { given_back: free } = await giveBackOthers(this.#control, this.runnerId, []);
     const rest = await endRunner(this.#control, this.runnerId);
     return rest === null ? null : free + rest;
+  }
+
+  /**
+   * Ends it, but for what is under way: that is answered first. A start would not know otherwise whether it was made, and the
+   * answer is that it was not.
+   */
+  giveUp(): void {
+    this.#isGivenUp = true;
+    for (const client of [this.#control, ...this.#idle]) void client.end();
   }
 
   async [Symbol.asyncDispose](): Promise<void> {

@@ -75,6 +75,14 @@ test('a statement that takes Postgres down five times fails its task as poison; 
     deadly: async (_, { transaction }) => {
       const db = await transaction();
       const [{ pid }] = (await db.query('select pg_backend_pid() as pid')).rows as [{ pid: number }];
+      // A connection that is only being made gets no goodbye.
+      await until(async () => {
+        await db.query('select pg_stat_clear_snapshot()');
+        const { rowCount } = await db.query(
+          `select from pg_stat_activity where query = 'select pg_sleep(600)' and state = 'active'`,
+        );
+        return rowCount === 1;
+      }, 'the other task');
       const statement = db.query('select pg_sleep(600)');
       process.kill(pid, 'SIGKILL');
       await statement;

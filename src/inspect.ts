@@ -19,6 +19,8 @@ export interface RunSummary {
   readonly key: string | null;
   readonly created_at: Date;
   readonly finished_at: Date | null;
+  /** How long it took, in milliseconds, as logs and views tell it: times in JavaScript have lost their microseconds. */
+  readonly took_ms: number | null;
   readonly succeeded: number;
   readonly total: number;
   /** Names of the tasks that run now. */
@@ -106,6 +108,7 @@ export const PARENTS = `
 
 const SUMMARY = `
   select runs.id, runs.workflow, workflows.version, runs.status, runs.key, runs.created_at, runs.finished_at,
+         round(1000 * date_part('epoch', runs.finished_at - runs.created_at)) as took_ms,
          tasks.succeeded, tasks.total, tasks.running, tasks.dead_runners, failed.name as failed_task, runs.reason,
          case when runs.status <> 'RUNNING' or tasks.claimable = 0 then null
               when (select sluice.has_runner()) then 'a slot'

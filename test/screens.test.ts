@@ -10,13 +10,8 @@ import { workflowsScreen } from '../src/screens/workflows.ts';
 import { at, run, screen, task, terminal } from './support/screens.ts';
 
 test('active runs come first, with their progress; then those that have ended', () => {
-  const summary = (id: string, more: Partial<RunSummary>): RunSummary => ({
-    ...run([]),
-    id,
-    succeeded: 3,
-    total: 4,
-    ...more,
-  });
+  const summary = (id: string, more: Partial<RunSummary>): RunSummary =>
+    run([], { id, succeeded: 3, total: 4, ...more });
   const page = {
     active: [summary('42', { running: ['pages', 'totals'] })],
     activeTotal: 1_001,

@@ -45,6 +45,11 @@ export function elapsed(from: Date, to: Date | null, now: Date): string {
   return duration(Math.max(0, (to ?? now).getTime() - from.getTime()));
 }
 
+/** How long a run took, or has been going on. */
+export function tookOf({ created_at, took_ms }: RunSummary, now: Date): string {
+  return took_ms === null ? elapsed(created_at, null, now) : duration(took_ms);
+}
+
 /** `a, b, c and 7 more` */
 export function someOf(names: readonly string[]): string {
   return names.length > 4 ? `${names.slice(0, 3).join(', ')} and ${names.length - 3} more` : names.join(', ');

@@ -11,6 +11,7 @@ import {
   someOf,
   succeededOrRuns,
   timestamp,
+  tookOf,
 } from './display.ts';
 import { type Column, table } from './table.ts';
 import { timelineScreen } from './timeline.ts';
@@ -45,7 +46,7 @@ export function liveScreen(run: RunOverview, display: Display): string {
 
 /** Which run it is, and how it stands. */
 export function runSentence(run: RunOverview, { paint, now, width: columns }: Display): string {
-  const took = elapsed(run.created_at, run.finished_at, now);
+  const took = tookOf(run, now);
   const status = paint(run.status, colourOf(run.status));
   const progress = `${run.succeeded} of ${run.total} tasks succeeded`;
   const when = `started ${timestamp(run.created_at)} UTC, ${run.finished_at ? `took ${took}` : `${took} ago`}`;

@@ -1,6 +1,6 @@
 import type { RunSummary } from '../inspect.ts';
 import { colourOf } from '../terminal.ts';
-import { causeOf, type Display, elapsed, grouped, progressBar, shownTime, someOf } from './display.ts';
+import { causeOf, type Display, grouped, progressBar, shownTime, someOf, tookOf } from './display.ts';
 import { type Column, table } from './table.ts';
 
 export interface RunsPage {
@@ -56,7 +56,7 @@ function activeColumns(display: Display): Column<RunSummary>[] {
       value: ({ succeeded, total }) => `${progressBar(succeeded, total, 10, display)} ${succeeded}/${total}`,
       colour: () => 'cyan',
     },
-    { title: 'AGE', value: (run) => took(run, display.now), align: 'right' },
+    { title: 'AGE', value: (run) => tookOf(run, display.now), align: 'right' },
     { title: 'NOW', value: noteOfRun, shrinks: true },
   ];
 }
@@ -68,7 +68,7 @@ function endedColumns(display: Display): Column<RunSummary>[] {
     { title: 'STATUS', value: ({ status }) => status, colour: ({ status }) => colourOf(status) },
     { title: 'TASKS', value: ({ succeeded, total }) => `${succeeded}/${total}`, align: 'right' },
     { title: 'STARTED', value: ({ created_at }) => shownTime(created_at, display) },
-    { title: 'TOOK', value: (run) => took(run, display.now), align: 'right' },
+    { title: 'TOOK', value: (run) => tookOf(run, display.now), align: 'right' },
     { title: 'NOTE', value: noteOfRun, shrinks: true },
   ];
 }
@@ -92,10 +92,6 @@ function drawn(
 ): string {
   const areAboutSomething = runs.some(({ subject }) => subject !== null);
   return table(runs, areAboutSomething ? withSubject(columns) : columns, display);
-}
-
-function took({ created_at, finished_at }: RunSummary, now: Date): string {
-  return elapsed(created_at, finished_at, now);
 }
 
 function noteOfRun(run: RunSummary): string {

@@ -60,6 +60,7 @@ export function run(tasks: readonly TaskOverview[], more: Partial<RunOverview> =
     key: null,
     created_at: at(0),
     finished_at: null,
+    took_ms: more.finished_at ? +more.finished_at - +(more.created_at ?? at(0)) : null,
     succeeded: tasks.filter(({ state }) => state === 'SUCCESS').length,
     total: tasks.length,
     running: tasks.filter(({ state }) => state === 'RUNNING').map(({ name }) => name),

@@ -57,8 +57,9 @@ export function extractOrder(mail: Mail): Extraction {
   const take = (field: LabelField, expected: string | null = null) => {
     for (const document of documents) {
       const statement =
-        (field === 'tax' || field === 'charge' ? inSum(field, document, sums()) : undefined) ??
-        (field === 'charge' ? undefined : pick(document, field, expected, warn));
+        field === 'charge'
+          ? inSum(field, document, sums())
+          : (field === 'tax' && inSum(field, document, sums())) || pick(document, field, expected, warn);
       if (!statement) continue;
       const { value, line, label, raw } = statement;
       const { source } = document;

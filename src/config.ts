@@ -68,8 +68,8 @@ export function readConfig(env: Environment = process.env): Config {
 const OF_NPM = new Set(['json', 'force']);
 
 /**
- * Whether npm has kept an option for itself, as it does where `--` does not stand before it. Most of its own options it does not
- * hand on to scripts, so none of ours may be called like one of those (`--key`, `--before`): it would get lost in silence.
+ * Whether npm has kept an option for itself, as it does where `--` does not stand before it. Of some of its own options
+ * (`--key`, `--before`) it tells scripts nothing: one of ours that was called so would get lost in silence.
  */
 export function keptByNpm(option: string, env: Environment = process.env): boolean {
   return !OF_NPM.has(option) && env[`npm_config_${option.replaceAll('-', '_')}`] !== undefined;

@@ -576,7 +576,7 @@ test('an output that holds itself fails the task', async () => {
   );
 });
 
-test('that a task leaves no time for a sign of life is told, whoever runs meanwhile', async () => {
+test('a runner tells that a task has left it no time for signs of life', async () => {
   const { log, warnings } = keptLog();
   await using scene = await stage(
     {
